@@ -1,0 +1,32 @@
+package ag
+
+import "github.com/lowrank/lowrank/kernels"
+
+// Add is y = a + b.
+type Add struct {
+	a, b Tensor
+	y    *Variable
+}
+
+// NewAdd returns the operator for a and b of one shape, that of y.
+func NewAdd(a, b Tensor) *Add {
+	m, n := sameShape("Add", "a", a, "b", b)
+	return &Add{a: a, b: b, y: NewVariable(m, n, nil)}
+}
+
+func (f *Add) Operands() []Tensor { return []Tensor{f.a, f.b} }
+
+func (f *Add) Forward() (Tensor, error) {
+	kernels.Add(f.y.data, Floats(f.a), Floats(f.b))
+	return f.y, nil
+}
+
+func (f *Add) Backward(gy Tensor) error {
+	if f.a.RequiresGrad() {
+		f.a.AccGrad(gy)
+	}
+	if f.b.RequiresGrad() {
+		f.b.AccGrad(gy)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package ag
+
+import "github.com/lowrank/lowrank/kernels"
+
+// LowRankLinear is y = x·W0ᵀ + s·(x·Aᵀ)·Bᵀ (arXiv 2106.09685, eq. 3), or with
+// gates g one weight a token and expert, y = x·W0ᵀ + s·Σ_e g_e·(x·A_eᵀ)·B_eᵀ
+// where A and B stack E experts of rank r/E.
+//
+// With u = s·(x·Aᵀ)∘g it runs as [x, u]·[W0, B]ᵀ: the low-rank term is r more
+// columns of the base product. With v = s·(dy·B):
+//
+//	dx = dy·W0 + (v∘g)·A    dA = (v∘g)ᵀ·x    dB = dyᵀ·u    dg_e = Σ_{k in e} v_k·(x·Aᵀ)_k
+type LowRankLinear struct {
+	x, a, b, g Tensor
+	w          *Weight
+	s          float32
+	m, in      int
+	out, r     int
+	experts    int
+	y          *Variable
+	p, u, v    []float32 // x·Aᵀ (with gates), u, v: M×r
+}
+
+// NewLowRankLinear returns the operator for x M×in, the frozen w out×in,
+// A r×in, B out×r and, unless g is nil, gates g M×E where E divides r.
+func NewLowRankLinear(x Tensor, w *Weight, a, b Tensor, s float32, g Tensor) *LowRankLinear {
+	const op = "LowRankLinear"
+	f := &LowRankLinear{x: x, a: a, b: b, g: g, w: w, s: s, in: w.In, out: w.Out, experts: 1}
+	var c int
+	f.m, c = Dims(x)
+	if c != f.in {
+		fail(op, "x is %d×%d, W0 is %d×%d: x must have %d columns", f.m, c, f.out, f.in, f.in)
+	}
+	f.r, c = Dims(a)
+	if c != f.in {
+		fail(op, "A is %d×%d, W0 is %d×%d: A must have %d columns", f.r, c, f.out, f.in, f.in)
+	}
+	if rows, cols := Dims(b); rows != f.out || cols != f.r {
+		fail(op, "B is %d×%d, W0 is %d×%d, A is %d×%d: B must be %d×%d", rows, cols, f.out, f.in, f.r, f.in, f.out, f.r)
+	}
+	if g != nil {
+		rows, cols := Dims(g)
+		if rows != f.m || cols == 0 || f.r%cols != 0 {
+			fail(op, "gates are %d×%d, x is %d×%d, A is %d×%d: gates need %d rows and columns that divide %d", rows, cols, f.m, f.in, f.r, f.in, f.m, f.r)
+		}
+		f.experts = cols
+		f.p = make([]float32, f.m*f.r)
+	}
+	f.u, f.v = make([]float32, f.m*f.r), make([]float32, f.m*f.r)
+	f.y = NewVariable(f.m, f.out, nil)
+	return f
+}
+
+func (f *LowRankLinear) Operands() []Tensor {
+	if f.g == nil {
+		return []Tensor{f.x, f.a, f.b}
+	}
+	return []Tensor{f.x, f.a, f.b, f.g}
+}
+
+func (f *LowRankLinear) Forward() (Tensor, error) {
+	x, a, b, y := Floats(f.x), Floats(f.a), Floats(f.b), f.y.data
+	if f.g == nil {
+		kernels.LowRankForward(f.m, f.r, x, f.in, f.w.Forward(), a, f.in, b, f.r, f.s, f.u, f.r, y, f.out)
+		return f.y, nil
+	}
+	kernels.MatMul(kernels.NT, false, f.m, f.r, f.in, x, f.in, a, f.in, f.p, f.r)
+	copy(f.u, f.p)
+	f.gate(f.u)
+	kernels.MatMulPackedPlus(false, f.m, x, f.in, f.w.Forward(), kernels.NT, f.r, f.u, f.r, b, f.r, y, f.out)
+	return f.y, nil
+}
+
+// gate scales the columns of expert e in each row of t by s·g_e.
+func (f *LowRankLinear) gate(t []float32) {
+	g, re := Floats(f.g), f.r/f.experts
+	for i, ge := range g {
+		for k := range re {
+			t[i*re+k] *= f.s * ge
+		}
+	}
+}
+
+func (f *LowRankLinear) Backward(gy Tensor) error {
+	x, a, b, dy := Floats(f.x), Floats(f.a), Floats(f.b), Floats(gy)
+	kernels.MatMul(kernels.NN, false, f.m, f.r, f.out, dy, f.out, b, f.r, f.v, f.r)
+	if f.g == nil {
+		kernels.Scale(f.s, f.v)
+	} else {
+		if f.g.RequiresGrad() {
+			Accumulate(f.g, f.gateGrad)
+		}
+		f.gate(f.v)
+	}
+	if f.x.RequiresGrad() {
+		Accumulate(f.x, func(dx []float32, acc bool) {
+			kernels.MatMulPackedPlus(acc, f.m, dy, f.out, f.w.Backward(), kernels.NN, f.r, f.v, f.r, a, f.in, dx, f.in)
+		})
+	}
+	if f.a.RequiresGrad() {
+		Accumulate(f.a, func(da []float32, acc bool) {
+			kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, x, f.in, nil, 0, nil, 0, f.v, f.r, da, f.in, nil, 0)
+		})
+	}
+	if f.b.RequiresGrad() {
+		Accumulate(f.b, func(db []float32, acc bool) {
+			kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, nil, 0, dy, f.out, f.u, f.r, nil, 0, nil, 0, db, f.r)
+		})
+	}
+	return nil
+}
+
+// gateGrad writes dg_e = s·Σ_{k in e} (dy·B)_k·(x·Aᵀ)_k.
+func (f *LowRankLinear) gateGrad(dg []float32, acc bool) {
+	re := f.r / f.experts
+	for i := range dg {
+		var sum float32
+		for k := i * re; k < (i+1)*re; k++ {
+			sum += f.v[k] * f.p[k]
+		}
+		if acc {
+			dg[i] += f.s * sum
+		} else {
+			dg[i] = f.s * sum
+		}
+	}
+}

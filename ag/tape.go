@@ -1,0 +1,84 @@
+package ag
+
+import (
+	"fmt"
+
+	"github.com/nlpodyssey/spago/ag"
+)
+
+// A Tape records operators in the order of their creation, which is a
+// topological order, and runs their backward functions in reverse, one at a
+// time. Parallelism belongs to the kernels. It is not for concurrent use; two
+// tapes may run side by side, also over the same frozen weights.
+type Tape struct {
+	steps []step
+	ws    *Workspace
+}
+
+type step struct {
+	op *ag.Operator
+	fn Function
+	v  *Variable // the output, nil for a stock spago function
+}
+
+// NewTape returns an empty tape with a workspace of its own.
+func NewTape() *Tape { return &Tape{ws: NewWorkspace()} }
+
+// Run records f, runs it forward and returns its output.
+func (t *Tape) Run(f Function) Tensor {
+	op := ag.NewOperator(f).Run()
+	v, _ := op.Value().(*Variable)
+	if v != nil {
+		v.ws = t.ws
+	}
+	t.steps = append(t.steps, step{op, f, v})
+	return op
+}
+
+// Replay runs every recorded operator forward again, on the present contents
+// of its operands.
+func (t *Tape) Replay() {
+	for _, s := range t.steps {
+		s.op.Run()
+	}
+}
+
+// Backward adds to the leaves that require it the gradient of root, a 1×1
+// output of this tape. The gradients of recorded outputs are gone afterwards,
+// except where [Variable.Retain] asked for them.
+func (t *Tape) Backward(root Tensor) error {
+	if rows, cols := Dims(root); rows != 1 || cols != 1 {
+		return fmt.Errorf("ag: Backward: the root is %d×%d: must be 1×1", rows, cols)
+	}
+	for _, s := range t.steps { // what was retained, or left by a pass that was cut short
+		s.op.ZeroGrad()
+	}
+	Accumulate(root, func(g []float32, _ bool) { g[0] = 1 })
+	for i := len(t.steps) - 1; i >= 0; i-- {
+		s := t.steps[i]
+		if !s.op.RequiresGrad() || !s.op.HasGrad() {
+			continue
+		}
+		if err := s.fn.Backward(s.op.Grad()); err != nil {
+			return fmt.Errorf("ag: Backward: %w", err)
+		}
+		if s.v == nil || !s.v.retain {
+			s.op.ZeroGrad()
+		}
+	}
+	return nil
+}
+
+// Len returns the number of recorded operators.
+func (t *Tape) Len() int { return len(t.steps) }
+
+// Bytes returns the memory of the outputs and of the lent gradient buffers.
+func (t *Tape) Bytes() int {
+	n := t.ws.Bytes()
+	for _, s := range t.steps {
+		if s.v != nil {
+			n += 4 * len(s.v.data)
+		}
+	}
+	return n
+}

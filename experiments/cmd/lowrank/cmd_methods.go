@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/lora/probe"
+)
+
+type methodsOptions struct{ json bool }
+
+func newMethodsCmd() *cobra.Command {
+	var opts methodsOptions
+	cmd := &cobra.Command{
+		Use:   "methods [NAME]",
+		Short: "List the methods: axis, paper, parts",
+		Long: `List every method of the table with its axis, its paper and its parts. Parts of
+different rows may be combined in a configuration: method: {init: pissa, update: lora-pro}.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runMethods(opts, args, cmd.OutOrStdout()) },
+	}
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
+	return cmd
+}
+
+// methodRow is a method as --json prints it.
+type methodRow struct {
+	Name  string `json:"name"`
+	Axis  string `json:"axis"`
+	Paper string `json:"paper"`
+	ArXiv string `json:"arxiv"`
+	Parts parts  `json:"parts"`
+}
+
+type parts struct {
+	Delta  string `json:"delta"`
+	Init   string `json:"init"`
+	Update string `json:"update"`
+	Rank   string `json:"rank"`
+	Router string `json:"router"`
+}
+
+func runMethods(opts methodsOptions, args []string, out io.Writer) error {
+	methods := lora.Methods()
+	if len(args) == 1 {
+		m, err := lora.Row(args[0])
+		if err != nil {
+			return usage(err)
+		}
+		methods = []lora.Method{m}
+	}
+	rows := make([]methodRow, len(methods))
+	for i, m := range methods {
+		rows[i] = methodRow{m.Name, string(m.Axis), m.Paper, m.ArXiv, partsOf(m)}
+	}
+	if opts.json {
+		return printJSON(out, rows)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tAXIS\tDELTA\tINIT\tUPDATE\tRANK\tROUTER\tARXIV\tPAPER")
+	for _, r := range rows {
+		p := r.Parts
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Axis, p.Delta, p.Init, p.Update, p.Rank, p.Router, r.ArXiv, r.Paper)
+	}
+	return w.Flush()
+}
+
+// partsOf describes the parts of a method: the value of each, as Go writes it.
+func partsOf(m lora.Method) parts {
+	name := func(part any) string {
+		if part == nil {
+			return "none"
+		}
+		return fmt.Sprintf("%T", part)
+	}
+	return parts{name(m.Delta), name(m.Initial), name(m.Update), name(m.Rank), name(m.Router)}
+}
+
+func newMetricsCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "metrics",
+		Short: "List the instruments: definition, source, unit, range, cost",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), probe.Metrics())
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tUNIT\tRANGE\tCOST\tDEFINITION\tSOURCE")
+			for _, m := range probe.Metrics() {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Unit, m.Range, m.Cost, m.Definition, m.Source)
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

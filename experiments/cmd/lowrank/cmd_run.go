@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lowrank/lowrank/experiments"
+	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/experiments/study"
+)
+
+type runOptions struct {
+	out    string
+	config *experiments.Config // resume's own
+}
+
+func newRunCmd() *cobra.Command {
+	var opts runOptions
+	cmd := &cobra.Command{
+		Use:   "run CONFIG",
+		Short: "Train one run from a configuration file",
+		Long: `Train one run. CONFIG is YAML; the least one is
+
+  version: 1
+  method: lora
+
+The run is recorded in DIR/runs/NAME. A base model, unless the configuration
+names one, is pretrained once and kept in DIR/base. A run that was cut off goes
+on from its last checkpoint.`,
+		Args: exactly(1, "one configuration file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := experiments.ReadConfig(args[0])
+			if err != nil {
+				return usage(err)
+			}
+			if config.Name == "" {
+				config.Name = trimExt(filepath.Base(args[0]))
+			}
+			opts.config = config
+			return runRun(cmd.Context(), opts, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVarP(&opts.out, "output", "o", "study", "folder that the run and its base model lie in")
+	return cmd
+}
+
+func newResumeCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume RUN",
+		Short: "Continue a run that was cut off, bit for bit as if it had not been",
+		Long: `Continue the run in the folder RUN (DIR/runs/NAME) from its last checkpoint. A run
+that is complete is left as it is.`,
+		Args: exactly(1, "the folder of one run"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := filepath.Abs(args[0])
+			if err != nil {
+				return usage(err)
+			}
+			rec, err := record.ReadRun(dir)
+			if errors.Is(err, fs.ErrNotExist) {
+				return usage(fmt.Errorf("%s holds no run: there is no run.json", args[0]))
+			}
+			if err != nil {
+				return usage(err)
+			}
+			config := &experiments.Config{}
+			if err := json.Unmarshal(rec.Config, config); err != nil {
+				return usage(fmt.Errorf("%s: %w", filepath.Join(args[0], "run.json"), err))
+			}
+			config.Name = filepath.Base(dir)
+			return runRun(cmd.Context(), runOptions{out: filepath.Dir(filepath.Dir(dir)), config: config}, cmd.OutOrStdout())
+		},
+	}
+}
+
+// runRun trains opts.config in opts.out and prints where it got to.
+func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
+	c := opts.config
+	method, err := c.Check()
+	if err != nil {
+		return usage(err)
+	}
+	ui := newProgress(out)
+	defer ui.close()
+	pretraining := study.Default().Pretraining
+	if kept, err := study.Read(opts.out); err == nil { // the base of the study that the run belongs to
+		pretraining = kept.Pretraining
+	}
+	setting, err := experiments.OpenSetting(ctx, opts.out, c.Base, c.Data, pretraining, c.Train.Tokens, ui.pretraining(pretraining.Steps))
+	if err != nil {
+		return err
+	}
+	run := &experiments.Run{Setting: setting, Config: c, Dir: filepath.Join(opts.out, "runs", c.Name)}
+	rec, finished := run.Finished()
+	if !finished {
+		ui.Plan(1)
+		run.Watch = func(step, steps int, loss float64) { ui.Step(c.Name, step, steps, loss) }
+		if rec, err = run.Do(ctx); err != nil {
+			return err
+		}
+	}
+	ui.End(rec, finished, nil)
+	ui.close()
+	fmt.Fprintf(out, "%s: %s on %d linear maps, %d trained parameters\n", rec.Method.Name, method.Paper, rec.Train.Adapters, rec.Train.TrainedParameters)
+	if rec.Status == record.Diverged {
+		fmt.Fprintf(out, "diverged at step %d\n", rec.DivergedAt)
+	} else {
+		fmt.Fprintf(out, "held-out loss %.4f (before %.4f), on the base text %.4f (before %.4f) nats a token\n",
+			rec.Eval["adapt_after"], rec.Eval["adapt_before"], rec.Eval["base_after"], rec.Eval["base_before"])
+	}
+	fmt.Fprintln(out, run.Dir)
+	return nil
+}
+
+func trimExt(name string) string { return name[:len(name)-len(filepath.Ext(name))] }
+
+// writable makes dir, or says why nothing can be written there.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return usage(fmt.Errorf("-o %s: %w", dir, err))
+	}
+	return nil
+}

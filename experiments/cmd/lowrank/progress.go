@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/lowrank/lowrank/experiments/record"
+)
+
+// progress shows a study at work: live bars with the time left on a terminal,
+// and elsewhere a line every now and then. It is a sweep.Watcher.
+type progress struct {
+	out  io.Writer
+	bars *mpb.Progress // nil: plain lines
+	all  *mpb.Bar
+	runs map[string]*mpb.Bar
+
+	mu               sync.Mutex
+	began, told      time.Time
+	total, ended     int
+	reused, diverged int
+	failed           int
+	rate             time.Duration // mean of a trained run, over all workers
+}
+
+// every is the time between plain lines.
+const every = 10 * time.Second
+
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out, runs: map[string]*mpb.Bar{}, began: time.Now(), told: time.Now()}
+	if f, ok := out.(*os.File); ok && isTerminal(f) {
+		p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(60), mpb.WithRefreshRate(200*time.Millisecond))
+	}
+	return p
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+}
+
+// pretraining returns what to call after every step of making the base.
+func (p *progress) pretraining(steps int) func(step int, loss float64) {
+	var bar *mpb.Bar
+	return func(step int, loss float64) {
+		switch {
+		case p.bars != nil && bar == nil:
+			bar = p.bars.AddBar(int64(steps), mpb.BarRemoveOnComplete(),
+				mpb.PrependDecorators(decor.Name("pretraining the base ")),
+				mpb.AppendDecorators(decor.Percentage(), decor.Name("  left "), decor.AverageETA(decor.ET_STYLE_MMSS)))
+			fallthrough
+		case bar != nil:
+			bar.SetCurrent(int64(step))
+		case time.Since(p.told) > every || step == steps:
+			p.told = time.Now()
+			fmt.Fprintf(p.out, "pretraining the base: step %d of %d, loss %.3f\n", step, steps, loss)
+		}
+		if step == steps {
+			p.began = time.Now()
+		}
+	}
+}
+
+func (p *progress) Plan(runs int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total += runs
+	if p.bars == nil {
+		fmt.Fprintf(p.out, "%d runs to train\n", runs)
+		return
+	}
+	if p.all == nil {
+		p.all = p.bars.AddBar(int64(p.total), mpb.BarPriority(1<<20),
+			mpb.PrependDecorators(decor.Name("runs "), decor.CountersNoUnit("%d / %d")),
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.left() })))
+		return
+	}
+	p.all.SetTotal(int64(p.total), false)
+}
+
+// left says how long the planned runs will take still.
+func (p *progress) left() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rate == 0 {
+		return ""
+	}
+	return "left " + (time.Duration(p.total-p.ended) * p.rate).Round(time.Second).String()
+}
+
+func (p *progress) Step(id string, step, steps int, loss float64) {
+	if p.bars == nil {
+		return
+	}
+	p.mu.Lock()
+	bar := p.runs[id]
+	if bar == nil {
+		bar = p.bars.AddBar(int64(steps), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name(id, decor.WC{W: 28, C: decor.DindentRight})))
+		p.runs[id] = bar
+	}
+	p.mu.Unlock()
+	bar.SetCurrent(int64(step))
+}
+
+func (p *progress) End(rec *record.Run, reused bool, failure error) {
+	p.mu.Lock()
+	p.ended++
+	switch {
+	case reused:
+		p.reused++
+	case failure != nil:
+		p.failed++
+	case rec.Status == record.Diverged:
+		p.diverged++
+	}
+	if trained := p.ended - p.reused; trained > 0 {
+		p.rate = time.Since(p.began) / time.Duration(trained)
+	} else {
+		p.began = time.Now()
+	}
+	bar := p.runs[rec.ID]
+	delete(p.runs, rec.ID)
+	say := p.bars == nil && (time.Since(p.told) > every || failure != nil || p.ended == p.total)
+	if say {
+		p.told = time.Now()
+	}
+	p.mu.Unlock()
+	if bar != nil && !bar.Completed() {
+		bar.Abort(true)
+	}
+	if p.all != nil {
+		p.all.SetCurrent(int64(p.ended))
+	}
+	if failure != nil && p.bars == nil {
+		fmt.Fprintf(p.out, "%s failed: %v\n", rec.ID, failure)
+	}
+	if say {
+		fmt.Fprintf(p.out, "%d of %d runs, %s\n", p.ended, p.total, p.left())
+	}
+}
+
+// summary counts what happened to the runs.
+func (p *progress) summary() string {
+	s := fmt.Sprintf("%d runs", p.ended)
+	if p.reused > 0 {
+		s += fmt.Sprintf(", %d of them there before", p.reused)
+	}
+	if p.diverged > 0 {
+		s += fmt.Sprintf(", %d diverged", p.diverged)
+	}
+	if p.failed > 0 {
+		s += fmt.Sprintf(", %d failed", p.failed)
+	}
+	return s
+}
+
+// close ends the live display; lines printed before would be overwritten.
+func (p *progress) close() {
+	if p.bars == nil {
+		return
+	}
+	for _, b := range p.runs {
+		b.Abort(true)
+	}
+	if p.all != nil {
+		p.all.Abort(false)
+	}
+	p.bars.Shutdown()
+	p.bars, p.all = nil, nil
+	clear(p.runs)
+}

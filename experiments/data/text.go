@@ -1,0 +1,117 @@
+// Package data turns text into batches of tokens. A token is a byte: any text
+// has ids in 0…255 and no vocabulary is needed. A [Corpus] keeps a part of a
+// text aside; batches are drawn from named random streams, so that batch k of
+// a run is the same whatever was drawn before it.
+package data
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Vocabulary is the number of token ids.
+const Vocabulary = 256
+
+// ReadText returns the first max bytes of a file (all of it if max is 0).
+func ReadText(path string, max int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("data: %s is a directory: need a text file", path)
+	}
+	var r io.Reader = f
+	if max > 0 {
+		r = io.LimitReader(f, int64(max))
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	if len(text) == 0 {
+		return nil, fmt.Errorf("data: %s is empty: need a text file", path)
+	}
+	return text, nil
+}
+
+// Prose returns the English prose that every Go installation carries, Newton's
+// Opticks, and where it was found.
+func Prose(max int) (text []byte, path string, err error) {
+	root, err := goroot()
+	if err != nil {
+		return nil, "", err
+	}
+	path = filepath.Join(root, "src", "testdata", "Isaac.Newton-Opticks.txt")
+	if text, err = ReadText(path, max); err != nil {
+		return nil, "", fmt.Errorf("%w (name a text of your own with --base-text)", err)
+	}
+	return text, path, nil
+}
+
+// packages are the parts of the standard library that GoSource reads, in this
+// order: ordinary code of many hands, no tables and no generated files.
+var packages = []string{"strings", "bytes", "strconv", "sort", "fmt", "io", "bufio", "os", "path/filepath",
+	"time", "errors", "context", "sync", "encoding/json", "encoding/xml", "text/template", "html/template",
+	"net/http", "net/url", "go/parser", "go/types", "database/sql", "archive/tar", "compress/flate", "math/big"}
+
+// GoSource returns up to max bytes of the Go source under $GOROOT/src, tests
+// left out, and where it was found.
+func GoSource(max int) (text []byte, path string, err error) {
+	root, err := goroot()
+	if err != nil {
+		return nil, "", err
+	}
+	path = filepath.Join(root, "src")
+	for _, p := range packages {
+		files, err := filepath.Glob(filepath.Join(path, filepath.FromSlash(p), "*.go"))
+		if err != nil {
+			return nil, "", fmt.Errorf("data: %w", err)
+		}
+		for _, f := range files { // Glob sorts
+			if strings.HasSuffix(f, "_test.go") {
+				continue
+			}
+			src, err := os.ReadFile(f)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, "", fmt.Errorf("data: %w", err)
+			}
+			if text = append(text, src...); max > 0 && len(text) >= max {
+				return text[:max], path, nil
+			}
+		}
+	}
+	if len(text) == 0 {
+		return nil, "", fmt.Errorf("data: no Go source under %s (name a text of your own with --adapt-text)", path)
+	}
+	return text, path, nil
+}
+
+// goroot finds the Go installation: $GOROOT, the go command, the one that
+// built this program.
+func goroot() (string, error) {
+	if dir := os.Getenv("GOROOT"); dir != "" {
+		return dir, nil
+	}
+	if out, err := exec.Command("go", "env", "GOROOT").Output(); err == nil {
+		if dir := strings.TrimSpace(string(out)); dir != "" {
+			return dir, nil
+		}
+	}
+	if dir := runtime.GOROOT(); dir != "" {
+		return dir, nil
+	}
+	return "", errors.New("data: no Go installation found to read text from: name texts of your own with --base-text and --adapt-text")
+}

@@ -1,0 +1,287 @@
+package experiments
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/probe"
+	"github.com/lowrank/lowrank/nn/llama"
+	"github.com/lowrank/lowrank/nn/optim"
+)
+
+// A Run is one training run of a setting, and the folder it is recorded in.
+type Run struct {
+	Setting *Setting
+	Config  *Config
+	Dir     string
+	// Watch, if not nil, is called after every step.
+	Watch func(step, steps int, loss float64)
+}
+
+// Fingerprint identifies what the run computes: equal fingerprints, equal
+// results.
+func (r *Run) Fingerprint() (string, error) {
+	config, err := json.Marshal(r.Config)
+	if err != nil {
+		return "", err
+	}
+	return hash([]byte(r.Setting.Fingerprint), config), nil
+}
+
+// Finished returns the record of the run if its folder holds one that is
+// complete (done or diverged) and computed the same.
+func (r *Run) Finished() (*record.Run, bool) {
+	rec, err := record.ReadRun(r.Dir)
+	if err != nil || rec.Status != record.Done && rec.Status != record.Diverged {
+		return nil, false
+	}
+	fp, err := r.Fingerprint()
+	return rec, err == nil && rec.Fingerprint == fp
+}
+
+// Do trains the run, or what is left of it since its last checkpoint, and
+// records it. A run that diverges is a result: its record says so and the
+// error is nil. When ctx is done it saves a checkpoint and returns ctx.Err().
+// A panic of a layer below ends the run, not the program.
+func (r *Run) Do(ctx context.Context) (rec *record.Run, err error) {
+	t := &training{Run: r}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: %v", filepath.Base(r.Dir), p)
+		}
+		if t.log != nil {
+			err = errors.Join(err, t.log.Close())
+		}
+		if t.rec == nil || err == nil {
+			return
+		}
+		t.rec.Status, t.rec.Error = record.Failed, err.Error()
+		if errors.Is(err, context.Canceled) {
+			t.rec.Status, t.rec.Error = record.Cancelled, ""
+		}
+		t.rec.Ended = time.Now()
+		err = errors.Join(err, t.rec.Write(r.Dir))
+	}()
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	if err := t.build(); err != nil {
+		return nil, err
+	}
+	if err := t.resume(); err != nil {
+		return nil, err
+	}
+	if err := t.loop(ctx); err != nil {
+		return nil, err
+	}
+	return t.rec, t.close()
+}
+
+// A training is a run at work.
+type training struct {
+	*Run
+	rec  *record.Run
+	log  *record.Log
+	rows []record.Metric // not yet logged
+
+	set   *lora.Set
+	train *graph
+	eval  *graph
+	opt   *optim.Optimizer
+	plan  adapter.Plan
+	probe *probe.Probe
+
+	step    int       // steps taken
+	spent   float64   // seconds that they took
+	times   []float64 // seconds of each step of this process
+	started map[*adapter.Factor][]float32
+}
+
+// open starts the records.
+func (t *training) open() error {
+	config, err := json.Marshal(t.Config)
+	if err != nil {
+		return err
+	}
+	fp, err := t.Fingerprint()
+	if err != nil {
+		return err
+	}
+	machine := record.ThisMachine()
+	machine.SIMD = kernels.Active().String()
+	t.rec = &record.Run{
+		ID: filepath.Base(t.Dir), Status: record.Running, LR: t.Config.Train.LR, Seed: t.Config.Train.Seed,
+		Rank: t.Config.Rank, Alpha: t.Config.Alpha, Config: config, Fingerprint: fp,
+		Versions: record.Versions(), Machine: machine, Started: time.Now(), Eval: record.Eval{},
+	}
+	if old, err := record.ReadRun(t.Dir); err == nil && old.Fingerprint != fp {
+		if err := os.RemoveAll(t.Dir); err != nil { // the remains of another run
+			return err
+		}
+	}
+	if t.log, err = record.OpenLog(t.Dir); err != nil {
+		return err
+	}
+	yaml, err := t.Config.YAML()
+	if err != nil {
+		return err
+	}
+	return writeBytes(filepath.Join(t.Dir, "config.yaml"), yaml)
+}
+
+// build makes the adapted model, its graphs, the optimizer and the schedule.
+func (t *training) build() error {
+	c := t.Config.Train
+	method, err := lora.Compose(t.Config.Method.Recipe())
+	if err != nil {
+		return err
+	}
+	t.rec.Method = describe(method)
+	model := t.Setting.Base.Clone()
+	options := lora.Options{Targets: t.Config.Targets.Patterns(), Rank: t.Config.Rank, Alpha: t.Config.Alpha, Seed: c.Seed}
+	if method.Needs(adapter.FullGradient) {
+		gradients, err := t.calibrate(model)
+		if err != nil {
+			return err
+		}
+		options.Gradient = gradients.Of
+	}
+	if t.set, err = lora.Inject(model, method, options); err != nil {
+		return err
+	}
+	if t.eval, err = newGraph(model, c.Batch, c.Tokens, 1); err != nil {
+		return err
+	}
+	if t.train, err = newGraph(model, c.Batch, c.Tokens, c.Accumulate); err != nil {
+		return err
+	}
+	t.opt = optim.New(method.Update.Transform(c.WeightDecay), t.set.Groups())
+	if t.plan, err = method.Rank.Plan(t.set.Maps, c.Steps); err != nil {
+		return err
+	}
+	if t.Config.Probe.Every > 0 {
+		t.probe = probe.New(t.set.Maps)
+	}
+	t.started = map[*adapter.Factor][]float32{}
+	for _, m := range t.set.Maps {
+		for _, f := range m.Factors {
+			t.started[f] = slices.Clone(f.Floats())
+		}
+		t.rec.Train.Targets = append(t.rec.Train.Targets, m.Name)
+	}
+	t.rec.Train.Adapters = len(t.set.Maps)
+	t.rec.Train.TrainedParameters = int64(t.set.TrainedParameters())
+	for _, p := range model.Params() {
+		t.rec.Train.TotalParameters += int64(len(p.Floats()))
+	}
+	return t.rec.Write(t.Dir)
+}
+
+// calibrationBatches is how many batches a calibration sees.
+const calibrationBatches = 8
+
+// calibrate returns the mean gradients of the full weights over batches of a
+// random stream of their own.
+func (t *training) calibrate(model *llama.Model) (lora.Gradients, error) {
+	c := t.Config.Train
+	var g *graph
+	return lora.Calibrate(model, t.Config.Targets.Patterns(), calibrationBatches, func(batch int) (err error) {
+		if g == nil {
+			if g, err = newGraph(model, c.Batch, c.Tokens, 1); err != nil {
+				return err
+			}
+		}
+		g.Draw(t.Setting.Adapt.Train, c.Seed, "calibration", batch)
+		g.forward()
+		return g.backward()
+	})
+}
+
+// close writes what a finished run leaves: the last losses, the adapter, the
+// tables of metrics, and last of all the record.
+func (t *training) close() error {
+	c, r := t.Config.Train, t.rec
+	adapt, prose, err := t.Setting.BaseLosses(c.Batch, c.Tokens, t.Config.Eval.Batches)
+	if err != nil {
+		return err
+	}
+	r.Eval["adapt_before"], r.Eval["base_before"] = adapt, prose
+	if r.Status == record.Done {
+		if err := t.moved(); err != nil {
+			return err
+		}
+		r.Eval["adapt_after"], r.Eval["base_after"] = t.evaluate()
+		if !finite(r.Eval["adapt_after"]) {
+			r.Status, r.DivergedAt = record.Diverged, t.step
+		}
+	}
+	if err := t.log.Add(t.flush()...); err != nil {
+		return err
+	}
+	if err := t.log.Sync(); err != nil {
+		return err
+	}
+	perStep := int64(c.Batch * c.Tokens * c.Accumulate)
+	r.Train.Steps, r.Train.Tokens = t.step, int64(t.step)*perStep
+	r.Train.Seconds = t.spent
+	if n := len(t.times); n > 0 {
+		slices.Sort(t.times)
+		r.Train.StepMS = 1000 * t.times[n/2]
+		r.Train.TokensPerSecond = float64(perStep) / t.times[n/2]
+	}
+	r.Train.PeakRSSBytes = record.PeakRSS()
+	if r.Status == record.Done {
+		config, weights, err := t.set.Files()
+		if err != nil {
+			return err
+		}
+		r.Train.AdapterBytes = int64(len(weights))
+		for name, contents := range map[string][]byte{"adapter_config.json": config, "adapter_model.safetensors": weights} {
+			if err := writeBytes(filepath.Join(t.Dir, "adapter", name), contents); err != nil {
+				return err
+			}
+		}
+	}
+	if err := record.WriteParquet(t.Dir, r.ID); err != nil {
+		return err
+	}
+	r.Ended = time.Now()
+	if err := record.WriteEvents(t.Dir, r.Started, r.Ended); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(t.Dir, checkpointFile)); err != nil {
+		return err
+	}
+	return r.Write(t.Dir)
+}
+
+// describe names a method for the records.
+func describe(m lora.Method) record.Method {
+	r := m.Recipe()
+	return record.Method{
+		Name: m.Name, Paper: m.Paper, ArXiv: m.ArXiv, Axis: string(m.Axis),
+		Parts: record.Parts{Delta: r.Delta, Init: r.Init, Update: r.Update, Rank: r.Rank, Router: r.Router},
+	}
+}
+
+// writeBytes writes a file whole, making its folder.
+func writeBytes(path string, contents []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	return record.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(contents)
+		return err
+	})
+}

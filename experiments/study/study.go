@@ -1,0 +1,166 @@
+// Package study is the comparison that lowrank makes by default: a small base
+// model is pretrained on prose, adapted to another text by many methods over a
+// grid of learning rates and seeds, and measured on held-out text of both.
+package study
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/lowrank/lowrank/experiments"
+	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/experiments/report"
+	"github.com/lowrank/lowrank/experiments/sweep"
+	"github.com/lowrank/lowrank/nn/llama"
+)
+
+// A Study is what study.json holds: all that the runs follow from.
+type Study struct {
+	Format      int                     `json:"format"`
+	Command     string                  `json:"command"` // does the whole study again
+	Pretraining experiments.Pretraining `json:"pretraining"`
+	Template    *experiments.Config     `json:"template"`
+	Methods     []string                `json:"methods"`
+	LRs         []float64               `json:"learning_rates"`
+	Seeds       []uint64                `json:"seeds"`
+	Extend      int                     `json:"extend"` // learning rates beyond the grid, to bracket an optimum
+	Facts       []report.Fact           `json:"facts,omitempty"`
+}
+
+const (
+	format = 1
+	file   = "study.json"
+)
+
+// methods stand in the default study: each axis of the taxonomy, and full
+// fine-tuning as the yardstick.
+var methods = []string{"full", "lora", "rslora", "dora", "vera", "hira", "adalora", "pissa", "olora", "lora-ga",
+	"lora-plus", "lora-fa", "lora-pro", "lora-moe", "mola"}
+
+// Default is the study that finishes within ten minutes on two cores.
+func Default() *Study {
+	t := experiments.DefaultConfig()
+	t.Rank, t.Alpha = 8, 8
+	t.Train.Steps, t.Train.Batch, t.Train.Tokens = 100, 8, 64
+	t.Train.Warmup = 0.05
+	t.Eval.Every, t.Eval.Batches = 50, 4
+	t.Probe.Every = 20
+	t.Checkpoint.Every = 0
+	return &Study{
+		Format: format, Command: "lowrank study",
+		Pretraining: experiments.Pretraining{
+			Model: llama.Config{
+				HiddenSize: 128, IntermediateSize: 344, NumHiddenLayers: 4, NumAttentionHeads: 4, NumKeyValueHeads: 2, HeadDim: 32,
+				RMSNormEps: 1e-5, RopeTheta: 10000, VocabSize: 256, MaxPositionEmbeddings: 512, TieWordEmbeddings: true,
+			},
+			Steps: 600, Batch: 16, Tokens: 64, LR: 3e-3, Seed: 1,
+		},
+		Template: t, Methods: methods, LRs: sweep.Decades(-3.5, -1), Seeds: []uint64{1, 2}, Extend: 2,
+	}
+}
+
+// Quick is a study of the same methods that finishes within two minutes: its
+// model is smaller, its runs shorter, and its numbers say little.
+func Quick() *Study {
+	s := Default()
+	s.Command = "lowrank study --quick"
+	m := &s.Pretraining.Model
+	m.HiddenSize, m.IntermediateSize, m.NumHiddenLayers, m.NumAttentionHeads, m.NumKeyValueHeads = 64, 176, 2, 2, 1
+	s.Pretraining.Steps = 150
+	s.Template.Train.Steps = 20
+	s.Template.Eval.Batches, s.Template.Probe.Every = 2, 10
+	s.LRs, s.Extend = sweep.Decades(-3, -1), 0
+	return s
+}
+
+// Read returns the study that lies in dir.
+func Read(dir string) (*Study, error) {
+	path := filepath.Join(dir, file)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var s Study
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if s.Format != format {
+		return nil, fmt.Errorf("%s has format %d: this version reads format %d", path, s.Format, format)
+	}
+	return &s, nil
+}
+
+// Run prepares the base, trains what is not yet done, and writes study.json
+// and report.html into dir. The report is written of what there is also when
+// ctx is done in the middle; the error is then ctx.Err(). The path of the
+// report is returned where one was written.
+func (s *Study) Run(ctx context.Context, dir string, workers int, pretraining func(step int, loss float64), w sweep.Watcher) (string, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
+	if err := record.WriteJSON(filepath.Join(dir, file), s); err != nil { // an unwritable folder shows now
+		return "", err
+	}
+	setting, err := experiments.OpenSetting(ctx, dir, s.Template.Base, s.Template.Data, s.Pretraining, s.Template.Train.Tokens, pretraining)
+	if err != nil {
+		return "", err
+	}
+	if err := s.describe(setting); err != nil {
+		return "", err
+	}
+	if err := record.WriteJSON(filepath.Join(dir, file), s); err != nil {
+		return "", err
+	}
+	grid := &sweep.Grid{Template: s.Template, Methods: s.Methods, LRs: s.LRs, Seeds: s.Seeds, Extend: s.Extend}
+	recs, err := sweep.Run(ctx, setting, grid, filepath.Join(dir, "runs"), workers, w)
+	if len(recs) == 0 {
+		return "", err
+	}
+	path := filepath.Join(dir, "report.html")
+	if werr := s.Page(path, dir, recs); werr != nil {
+		return "", werr
+	}
+	return path, err
+}
+
+// describe notes what the report says of the setting.
+func (s *Study) describe(setting *experiments.Setting) error {
+	t, m := s.Template, setting.Base.Config
+	adapt, prose, err := setting.BaseLosses(t.Train.Batch, t.Train.Tokens, t.Eval.Batches)
+	if err != nil {
+		return err
+	}
+	base := fmt.Sprintf("Llama decoder of %d layers, width %d, %d heads (%d for keys and values), SwiGLU %d, bytes as tokens: %d parameters",
+		m.NumHiddenLayers, m.HiddenSize, m.NumAttentionHeads, m.NumKeyValueHeads, m.IntermediateSize, m.NumParameters())
+	if t.Base.Dir != "" {
+		base += ", from " + t.Base.Dir
+	} else {
+		p := s.Pretraining
+		base += fmt.Sprintf(", pretrained for %d steps of %d × %d tokens", p.Steps, p.Batch, p.Tokens)
+	}
+	s.Facts = []report.Fact{
+		{Name: "Base model", Text: base},
+		{Name: "Pretrained on", Text: fmt.Sprintf("%s (%d bytes to train on, %d held out); held-out loss %.3f nats a byte", setting.Texts[0], len(setting.Prose.Train), len(setting.Prose.HeldOut), prose)},
+		{Name: "Adapted to", Text: fmt.Sprintf("%s (%d bytes to train on, %d held out); held-out loss before %.3f nats a byte", setting.Texts[1], len(setting.Adapt.Train), len(setting.Adapt.HeldOut), adapt)},
+		{Name: "Training", Text: fmt.Sprintf("%d steps of %d × %d tokens, %s schedule with %g %% warm-up to %g of the peak, gradients clipped at %g, no weight decay; the last step is what counts",
+			t.Train.Steps, t.Train.Batch, t.Train.Tokens, t.Train.Schedule, 100*t.Train.Warmup, t.Train.MinLR, t.Train.Clip)},
+		{Name: "Adapters", Text: fmt.Sprintf("rank %d, alpha %g, on %s", t.Rank, t.Alpha, t.Targets)},
+	}
+	return nil
+}
+
+// Page writes the report of recs, which lie under dir/runs, to path.
+func (s *Study) Page(path, dir string, recs []*record.Run) error {
+	return record.WriteFile(path, func(w io.Writer) error {
+		return report.WritePage(w, report.Study{
+			Title: "Low-rank adaptation, compared", Facts: s.Facts, Command: s.Command, Runs: recs,
+			Metrics: func(r *record.Run) ([]record.Metric, error) {
+				return record.ReadMetrics(filepath.Join(dir, "runs", r.ID))
+			},
+		})
+	})
+}

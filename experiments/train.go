@@ -1,0 +1,158 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/nn/optim"
+)
+
+// loop takes the steps that are left.
+func (t *training) loop(ctx context.Context) error {
+	c := t.Config.Train
+	schedule := optim.Schedule{Kind: c.Schedule, Warmup: c.Warmup, Floor: c.MinLR, Steps: c.Steps}
+	for t.step < c.Steps {
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), t.checkpoint())
+		}
+		began := time.Now()
+		t.step++
+		lr := schedule.LR(t.step, c.LR)
+		loss, err := t.gradients()
+		if err != nil {
+			return err
+		}
+		norm, clipped := optim.ClipNorm(t.opt.Groups(), c.Clip)
+		t.add("train_loss", loss)
+		t.add("lr", lr)
+		t.add("grad_norm", norm)
+		t.add("clip_fraction", map[bool]float64{true: 1}[clipped])
+		if !finite(loss) || !finite(norm) {
+			t.rec.Status, t.rec.DivergedAt = record.Diverged, t.step
+			return nil
+		}
+		probed := t.probe != nil && (t.step%t.Config.Probe.Every == 0 || t.step == 1 || t.step == c.Steps)
+		if probed {
+			t.probe.Before()
+		}
+		t.plan.Before(t.step)
+		t.opt.Step(lr)
+		t.plan.After(t.step)
+		seconds := time.Since(began).Seconds()
+		t.times, t.spent = append(t.times, seconds), t.spent+seconds
+		if probed {
+			t.observe()
+		}
+		t.opt.ZeroGrad()
+		if t.step == min(3, c.Steps) {
+			if err := t.moved(); err != nil {
+				return err
+			}
+		}
+		if t.step%t.Config.Eval.Every == 0 && t.step < c.Steps {
+			t.evaluate()
+		}
+		if err := t.log.Add(t.flush()...); err != nil {
+			return err
+		}
+		if every := t.Config.Checkpoint.Every; every > 0 && t.step%every == 0 && t.step < c.Steps {
+			if err := t.checkpoint(); err != nil {
+				return err
+			}
+		}
+		if t.Watch != nil {
+			t.Watch(t.step, c.Steps, loss)
+		}
+	}
+	t.rec.Status = record.Done
+	return nil
+}
+
+// gradients accumulates those of one step and returns its mean loss in nats a
+// token, the penalties of layers left out.
+func (t *training) gradients() (float64, error) {
+	c := t.Config.Train
+	var sum float64
+	penalties := make([]float64, len(t.train.extra))
+	for pass := range c.Accumulate {
+		t.train.Draw(t.Setting.Adapt.Train, c.Seed, "data", (t.step-1)*c.Accumulate+pass)
+		sum += t.train.forward()
+		if err := t.train.backward(); err != nil {
+			return 0, err
+		}
+		for i, l := range t.train.extra {
+			penalties[i] += float64(ag.Floats(l.Value)[0]) / float64(c.Accumulate)
+		}
+	}
+	byName := map[string]float64{}
+	for i, l := range t.train.extra {
+		byName[l.Name] += penalties[i]
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		t.add(name, byName[name])
+	}
+	return sum / float64(c.Batch*c.Tokens*c.Accumulate), nil
+}
+
+// observe records what the probe saw in the step.
+func (t *training) observe() {
+	for _, r := range t.probe.After(t.step) {
+		t.rows = append(t.rows, record.Metric{Step: t.step, Layer: r.Layer, Name: r.Name, Value: r.Value})
+	}
+	total := 0
+	for i, r := range t.plan.Ranks() {
+		t.rows = append(t.rows, record.Metric{Step: t.step, Layer: t.set.Maps[i].Name, Name: "rank", Value: float64(r)})
+		total += r
+	}
+	t.add("total_rank", float64(total))
+}
+
+// evaluate records the held-out losses and returns them.
+func (t *training) evaluate() (adapt, prose float64) {
+	n := t.Config.Eval.Batches
+	adapt, prose = t.eval.evaluate(t.Setting.Adapt.HeldOut, n), t.eval.evaluate(t.Setting.Prose.HeldOut, n)
+	t.add("eval_adapt_loss", adapt)
+	t.add("eval_base_loss", prose)
+	if best, ok := t.rec.Eval["adapt_best"]; !ok || adapt < best {
+		t.rec.Eval["adapt_best"] = adapt
+	}
+	return adapt, prose
+}
+
+// moved checks that training reaches every factor that is declared trained: a
+// composition with two zero factors in a product would stand still in silence.
+func (t *training) moved() error {
+	var still []string
+	for _, m := range t.set.Maps {
+		for _, f := range m.Factors {
+			if f.Trained && slices.Equal(t.started[f], f.Floats()) {
+				still = append(still, m.Name+"."+f.Name)
+			}
+		}
+	}
+	if len(still) == 0 {
+		return nil
+	}
+	return fmt.Errorf("after step %d these trained factors have not moved: %s", t.step, strings.Join(still, ", "))
+}
+
+func (t *training) add(name string, v float64) {
+	t.rows = append(t.rows, record.Metric{Step: t.step, Name: name, Value: v})
+}
+
+// flush returns the rows of the step, which the log then holds.
+func (t *training) flush() []record.Metric {
+	rows := t.rows
+	t.rows = t.rows[:0]
+	return rows
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

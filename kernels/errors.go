@@ -1,0 +1,43 @@
+package kernels
+
+import "fmt"
+
+// The checks of arguments. Each panics with one line that names the function,
+// the argument and the values: kernels: MatMul: ldb = 7, need at least 8.
+
+// checkSize panics if the size v called name is negative.
+func checkSize(fn, name string, v int) {
+	if v < 0 {
+		panic(fmt.Sprintf("kernels: %s: %s = %d, need at least 0", fn, name, v))
+	}
+}
+
+// checkMatrix panics unless x holds rows×cols elements at leading dimension ld.
+func checkMatrix(fn, name string, rows, cols int, x []float32, ld int) {
+	if ld < cols {
+		panic(fmt.Sprintf("kernels: %s: ld%s = %d, need at least %d (columns of %s)", fn, name, ld, cols, name))
+	}
+	if rows == 0 || cols == 0 {
+		return
+	}
+	// Written without rows*ld, which can overflow.
+	if len(x) < cols || (len(x)-cols)/ld < rows-1 {
+		panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d (%d rows of %d, ld %d)",
+			fn, name, len(x), (rows-1)*ld+cols, rows, cols, ld))
+	}
+}
+
+// checkVector panics unless x holds n elements.
+func checkVector(fn, name string, n int, x []float32) {
+	if len(x) < n {
+		panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d", fn, name, len(x), n))
+	}
+}
+
+// checkLen panics unless a length called name is want, the length of another
+// argument called like.
+func checkLen(fn, name string, n int, like string, want int) {
+	if n != want {
+		panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d (len(%s))", fn, name, n, want, like))
+	}
+}

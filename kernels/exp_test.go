@@ -1,0 +1,64 @@
+package kernels
+
+import (
+	"math"
+	"testing"
+)
+
+// ulps is the distance of got from want in units of the last place of want.
+func ulps(got float32, want float64) float64 {
+	if math.IsNaN(want) || math.IsInf(float64(float32(want)), 0) {
+		if math.Float32bits(got) == math.Float32bits(float32(want)) || math.IsNaN(want) && got != got {
+			return 0
+		}
+		return math.Inf(1)
+	}
+	_, e := math.Frexp(want)
+	return math.Abs(float64(got)-want) / math.Ldexp(1, max(e-24, -149))
+}
+
+// Every exponent with 512 mantissas and both signs, and 2¹⁹ even steps over the
+// range where the result is neither 0 nor +Inf.
+func TestExpAccuracy(t *testing.T) {
+	var x []float32
+	for e := range uint32(256) {
+		for m := range uint32(512) {
+			bits := e<<23 | m*16411&(1<<23-1)
+			x = append(x, math.Float32frombits(bits), math.Float32frombits(bits|1<<31))
+		}
+	}
+	const steps = 1 << 19
+	for i := range steps {
+		x = append(x, float32(-105+195*float64(i)/steps))
+	}
+	for _, edge := range []float32{88.72283, 88.722839, 88.72284, -87.33654, -87.33655, -103.97207, -103.97208, -103.9721} {
+		x = append(x, edge, math.Nextafter32(edge, 1000), math.Nextafter32(edge, -1000))
+	}
+	eachLevel(t, func(t *testing.T) {
+		y := make([]float32, len(x))
+		Exp(y, x)
+		worst, at := 0.0, float32(0)
+		for i, v := range x {
+			if d := ulps(y[i], math.Exp(float64(v))); d > worst {
+				worst, at = d, v
+			}
+		}
+		t.Logf("largest error %.3f ulp at %v (%#x)", worst, at, math.Float32bits(at))
+		if worst > 2 {
+			t.Errorf("exp(%v) errs by %g ulp, want 2 at most", at, worst)
+		}
+	})
+}
+
+func TestExp(t *testing.T) {
+	checkElements(t, elements{name: "Exp", outputs: 1, inputs: 1, inPlace: [][2]int{{0, 0}}, value: wide(1),
+		run: func(out, in [][]float32) { Exp(out[0], in[0]) },
+		want: func(old, in []float64) ([]float64, []float64) {
+			e := math.Exp(in[0])
+			return []float64{e}, []float64{4 * unit * e}
+		}})
+}
+
+func BenchmarkExp(b *testing.B) {
+	benchElements(b, 2, func(x [][]float32) { Exp(x[0], x[1]) })
+}

@@ -1,0 +1,59 @@
+package kernels
+
+// The loops, the innermost functions of all element- and row-wise operations, at
+// any level. Every slice is as long as the first one; an output is one of the
+// inputs or does not overlap them. Where (+)= stands, acc adds to the output
+// instead of overwriting it. The order of a sum depends on its length alone.
+//
+//	dot(x, y) float64                returns Σ x_i·y_i
+//	dot3(x, y, z) float64            returns Σ x_i·y_i·z_i
+//	sum(x) float64                   returns Σ x_i
+//	maximum(x) float32               returns the largest x_i; -Inf if there is none; skips NaN
+//	axpy(alpha, x, y)                y_i += alpha·x_i
+//	scale(y, alpha, x)               y_i = alpha·x_i
+//	shiftScale(y, alpha, x, shift)   y_i = alpha·(x_i - shift)
+//	add(dst, a, b)                   dst_i = a_i + b_i
+//	mul(dst, alpha, a, b)            dst_i = alpha·a_i·b_i
+//	mulAdd(dst, alpha, a, b)         dst_i += alpha·a_i·b_i
+//	expShift(y, x, scale, shift)     y_i = exp(scale·x_i - shift); returns Σ y_i
+//	siluMul(y, gate, up)             y_i = gate_i·σ(gate_i)·up_i
+//	siluMulGrad(dgate, dup, dy, gate, up, acc)
+//	                                 dgate_i (+)= dy_i·up_i·s·(1 + gate_i·(1-s)), s = σ(gate_i)
+//	                                 dup_i (+)= dy_i·gate_i·s
+//	gelu(y, x)                       y_i = x_i·Φ(x_i)
+//	geluGrad(dx, dy, x, acc)         dx_i (+)= dy_i·(Φ(x_i) + x_i·φ(x_i))
+//	geluTanh(y, x)                   y_i = x_i·σ(u(x_i)), u(x) = c1·(x + c3·x³)
+//	geluTanhGrad(dx, dy, x, acc)     dx_i (+)= dy_i·(s + x_i·s·(1-s)·u'(x_i)), s = σ(u(x_i))
+//	rotate(y1, y2, x1, x2, cos, sin, sign, acc)
+//	                                 y1_i (+)= x1_i·cos_i - x2_i·s, s = sign·sin_i
+//	                                 y2_i (+)= x2_i·cos_i + x1_i·s
+//	adamw(w, g, m, v, decay, rest1, beta2, rest2, invRoot, eps, step)
+//	                                 m_i += rest1·(g_i - m_i)
+//	                                 v_i = beta2·v_i + rest2·g_i²
+//	                                 w_i = decay·w_i - step·m_i/(invRoot·√v_i + eps)
+//
+// Sums are taken in float64, products inside them too. Plain Go computes exp and
+// erf in float64 and rounds once; in AVX2 exp errs by at most 2 units in the last
+// place at any argument, and what lies below the smallest normal number is
+// rounded once more. NaN passes through all of them but maximum.
+
+// grain is the number of elements worth handing to another thread.
+const grain = 1 << 14
+
+// spans calls f(from, to) for the pieces of n elements.
+func spans(n int, f func(from, to int)) {
+	Parallel((n+grain-1)/grain, func(i int) { f(i*grain, min((i+1)*grain, n)) })
+}
+
+// rowSpans calls f(from, to) for groups of rows of n elements.
+func rowSpans(rows, n int, f func(from, to int)) {
+	group := max(grain/n, 1)
+	Parallel((rows+group-1)/group, func(i int) { f(i*group, min((i+1)*group, rows)) })
+}
+
+// columnSpans calls f(from, to) for groups of columns of rows elements: how sums
+// over rows are split.
+func columnSpans(rows, n int, f func(from, to int)) {
+	const wide = 64
+	rowSpans((n+wide-1)/wide, wide*rows, func(from, to int) { f(from*wide, min(to*wide, n)) })
+}

@@ -1,0 +1,109 @@
+package kernels
+
+// A Packed is a right-hand operand B (k×n) in the order that the tiles read it:
+// panels of 16 columns (of the level's width), each k×16 and contiguous. A
+// frozen weight is packed once and multiplied by in every step.
+//
+// A Packed belongs to the level that was active when it was made, and products
+// with it run at that level. It may be read by many goroutines at once.
+type Packed struct {
+	level Level
+	k, n  int
+	buf   []float32
+}
+
+// Pack packs B (k×n). Op says how b holds it: NN as k×n, NT as n×k. It panics if
+// op is TN or an argument is too short.
+func Pack(op Op, k, n int, b []float32, ldb int) *Packed {
+	view := checkRight("Pack", "b", op, k, n, b, ldb)
+	p := &Packed{}
+	p.resize(active, k, n)
+	p.fill(view)
+	return p
+}
+
+// Repack replaces the values of p by those of another B of the same k and n, in
+// the same memory. See Pack.
+func (p *Packed) Repack(op Op, b []float32, ldb int) {
+	p.fill(checkRight("Repack", "b", op, p.k, p.n, b, ldb))
+}
+
+// Dims returns the shape k×n of the packed operand.
+func (p *Packed) Dims() (k, n int) { return p.k, p.n }
+
+// resize gives p a shape, in its own memory if that suffices. The values are
+// undefined.
+func (p *Packed) resize(l Level, k, n int) {
+	size := k * shapes[l].padded(n)
+	if cap(p.buf) < size {
+		p.buf = make([]float32, size)
+	}
+	p.level, p.k, p.n, p.buf = l, k, n, p.buf[:size]
+}
+
+// panel returns the panel whose first column is j, a multiple of the tile's
+// wide, and its width.
+func (p *Packed) panel(j int) (panel []float32, width int) {
+	return p.buf[j*p.k:], shapes[p.level].width(p.n - j)
+}
+
+// panelsAtOnce is how many panels one job packs, and rowsAtOnce how many rows of
+// them in turn if B is row-major: so it is read in long runs.
+const (
+	panelsAtOnce = 16
+	rowsAtOnce   = 8
+)
+
+// fill packs b into p.
+func (p *Packed) fill(b matrix) {
+	g := products.get()
+	g.b, g.packed = b, p
+	columns := panelsAtOnce * shapes[p.level].wide
+	Parallel((p.n+columns-1)/columns, g.packJob)
+	g.release()
+}
+
+// pack is one job of fill: it packs panels index·panelsAtOnce, ….
+func (g *product) pack(index int) {
+	p := g.packed
+	wide := shapes[p.level].wide
+	first := index * panelsAtOnce * wide
+	end := min(p.n, first+panelsAtOnce*wide)
+	rows := rowsAtOnce
+	if g.b.row == 1 {
+		rows = kc
+	}
+	for k0 := 0; k0 < p.k; k0 += rows {
+		k := min(rows, p.k-k0)
+		for j := first; j < end; j += wide {
+			panel, width := p.panel(j)
+			packPanel(p.level, panel[k0*width:], k, min(wide, p.n-j), width, g.b.at(k0, j))
+		}
+	}
+}
+
+// packPanel copies B (k×n) into a panel k×width, n ≤ width, and fills up with
+// zeros:
+//
+//	for p := range k {
+//		for j := range n {
+//			panel[p*width+j] = b.x[p*b.row+j*b.col]
+//		}
+//	}
+//
+// It may overwrite up to transposeSlack elements behind the panel.
+func packPanel(l Level, panel []float32, k, n, width int, b matrix) {
+	if n < width {
+		clear(panel[:k*width])
+	}
+	if b.row == 1 {
+		for j := 0; j < n; j += 8 {
+			transpose(l, min(8, n-j), k, b.x[j*b.col:], b.col, panel[j:], width)
+		}
+		return
+	}
+	copyRows(l, k, n, b.x, b.row, panel, width)
+}
+
+// transposeSlack is how many elements transpose may overwrite behind the last.
+const transposeSlack = 8

@@ -1,0 +1,48 @@
+package kernels
+
+import "fmt"
+
+// RoPE rotates the pairs (i, i+dim/2) of each head by the angles of its row
+// (rotary position embedding, arXiv 2104.09864, in Hugging Face's pairing). x and
+// y are rows × heads·dim, cos and sin rows × dim/2 without gaps; with h = dim/2, in
+// each head
+//
+//	y[i]   = x[i]·cos[i]   - x[i+h]·sin[i]
+//	y[i+h] = x[i+h]·cos[i] + x[i]·sin[i]
+//
+// y may be x. It panics if dim is odd.
+func RoPE(rows, heads, dim int, x []float32, ldx int, cos, sin []float32, y []float32, ldy int) {
+	rope("RoPE", rows, heads, dim, "x", x, ldx, cos, sin, 1, "y", y, ldy, false)
+}
+
+// RoPEGrad is the gradient of RoPE: it rotates dy back, and adds to dx if acc is
+// set. dx may be dy if it is not.
+func RoPEGrad(rows, heads, dim int, dy []float32, lddy int, cos, sin []float32, dx []float32, lddx int, acc bool) {
+	rope("RoPEGrad", rows, heads, dim, "dy", dy, lddy, cos, sin, -1, "dx", dx, lddx, acc)
+}
+
+func rope(fn string, rows, heads, dim int, from string, x []float32, ldx int, cos, sin []float32, sign float32, into string, y []float32, ldy int, acc bool) {
+	checkSize(fn, "rows", rows)
+	checkSize(fn, "heads", heads)
+	checkSize(fn, "dim", dim)
+	if dim%2 != 0 {
+		panic(fmt.Sprintf("kernels: %s: dim = %d, need an even number", fn, dim))
+	}
+	n, h := heads*dim, dim/2
+	checkMatrix(fn, from, rows, n, x, ldx)
+	checkVector(fn, "cos", rows*h, cos)
+	checkVector(fn, "sin", rows*h, sin)
+	checkMatrix(fn, into, rows, n, y, ldy)
+	if rows == 0 || n == 0 {
+		return
+	}
+	rowSpans(rows, n, func(first, end int) {
+		for i := first; i < end; i++ {
+			c, s := cos[i*h:(i+1)*h], sin[i*h:(i+1)*h]
+			xi, yi := x[i*ldx:i*ldx+n], y[i*ldy:i*ldy+n]
+			for ; len(xi) > 0; xi, yi = xi[dim:], yi[dim:] {
+				rotate(yi[:h], yi[h:dim], xi[:h], xi[h:dim], c, s, sign, acc)
+			}
+		}
+	})
+}

@@ -1,0 +1,19 @@
+//go:build !amd64 || purego
+
+package kernels
+
+var shapes = [...]shape{Generic: {rows: 2, wide: 4, narrow: 4}}
+
+func tile(_ Level, rows, width int, strips []strip, c []float32, ldc int, acc bool) {
+	tileGeneric(rows, width, strips, c, ldc, acc)
+}
+
+func transpose(_ Level, rows, k int, src []float32, ld int, dst []float32, step int) {
+	transposeGeneric(rows, k, src, ld, dst, step)
+}
+
+func copyRows(_ Level, rows, columns int, src []float32, ld int, dst []float32, step int) {
+	copyRowsGeneric(rows, columns, src, ld, dst, step)
+}
+
+func fmaPeak(_ Level, iterations int) (flops int) { return fmaPeakGeneric(iterations) }

@@ -1,0 +1,234 @@
+// Package adapter is one adapted linear map, and what the parts of a method
+// are to it. A method is a composition delta × initializer × update rule ×
+// rank schedule × router; the packages delta, initial, update, rank and moe
+// hold the parts, a file a mechanism, and package lora the table of methods.
+//
+// Conventions: W0 is out×in, y = x·W0ᵀ + b + s·(x·Aᵀ)·Bᵀ, A is r×in, B is
+// out×r, and s = α/r unless the delta says otherwise.
+package adapter
+
+import (
+	"fmt"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/nn"
+)
+
+// A Map is a linear map with an adapter: it computes x·W'ᵀ + b, where W' is
+// what its Delta makes of the base weight and its factors.
+type Map struct {
+	*nn.Linear
+	Layer, Layers int // index of the block, and how many the model has
+	Maps          int // how many maps are adapted together, for what they share in the objective
+	Rank          int // of A and B, all experts together
+	Scaling       float32
+	Delta         Delta
+	Router        Router // nil: none
+
+	W0      []float32  // the base weight as it was before any adaptation; never written
+	Base    *ag.Weight // what s·B·A is added to: W0, or what an initializer left of it
+	Factors []*Factor
+
+	form  Form
+	start Form // copies of the product at the start, when the base was offset
+}
+
+// A Factor is a named tensor of an adapter.
+type Factor struct {
+	Name    string
+	Trained bool
+	*ag.Variable
+}
+
+// A Spec says what a factor is.
+type Spec struct {
+	Name       string // "A", "B", …: the role that update rules know it by
+	Rows, Cols int
+	Trained    bool
+}
+
+// A Form is what the factors make of the base weight, on a tape: either
+//
+//	W' = diag(Gain)·(Base + s·B·A)
+//
+// with A r×in, B out×r and Gain 1×out (nil for ones), or W' = W, out×in.
+// Forward, merge, counts, rank bound, files and instruments all follow from
+// it.
+type Form struct {
+	A, B ag.Tensor
+	Gain ag.Tensor
+	W    ag.Tensor
+}
+
+// LowRank reports whether the form is a product of factors on the base.
+func (f Form) LowRank() bool { return f.W == nil }
+
+// New gives the map l an adapter of delta d at rank r, with the routers'
+// factors if there is one. All factors are zero until an initializer and the
+// delta's Start have filled them.
+func New(l *nn.Linear, layer, layers int, d Delta, router Router, r int, alpha float64) (*Map, error) {
+	m := &Map{Linear: l, Layer: layer, Layers: layers, Maps: 1, Rank: r, Delta: d, Router: router, W0: l.W.Floats()}
+	if router != nil {
+		m.Rank = router.Rank(m, r)
+	}
+	m.Scaling = float32(d.Scaling(alpha, r))
+	specs, err := d.Factors(m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.Name, err)
+	}
+	if router != nil {
+		specs = append(specs, router.Factors(m)...)
+	}
+	for _, s := range specs {
+		v := ag.NewVariable(s.Rows, s.Cols, nil)
+		v.SetRequiresGrad(s.Trained)
+		m.Factors = append(m.Factors, &Factor{s.Name, s.Trained, v})
+	}
+	m.Base = l.Frozen()
+	return m, nil
+}
+
+// Factor returns the factor of that name, or nil.
+func (m *Map) Factor(name string) *Factor {
+	for _, f := range m.Factors {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// Freeze makes the named factor untrained; graphs built before know nothing
+// of it.
+func (m *Map) Freeze(name string) {
+	if f := m.Factor(name); f != nil {
+		f.Trained = false
+		f.SetRequiresGrad(false)
+	}
+}
+
+// Offset replaces the base by W0 − s·B·A with the present factors A and B, so
+// that the adapted map starts as the base map. It keeps the product, which
+// net metrics and files subtract.
+func (m *Map) Offset() { m.OffsetBy(copyOf(m.Factor("A")), copyOf(m.Factor("B"))) }
+
+// OffsetBy replaces the base by W0 − s·b·a for a r×in and b out×r, which it
+// keeps.
+func (m *Map) OffsetBy(a, b ag.Tensor) {
+	m.start = Form{A: a, B: b}
+	w := append([]float32(nil), m.W0...)
+	addProduct(w, m.Out, m.In, -m.Scaling, m.start.A, m.start.B)
+	m.Base = ag.NewWeight(m.Out, m.In, w)
+}
+
+// Start returns copies of the factors whose product an initializer took out
+// of the base; both are nil when the base is W0 itself.
+func (m *Map) Start() (a, b ag.Tensor) { return m.start.A, m.start.B }
+
+// Form returns the form on the tape of the last Forward: its tensors hold the
+// values of the last replay and, after Retain, their gradients.
+func (m *Map) Form() Form { return m.form }
+
+// Freestanding builds the form once on a tape of its own, from the present
+// values of the factors.
+func (m *Map) Freestanding() (f Form, err error) {
+	err = ag.Guard(func() { f = m.Delta.Form(&nn.Context{Tape: ag.NewTape()}, m) })
+	return f, err
+}
+
+// Forward builds the adapted map on x, M×in.
+func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
+	f := m.Delta.Form(c, m)
+	m.form = f
+	var y ag.Tensor
+	if f.LowRank() {
+		var gates ag.Tensor
+		if m.Router != nil {
+			gates = m.Router.Gates(c, m, x)
+		}
+		y = c.Run(ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, gates))
+	} else {
+		y = c.Run(ag.NewLinear(x, f.W))
+	}
+	if f.Gain != nil {
+		y = c.Run(ag.NewScaleCols(y, f.Gain))
+	}
+	return m.AddBias(c, y)
+}
+
+// Merged returns W' as a new out×in matrix. A routed map has none: its weight
+// depends on the token.
+func (m *Map) Merged() ([]float32, error) {
+	if m.Router != nil {
+		return nil, fmt.Errorf("%s: cannot be merged: its router weighs the experts for every token", m.Name)
+	}
+	f, err := m.Freestanding()
+	if err != nil {
+		return nil, err
+	}
+	var w []float32
+	if f.LowRank() {
+		w = append(w, m.Base.Floats()...)
+		addProduct(w, m.Out, m.In, m.Scaling, f.A, f.B)
+	} else {
+		w = append(w, ag.Floats(f.W)...)
+	}
+	if f.Gain != nil {
+		for i, g := range ag.Floats(f.Gain) {
+			for j := range m.In {
+				w[i*m.In+j] *= g
+			}
+		}
+	}
+	return w, nil
+}
+
+// RankBound returns the largest rank that W' − W0 can have: of the factors
+// (twice that when the base was offset), or of the matrix.
+func (m *Map) RankBound() int {
+	p := min(m.In, m.Out)
+	f, err := m.Freestanding()
+	if err != nil || !f.LowRank() || f.Gain != nil {
+		return p
+	}
+	r, _ := ag.Dims(f.A)
+	if m.start.A != nil {
+		r *= 2
+	}
+	return min(r, p)
+}
+
+// TrainedParameters counts the values that training changes.
+func (m *Map) TrainedParameters() int {
+	n := 0
+	for _, f := range m.Factors {
+		if f.Trained {
+			n += f.Rows() * f.Cols()
+		}
+	}
+	return n
+}
+
+// addProduct adds s·B·A to w, out×in, in float64.
+func addProduct(w []float32, out, in int, s float32, a, b ag.Tensor) {
+	r, _ := ag.Dims(a)
+	av, bv := ag.Floats(a), ag.Floats(b)
+	row := make([]float64, in)
+	for i := range out {
+		clear(row)
+		for k := range r {
+			sb := float64(s) * float64(bv[i*r+k])
+			for j, x := range av[k*in : (k+1)*in] {
+				row[j] += sb * float64(x)
+			}
+		}
+		for j, x := range row {
+			w[i*in+j] = float32(float64(w[i*in+j]) + x)
+		}
+	}
+}
+
+func copyOf(t ag.Tensor) ag.Tensor {
+	rows, cols := ag.Dims(t)
+	return ag.NewVariable(rows, cols, append([]float32(nil), ag.Floats(t)...))
+}

@@ -1,0 +1,133 @@
+package adapter
+
+import (
+	"math/rand/v2"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/optim"
+)
+
+// A Delta is a parametrization: which factors there are, and what they make
+// of the base weight.
+type Delta interface {
+	Part
+	// Scaling returns s for a configured rank and alpha.
+	Scaling(alpha float64, rank int) float64
+	// Factors lists the tensors of a map of rank m.Rank, or refuses the rank.
+	Factors(m *Map) ([]Spec, error)
+	// Start fills, after the initializer has filled A and B, the factors that
+	// are the delta's own, for all maps at once: they may share values.
+	Start(maps []*Map, rng *rand.Rand) error
+	// Form builds W' on the context's tape.
+	Form(c *nn.Context, m *Map) Form
+}
+
+// An Initializer fills the factors A and B of all maps at once. It may take
+// their product out of the base ([Map.Offset]).
+type Initializer interface {
+	Part
+	Init(maps []*Map, in Inputs) error
+}
+
+// Inputs are what initializers draw from.
+type Inputs struct {
+	// Rand returns the named random stream; equal names give equal streams.
+	Rand func(name string) *rand.Rand
+	// Gradient returns the mean gradient of the loss for the map's full
+	// weight, out×in, over the calibration batches. It is nil unless the
+	// initializer needs FullGradient.
+	Gradient func(m *Map) []float32
+}
+
+// An Update is a rule that turns the gradients of one adapter's factors,
+// jointly, into updates.
+type Update interface {
+	Part
+	// Transform returns the chain with decoupled weight decay.
+	Transform(weightDecay float64) optim.Transform
+	// Freezes lists the factors that the rule leaves as they started.
+	Freezes() []string
+}
+
+// A Schedule changes ranks while a run trains.
+type Schedule interface {
+	Part
+	// Plan starts the schedule for a run of so many steps.
+	Plan(maps []*Map, steps int) (Plan, error)
+}
+
+// A Plan is a schedule at work. Steps count from 1.
+type Plan interface {
+	// Before sees the gradients and the weights before the step's update.
+	Before(step int)
+	// After sees the weights after it, and may mask or fold factors.
+	After(step int)
+	// Ranks returns the active rank of each map.
+	Ranks() []int
+	// Buffers are what a checkpoint must keep.
+	Buffers() []optim.Buffer
+}
+
+// A Router weighs the experts of a map for every token. The experts' factors
+// stand stacked in A and B.
+type Router interface {
+	Part
+	// Rank returns the rank of all experts of m together, for a configured
+	// rank.
+	Rank(m *Map, rank int) int
+	// Experts returns how many experts m has; they divide its rank.
+	Experts(m *Map) int
+	// Factors lists the router's own tensors.
+	Factors(m *Map) []Spec
+	// Start fills them.
+	Start(maps []*Map, rng *rand.Rand)
+	// Gates builds the weights, M×experts, for x, M×in, or returns nil where
+	// a map has one expert; it may add a loss to the context.
+	Gates(c *nn.Context, m *Map, x ag.Tensor) ag.Tensor
+}
+
+// A Part says what it needs of the others and what it provides. A composition
+// is refused when a need is provided by none.
+type Part interface {
+	Needs() []Capability
+	Provides() []Capability
+}
+
+// A Checker is a part whose numbers may be wrong: a composition is refused
+// with its error.
+type Checker interface {
+	Check() error
+}
+
+// A Starter is a schedule that wants maps to start with another rank than the
+// one configured.
+type Starter interface {
+	StartRank(rank int) int
+}
+
+// A Capability is something that one part provides and another may need, worded
+// so that "needs …, which no part provides" reads well.
+type Capability string
+
+// The capabilities.
+const (
+	// Pair: factors A r×in and B out×r that an initializer fills.
+	Pair Capability = "free factors A and B"
+	// TrainedPair: A and B are both trained, and named so.
+	TrainedPair Capability = "trained factors A and B"
+	// Product: the update is s·B·A of the trained A and B themselves, with
+	// nothing between them.
+	Product Capability = "an update that is s·B·A itself"
+	// Additive: W' is a function of W0 + s·B·A, so that a product can be
+	// taken out of the base.
+	Additive Capability = "an update s·B·A that is added to the base"
+	// Gated: the low-rank term may be weighed for every token.
+	Gated Capability = "a low-rank term that gates can weigh"
+	// Static: the weight is the same for every token. All routers but none
+	// lack it.
+	Static Capability = "one weight for all tokens"
+	// FullGradient: the gradient of full weights over calibration batches,
+	// provided by whoever runs the training.
+	FullGradient Capability = "gradients of the full weights"
+)

@@ -1,0 +1,206 @@
+package lora
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/optim"
+)
+
+// Options say how a method is injected.
+type Options struct {
+	Targets Targets
+	Rank    int
+	Alpha   float64 // s = Alpha/Rank, unless the delta says otherwise
+	// RankPattern and AlphaPattern give other values to the maps whose name
+	// ends in a key, a regular expression, as PEFT's rank_pattern does.
+	RankPattern  map[string]int
+	AlphaPattern map[string]float64
+	Seed         uint64 // of every random draw
+	// Gradient returns the gradient of a map's full weight, out×in, for
+	// methods that need FullGradient: [Gradients.Of] what [Calibrate] returned.
+	Gradient func(m *adapter.Map) []float32
+	// State, when there is one, is where the values come from, instead of the
+	// initializer: that of an earlier Set of the same shape.
+	State State
+}
+
+// A Set is a model's adapters.
+type Set struct {
+	Method  Method
+	Options Options
+	Maps    []*adapter.Map // in the order of the model's linear maps
+
+	model   nn.Model
+	trained []bool // whether each of the model's tensors was, before
+	merged  []kept // what Merge replaced; nil: not merged
+}
+
+// Inject adapts the selected linear maps of a model and freezes the model's
+// own tensors; a head that is to be trained is to be unfrozen afterwards. The
+// number of adapted maps is len(Maps). Nothing is changed on an error.
+func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
+	if err := method.Check(); err != nil {
+		return nil, err
+	}
+	if opt.State == nil && opt.Gradient == nil && method.Needs(adapter.FullGradient) {
+		return nil, fmt.Errorf("lora: method %s needs %s: calibrate first", method.Name, adapter.FullGradient)
+	}
+	linears := model.Linears()
+	selected, err := opt.Targets.Select(linears)
+	if err != nil {
+		return nil, err
+	}
+	layers := 0
+	for _, l := range linears {
+		layers = max(layers, layerOf(l.Name)+1)
+	}
+	s := &Set{Method: method, Options: opt, model: model}
+	for _, l := range selected {
+		m, err := s.adapt(l, layers)
+		if err != nil {
+			return nil, err
+		}
+		s.Maps = append(s.Maps, m)
+	}
+	if err := s.start(); err != nil {
+		return nil, err
+	}
+	for _, p := range model.Params() {
+		s.trained = append(s.trained, p.RequiresGrad())
+		p.SetRequiresGrad(false)
+	}
+	for _, m := range s.Maps {
+		m.Linear.Adapter = m
+	}
+	return s, nil
+}
+
+// adapt makes the map of l with all factors at zero.
+func (s *Set) adapt(l *nn.Linear, layers int) (*adapter.Map, error) {
+	if l.Adapter != nil {
+		return nil, fmt.Errorf("lora: %s has an adapter already", l.Name)
+	}
+	rank, err := ofPattern(s.Options.RankPattern, l.Name, s.Options.Rank)
+	if err != nil {
+		return nil, err
+	}
+	if starter, ok := s.Method.Rank.(adapter.Starter); ok {
+		rank = starter.StartRank(rank)
+	}
+	alpha, err := ofPattern(s.Options.AlphaPattern, l.Name, s.Options.Alpha)
+	if err != nil {
+		return nil, err
+	}
+	switch p := max(l.In, l.Out); {
+	case rank < 1 || rank > p:
+		return nil, fmt.Errorf("lora: %s: rank is %d, the weight %d×%d: must be from 1 to %d", l.Name, rank, l.Out, l.In, p)
+	case !(alpha > 0) || math.IsInf(alpha, 0):
+		return nil, fmt.Errorf("lora: %s: alpha is %v: must be above 0", l.Name, alpha)
+	}
+	m, err := adapter.New(l, layerOf(l.Name), layers, s.Method.Delta, s.Method.Router, rank, alpha)
+	if err != nil {
+		return nil, fmt.Errorf("lora: %w", err)
+	}
+	for _, name := range s.Method.Update.Freezes() {
+		m.Freeze(name)
+	}
+	return m, nil
+}
+
+// start gives the factors their first values.
+func (s *Set) start() error {
+	for _, m := range s.Maps {
+		m.Maps = len(s.Maps)
+	}
+	if s.Options.State == nil {
+		in := adapter.Inputs{Rand: s.stream, Gradient: s.Options.Gradient}
+		if err := s.Method.Initial.Init(s.Maps, in); err != nil {
+			return fmt.Errorf("lora: %w", err)
+		}
+	} else if err := s.restoreBase(s.Options.State); err != nil {
+		return err
+	}
+	if err := s.Method.Delta.Start(s.Maps, s.stream("delta")); err != nil {
+		return fmt.Errorf("lora: %w", err)
+	}
+	if s.Method.Router != nil {
+		s.Method.Router.Start(s.Maps, s.stream("router"))
+	}
+	if s.Options.State != nil {
+		return s.restore(s.Options.State)
+	}
+	return nil
+}
+
+// stream returns the named random stream of the seed.
+func (s *Set) stream(name string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(s.Options.Seed, h.Sum64()))
+}
+
+// layerOf returns the index of the block in a module's name: its first
+// component that is a number, or 0.
+func layerOf(name string) int {
+	for _, c := range strings.Split(name, ".") {
+		if n, err := strconv.Atoi(c); err == nil && n >= 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// Remove takes the adapters out: the model is as it was before Inject, bit for
+// bit.
+func (s *Set) Remove() {
+	if s.merged != nil {
+		s.Unmerge()
+	}
+	for _, m := range s.Maps {
+		m.Linear.Adapter = nil
+	}
+	for i, p := range s.model.Params() {
+		p.SetRequiresGrad(s.trained[i])
+	}
+}
+
+// Groups returns what an optimizer trains, one group a map: its trained
+// factors, each under its map's name and its own.
+func (s *Set) Groups() []*optim.Group {
+	var groups []*optim.Group
+	for _, m := range s.Maps {
+		g := &optim.Group{Name: m.Name, Scaling: m.Scaling}
+		for _, f := range m.Factors {
+			if f.Trained {
+				g.Params = append(g.Params, &optim.Param{Name: m.Name + "." + f.Name, Role: f.Name, Value: f.Variable})
+			}
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// TrainedParameters counts the values that training changes.
+func (s *Set) TrainedParameters() int {
+	n := 0
+	for _, m := range s.Maps {
+		n += m.TrainedParameters()
+	}
+	return n
+}
+
+var errMerged = errors.New("lora: the adapters are merged: unmerge first")
+
+// variable copies x into a rows×cols matrix.
+func variable(rows, cols int, x []float32) *ag.Variable {
+	return ag.NewVariable(rows, cols, append([]float32(nil), x...))
+}

@@ -1,0 +1,163 @@
+package lora
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lowrank/lowrank/lora/adapter"
+)
+
+// A Method is a composition of five parts.
+type Method struct {
+	Name  string // of its row in the table, or of its composition
+	Paper string // its title or common name
+	ArXiv string // id, "" where there is none
+	Axis  Axis
+
+	Delta   adapter.Delta
+	Initial adapter.Initializer
+	Update  adapter.Update
+	Rank    adapter.Schedule
+	Router  adapter.Router // nil: none
+
+	recipe Recipe
+}
+
+// An Axis is what a paper is about.
+type Axis string
+
+// The axes; full fine-tuning has none.
+const (
+	Rank           Axis = "rank"
+	Dynamics       Axis = "dynamics"
+	Initialisation Axis = "initialisation"
+	Experts        Axis = "experts"
+)
+
+// Recipe returns what the method was composed from; it is empty for a method
+// that was put together by hand.
+func (m Method) Recipe() Recipe { return m.recipe }
+
+// A slot is the place of a part in a method.
+type slot string
+
+const (
+	deltaSlot  slot = "delta"
+	initSlot   slot = "init"
+	updateSlot slot = "update"
+	rankSlot   slot = "rank"
+	routerSlot slot = "router"
+)
+
+var slots = []slot{deltaSlot, initSlot, updateSlot, rankSlot, routerSlot}
+
+// part returns the part in a slot, or nil.
+func (m *Method) part(s slot) adapter.Part {
+	switch {
+	case s == deltaSlot && m.Delta != nil:
+		return m.Delta
+	case s == initSlot && m.Initial != nil:
+		return m.Initial
+	case s == updateSlot && m.Update != nil:
+		return m.Update
+	case s == rankSlot && m.Rank != nil:
+		return m.Rank
+	case s == routerSlot && m.Router != nil:
+		return m.Router
+	}
+	return nil
+}
+
+// setPart puts into a slot a part that came out of such a slot.
+func (m *Method) setPart(s slot, p adapter.Part) {
+	switch s {
+	case deltaSlot:
+		m.Delta, _ = p.(adapter.Delta)
+	case initSlot:
+		m.Initial, _ = p.(adapter.Initializer)
+	case updateSlot:
+		m.Update, _ = p.(adapter.Update)
+	case rankSlot:
+		m.Rank, _ = p.(adapter.Schedule)
+	case routerSlot:
+		m.Router, _ = p.(adapter.Router)
+	}
+}
+
+// Needs reports whether a part of m needs c.
+func (m Method) Needs(c adapter.Capability) bool {
+	for _, s := range slots {
+		if p := m.part(s); p != nil && slices.Contains(p.Needs(), c) {
+			return true
+		}
+	}
+	return false
+}
+
+// Check returns an error of one line when a part is missing, has numbers that
+// cannot be, or needs what no part provides.
+func (m Method) Check() error {
+	for _, s := range slots {
+		p := m.part(s)
+		if p == nil && s != routerSlot {
+			return fmt.Errorf("lora: method %s has no %s", m.Name, s)
+		}
+		if c, ok := p.(adapter.Checker); ok {
+			if err := c.Check(); err != nil {
+				return fmt.Errorf("lora: %w", err)
+			}
+		}
+	}
+	provided := map[adapter.Capability]bool{
+		adapter.FullGradient: true, // by whoever runs the training
+		adapter.Static:       m.Router == nil,
+	}
+	for _, s := range slots {
+		if p := m.part(s); p != nil {
+			for _, c := range p.Provides() {
+				provided[c] = true
+			}
+		}
+	}
+	for _, s := range slots {
+		p := m.part(s)
+		if p == nil {
+			continue
+		}
+		for _, c := range p.Needs() {
+			if !provided[c] {
+				return fmt.Errorf("lora: %s needs %s, which %s does not provide", m.say(s), c, m.say(provider(c)))
+			}
+			if c == adapter.TrainedPair && s != updateSlot && len(m.Update.Freezes()) > 0 {
+				return fmt.Errorf("lora: %s needs %s, but %s freezes %s", m.say(s), c, m.say(updateSlot), m.Update.Freezes()[0])
+			}
+		}
+	}
+	return nil
+}
+
+// say names the part in a slot by the row that it comes from.
+func (m *Method) say(s slot) string {
+	row := m.recipe.row(s)
+	if i := slices.IndexFunc(table, func(t Method) bool { return t.Name == row }); i < 0 {
+		row = fmt.Sprintf("%T", m.part(s))
+	} else if table[i].part(s) == nil {
+		row = table[plain].Name // a part that its row leaves out
+	}
+	return fmt.Sprintf("%s %s", s, row)
+}
+
+// provider returns the slot whose parts provide c, by the table.
+func provider(c adapter.Capability) slot {
+	if c == adapter.Static {
+		return routerSlot
+	}
+	for _, row := range table {
+		for _, s := range slots {
+			if p := row.part(s); p != nil && slices.Contains(p.Provides(), c) {
+				return s
+			}
+		}
+	}
+	return deltaSlot
+}

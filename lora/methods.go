@@ -1,0 +1,70 @@
+package lora
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lowrank/lowrank/lora/delta"
+	"github.com/lowrank/lowrank/lora/initial"
+	"github.com/lowrank/lowrank/lora/moe"
+	"github.com/lowrank/lowrank/lora/rank"
+	"github.com/lowrank/lowrank/lora/update"
+)
+
+// plain is the index of the row that has the parts which others leave out.
+const plain = 1
+
+// table is the one table of methods: a paper is a row, and what a row leaves
+// out is plain LoRA's.
+var table = []Method{
+	{Name: "full", Paper: "full fine-tuning of the adapted maps", Delta: delta.Full{}, Initial: initial.None{}},
+
+	{Name: "lora", Paper: "LoRA", ArXiv: "2106.09685", Axis: Rank,
+		Delta: delta.LoRA{}, Initial: initial.Kaiming{}, Update: update.AdamW{}, Rank: rank.None{}},
+	{Name: "rslora", Paper: "rsLoRA", ArXiv: "2312.03732", Axis: Rank, Delta: delta.LoRA{RankRoot: true}},
+	{Name: "dora", Paper: "DoRA", ArXiv: "2402.09353", Axis: Rank, Delta: delta.DoRA{}},
+	{Name: "vera", Paper: "VeRA", ArXiv: "2310.11454", Axis: Rank, Delta: delta.VeRA{}, Initial: initial.None{}},
+	{Name: "hira", Paper: "HiRA (ICLR 2025, OpenReview TwJrTz9cRS)", Axis: Rank, Delta: delta.HiRA{}},
+	{Name: "adalora", Paper: "AdaLoRA", ArXiv: "2303.10512", Axis: Rank,
+		Delta: delta.SVD{Orthogonality: 0.5}, Initial: initial.Gaussian{Std: 0.02, Both: true}, Rank: rank.AdaLoRA{Ratio: 1.5, Begin: 0.1, End: 0.3, Every: 1, Beta1: 0.85, Beta2: 0.85}},
+
+	{Name: "lora-gaussian", Paper: "LoRA with the Gaussian start of PEFT", ArXiv: "2106.09685", Axis: Initialisation, Initial: initial.Gaussian{}},
+	{Name: "pissa", Paper: "PiSSA", ArXiv: "2404.02948", Axis: Initialisation, Initial: initial.SVD{}},
+	{Name: "olora", Paper: "OLoRA", ArXiv: "2406.01775", Axis: Initialisation, Initial: initial.QR{}},
+	{Name: "lora-ga", Paper: "LoRA-GA", ArXiv: "2407.05000", Axis: Initialisation, Initial: initial.Gradient{Gamma: 16}},
+
+	{Name: "lora-plus", Paper: "LoRA+", ArXiv: "2402.12354", Axis: Dynamics, Update: update.LoRAPlus{Ratio: 16}},
+	{Name: "lora-fa", Paper: "LoRA-FA", ArXiv: "2308.03303", Axis: Dynamics, Update: update.LoRAFA{}},
+	{Name: "lora-pro", Paper: "LoRA-Pro", ArXiv: "2407.18242", Axis: Dynamics, Update: update.LoRAPro{}},
+
+	{Name: "lora-moe", Paper: "LoRAMoE", ArXiv: "2312.09979", Axis: Experts, Router: moe.LoRAMoE{PerLayer: 4, Balance: 0.01}},
+	{Name: "mola", Paper: "MoLA", ArXiv: "2402.08562", Axis: Experts, Router: moe.MoLA{PerLayer: 5, TopK: 2, Pattern: moe.Inverted, Balance: 0.01}},
+}
+
+// Methods returns the table, each row with all its parts.
+func Methods() []Method {
+	rows := slices.Clone(table)
+	for i := range rows {
+		for _, s := range slots {
+			if rows[i].part(s) == nil {
+				rows[i].setPart(s, table[plain].part(s))
+			}
+		}
+		rows[i].recipe = Recipe{Method: rows[i].Name}
+	}
+	return rows
+}
+
+// Row returns a row of the table. An unknown name is answered with the names
+// there are, the nearest first.
+func Row(name string) (Method, error) {
+	var names []string
+	for _, m := range Methods() {
+		if m.Name == name {
+			return m, nil
+		}
+		names = append(names, m.Name)
+	}
+	return Method{}, fmt.Errorf("lora: no method is called %q; there are, nearest first: %s", name, strings.Join(nearest(name, names), ", "))
+}

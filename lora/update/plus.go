@@ -1,0 +1,22 @@
+package update
+
+import (
+	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/nn/optim"
+)
+
+// LoRAPlus is AdamW with the learning rate of B Ratio times that of A (LoRA+,
+// arXiv 2402.12354, section 4). The paper takes 16. The weight decay of B is
+// multiplied with its learning rate, as in PyTorch's parameter groups; all
+// other factors go with A.
+type LoRAPlus struct {
+	Ratio float64
+}
+
+func (LoRAPlus) Needs() []adapter.Capability    { return []adapter.Capability{adapter.TrainedPair} }
+func (LoRAPlus) Provides() []adapter.Capability { return nil }
+func (LoRAPlus) Freezes() []string              { return nil }
+
+func (u LoRAPlus) Transform(weightDecay float64) optim.Transform {
+	return append(optim.AdamW(weightDecay), optim.ScaleRole{Role: "B", Factor: u.Ratio})
+}

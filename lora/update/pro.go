@@ -1,0 +1,156 @@
+package update
+
+import (
+	"math"
+
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/nn/optim"
+)
+
+// LoRAPro moves A and B such that the change of the weight, not of the
+// factors, is what the optimizer of the full weight would want, as far as rank
+// r permits (arXiv 2407.18242). Groups without A and B, and other factors, go
+// by AdamW, or by plain descent in the Gradient form.
+type LoRAPro struct {
+	Form Form
+}
+
+// A Form says where Adam stands in LoRA-Pro.
+type Form int
+
+const (
+	// FullAdam is the paper's algorithm 2 with "full adjustment": Adam runs on
+	// the equivalent gradient g̃, with moments of the size of the weight, and
+	// its outcome is pulled back to the factors and projected again. It keeps
+	// 2·out·in values per map.
+	FullAdam Form = iota
+	// FactoredAdam projects the factors' gradients and runs AdamW on the
+	// directions that come out: no more memory than AdamW, but what Adam makes
+	// of them is no projection any more.
+	FactoredAdam
+	// Gradient is the paper's form for gradient descent, without Adam. Its
+	// change of the weight does not depend on how the product B·A is split.
+	Gradient
+)
+
+func (LoRAPro) Needs() []adapter.Capability {
+	return []adapter.Capability{adapter.TrainedPair, adapter.Product, adapter.Static}
+}
+func (LoRAPro) Provides() []adapter.Capability { return nil }
+func (LoRAPro) Freezes() []string              { return nil }
+
+func (u LoRAPro) Transform(weightDecay float64) optim.Transform {
+	switch u.Form {
+	case Gradient:
+		return optim.Chain{project{}, optim.Decay{Weight: weightDecay}}
+	case FactoredAdam:
+		return append(optim.Chain{project{}}, optim.AdamW(weightDecay)...)
+	}
+	return optim.Chain{fullAdam{optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}}, optim.Decay{Weight: weightDecay}}
+}
+
+// pair returns the parameters A and B of a group, and their tangent; nil
+// where it has not both.
+func pair(g *optim.Group) (a, b *optim.Param, t *tangent) {
+	a, b = g.Role("A"), g.Role("B")
+	if a == nil || b == nil {
+		return nil, nil, nil
+	}
+	return a, b, newTangent(g.Scaling, a.Value.Rows(), a.Value.Cols(), b.Value.Rows())
+}
+
+// project replaces gradients by the directions closest to them whose change
+// of the weight is the projection of the full gradient.
+type project struct{}
+
+func (project) Init(g *optim.Group) optim.State {
+	a, b, t := pair(g)
+	return &projectState{a, b, t}
+}
+
+type projectState struct {
+	a, b    *optim.Param
+	tangent *tangent
+}
+
+func (s *projectState) Step(*optim.Group, optim.Clock) {
+	if s.tangent != nil {
+		s.tangent.solve(s.a.Value.Floats(), s.b.Value.Floats(), s.a.Update, s.b.Update, true)
+	}
+}
+
+func (s *projectState) Buffers() []optim.Buffer { return nil }
+
+// fullAdam is Adam on the equivalent gradient.
+type fullAdam struct{ optim.Adam }
+
+func (t fullAdam) Init(g *optim.Group) optim.State {
+	s := &fullAdamState{Adam: t.Adam}
+	s.a, s.b, s.tangent = pair(g)
+	if s.tangent == nil {
+		return t.Adam.Init(g)
+	}
+	s.rest = without(g, "A", "B")
+	s.others = t.Adam.Init(s.rest)
+	n := s.tangent.out * s.tangent.in
+	s.m, s.v = make([]float32, n), make([]float32, n)
+	rows := min(blockRows, s.tangent.out)
+	s.g, s.ghat = make([]float32, rows*s.tangent.in), make([]float32, rows*s.tangent.in)
+	s.ga = make([]float32, len(s.a.Update))
+	return s
+}
+
+type fullAdamState struct {
+	optim.Adam
+	a, b    *optim.Param
+	tangent *tangent
+	m, v    []float32 // out×in: moments of g̃
+	g, ghat []float32 // blockRows×in: rows of g̃ and of m̂/(√v̂+eps)
+	ga      []float32 // r×in
+	rest    *optim.Group
+	others  optim.State
+}
+
+// blockRows is how many rows of the weight are at work at a time.
+const blockRows = 64
+
+func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
+	t := s.tangent
+	av, bv := s.a.Value.Floats(), s.b.Value.Floats()
+	t.solve(av, bv, s.a.Update, s.b.Update, false)
+
+	scaling := float32(t.s)
+	c1, c2 := 1-math.Pow(s.Beta1, float64(c.Step)), 1-math.Pow(s.Beta2, float64(c.Step))
+	for i := 0; i < t.out; i += blockRows {
+		rows := min(blockRows, t.out-i)
+		block := func(x []float32, cols int) []float32 { return x[i*cols : (i+rows)*cols] }
+		b, db := block(bv, t.r), block(s.b.Update, t.r)
+		g, ghat := s.g[:rows*t.in], s.ghat[:rows*t.in]
+
+		// g̃ = s·(B·a + b·A)
+		kernels.MatMul(kernels.NN, false, rows, t.in, t.r, b, t.r, s.a.Update, t.in, g, t.in)
+		kernels.MatMul(kernels.NN, true, rows, t.in, t.r, db, t.r, av, t.in, g, t.in)
+		kernels.Scale(scaling, g)
+
+		// The kernel subtracts lr·m̂/(√v̂+eps) from a weight: here from 0, with lr -1.
+		clear(ghat)
+		kernels.AdamW(ghat, g, block(s.m, t.in), block(s.v, t.in), -1, s.Beta1, s.Beta2, s.Eps, 0, c1, c2)
+
+		// back to gradients of the factors: gA = s·Bᵀ·ĝ, gB = s·ĝ·Aᵀ
+		kernels.MatMul(kernels.TN, i > 0, t.r, t.in, rows, b, t.r, ghat, t.in, s.ga, t.in)
+		kernels.MatMul(kernels.NT, false, rows, t.r, t.in, ghat, t.in, av, t.in, db, t.r)
+	}
+	copy(s.a.Update, s.ga)
+	kernels.Scale(scaling, s.a.Update)
+	kernels.Scale(scaling, s.b.Update)
+	t.solve(av, bv, s.a.Update, s.b.Update, true)
+	s.others.Step(s.rest, c)
+}
+
+func (s *fullAdamState) Buffers() []optim.Buffer {
+	return append([]optim.Buffer{
+		{Name: "adam.m." + s.b.Name + "*A", Values: s.m},
+		{Name: "adam.v." + s.b.Name + "*A", Values: s.v},
+	}, s.others.Buffers()...)
+}
