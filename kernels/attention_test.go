@@ -200,7 +200,7 @@ func TestAttention(t *testing.T) {
 				dy = append(dy, c.dy.doubles(i)...)
 			}
 			n.backward(dy)
-			bound *= math.Sqrt(float64(c.dim+c.tokens*c.heads/max(c.kvHeads, 1)))
+			bound *= math.Sqrt(float64(c.dim + c.tokens*c.heads/max(c.kvHeads, 1)))
 			for _, acc := range []bool{false, true} {
 				for _, d := range []*guarded{c.dq, c.dk, c.dv} {
 					copy(d.all, d.before)

@@ -3,7 +3,8 @@ package kernels
 import "math"
 
 // The loops in plain Go: the reference of every level. Transcendental functions
-// are computed in float64 and rounded once.
+// are computed in float64 and rounded once. A conversion around a product keeps the
+// compiler from fusing it with a sum, on the architectures where it may.
 
 func dotGeneric(x, y []float32) float64 {
 	y = y[:len(x)]
@@ -18,7 +19,7 @@ func dot3Generic(x, y, z []float32) float64 {
 	y, z = y[:len(x)], z[:len(x)]
 	var s float64
 	for i, v := range x {
-		s += float64(v) * float64(y[i]) * float64(z[i])
+		s += float64(float64(v) * float64(y[i]) * float64(z[i]))
 	}
 	return s
 }
@@ -44,7 +45,7 @@ func maximumGeneric(x []float32) float32 {
 func axpyGeneric(alpha float32, x, y []float32) {
 	y = y[:len(x)]
 	for i, v := range x {
-		y[i] += alpha * v
+		y[i] += float32(alpha * v)
 	}
 }
 
@@ -79,7 +80,7 @@ func mulGeneric(dst []float32, alpha float32, a, b []float32) {
 func mulAddGeneric(dst []float32, alpha float32, a, b []float32) {
 	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
-		dst[i] += alpha * a[i] * b[i]
+		dst[i] += float32(alpha * a[i] * b[i])
 	}
 }
 
@@ -163,7 +164,7 @@ func rotateGeneric(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool) {
 	y2, x1, x2, cos, sin = y2[:n], x1[:n], x2[:n], cos[:n], sin[:n]
 	for i := range y1 {
 		c, s := cos[i], sign*sin[i]
-		a, b := x1[i]*c-x2[i]*s, x2[i]*c+x1[i]*s
+		a, b := float32(x1[i]*c)-float32(x2[i]*s), float32(x2[i]*c)+float32(x1[i]*s)
 		if acc {
 			a += y1[i]
 			b += y2[i]
@@ -175,10 +176,10 @@ func rotateGeneric(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool) {
 func adamwGeneric(w, g, m, v []float32, decay, rest1, beta2, rest2, invRoot, eps, step float32) {
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
 	for i := range w {
-		m[i] += rest1 * (g[i] - m[i])
-		v[i] = beta2*v[i] + rest2*(g[i]*g[i])
+		m[i] += float32(rest1 * (g[i] - m[i]))
+		v[i] = float32(beta2*v[i]) + float32(rest2*float32(g[i]*g[i]))
 		root := float32(math.Sqrt(float64(v[i])))
-		w[i] = decay*w[i] - step*(m[i]/(root*invRoot+eps))
+		w[i] = float32(decay*w[i]) - float32(step*(m[i]/(float32(root*invRoot)+eps)))
 	}
 }
 

@@ -238,3 +238,9 @@ func BenchmarkLayerNorm(b *testing.B) {
 		LayerNorm(rows, n, x[0], n, x[1], x[1], normEps, x[2], n, x[3], x[4])
 	})
 }
+
+func BenchmarkLayerNormGrad(b *testing.B) {
+	benchRows(b, func(rows, n int, x [][]float32) {
+		LayerNormGrad(rows, n, x[0], n, x[1], x[3], x[3], x[2], n, x[4], n, false, nil, nil)
+	})
+}

@@ -104,8 +104,8 @@ var (
 	bufferSets = reusable[buffers]{make: func() *buffers { return new(buffers) }}
 )
 
-// selfPackRows is how many rows of C a job may have and still pack the panels of
-// B itself, in the first-level cache.
+// selfPackRows is how many rows of A leave it to each job to pack its part of B,
+// a panel at a time. With more, packing B before would be shared by many jobs.
 const selfPackRows = 96
 
 // multiply computes the product. A B that is not packed, and has enough rows of
@@ -221,7 +221,8 @@ func (g *product) block(index int) {
 }
 
 // stripB returns the strip of rows k0, …, k0+k-1 of B and the panel at column j,
-// still without A.
+// still without A. A B that is not packed is packed here, into the first-level
+// cache.
 func (g *product) stripB(w *buffers, k0, k, j, width int) strip {
 	if g.packed != nil {
 		panel, width := g.packed.panel(j)

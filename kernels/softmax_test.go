@@ -101,3 +101,7 @@ func TestSoftmaxBits(t *testing.T) {
 func BenchmarkSoftmax(b *testing.B) {
 	benchRows(b, func(rows, n int, x [][]float32) { Softmax(rows, n, x[0], n, x[1], n) })
 }
+
+func BenchmarkSoftmaxGrad(b *testing.B) {
+	benchRows(b, func(rows, n int, x [][]float32) { SoftmaxGrad(rows, n, x[0], n, x[1], n, x[2], n, false) })
+}

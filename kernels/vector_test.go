@@ -146,3 +146,11 @@ func BenchmarkMul(b *testing.B) {
 func BenchmarkDot(b *testing.B) {
 	benchElements(b, 2, func(x [][]float32) { Dot(x[0], x[1]) })
 }
+
+func BenchmarkAdd(b *testing.B) {
+	benchElements(b, 3, func(x [][]float32) { Add(x[0], x[1], x[2]) })
+}
+
+func BenchmarkScaleCols(b *testing.B) {
+	benchRows(b, func(rows, n int, x [][]float32) { ScaleCols(rows, n, x[0], n, x[1], x[2], n, false) })
+}

@@ -61,32 +61,31 @@ type loopWriter struct {
 // tailMasks is eight lanes of ones before eight of zeros: read from lane 8-r on,
 // it selects the first r lanes.
 func (l *loopWriter) tailMasks() {
-	l.masks = l.GLOBL("tailMasks", attr.RODATA|attr.NOPTR)
+	l.masks = l.global("tailMasks")
 	for i := 0; i < 16; i++ {
 		v := operand.U32(0)
 		if i < 8 {
 			v = operand.U32(math.MaxUint32)
 		}
-		l.DATA(4*i, v)
+		l.AddDatum(4*i, v)
 	}
 }
 
-func (l *loopWriter) GLOBL(name string, a attr.Attribute) operand.Mem {
+// global starts a read-only table.
+func (l *loopWriter) global(name string) operand.Mem {
 	m := l.StaticGlobal(name)
-	l.DataAttributes(a)
+	l.DataAttributes(attr.RODATA | attr.NOPTR)
 	return m
 }
-
-func (l *loopWriter) DATA(offset int, v operand.Constant) { l.AddDatum(offset, v) }
 
 // bits is eight lanes of one 32-bit pattern, as a memory operand.
 func (l *loopWriter) bits(b uint32) operand.Mem {
 	if m, ok := l.constants[b]; ok {
 		return m
 	}
-	m := l.GLOBL(fmt.Sprintf("lanes%08x", b), attr.RODATA|attr.NOPTR)
+	m := l.global(fmt.Sprintf("lanes%08x", b))
 	for i := 0; i < 8; i++ {
-		l.DATA(4*i, operand.U32(b))
+		l.AddDatum(4*i, operand.U32(b))
 	}
 	l.constants[b] = m
 	return m

@@ -16,6 +16,8 @@ type Layout struct {
 	Type    string         // peft_type
 	Rank    string         // the configuration's key of the rank: r
 	Alpha   string         // of alpha: lora_alpha; "" where there is none
+	Ranks   string         // of the ranks of single maps: rank_pattern; "" where all are equal
+	Alphas  string         // of their alphas
 	Config  map[string]any // keys that the type wants besides
 	Tensors []Tensor
 }

@@ -33,7 +33,7 @@ func (HiRA) Form(c *nn.Context, m *adapter.Map) adapter.Form {
 
 func (HiRA) PEFT() adapter.Layout {
 	return adapter.Layout{
-		Type: "HIRA", Rank: "r",
+		Type: "HIRA", Rank: "r", Ranks: "rank_pattern",
 		Config:  map[string]any{"hira_dropout": 0.0, "init_weights": true, "fan_in_fan_out": false},
 		Tensors: []adapter.Tensor{{Factor: "A", Name: "hira_A"}, {Factor: "B", Name: "hira_B"}},
 	}

@@ -34,7 +34,7 @@ func (LoRA) Form(_ *nn.Context, m *adapter.Map) adapter.Form {
 
 func (d LoRA) PEFT() adapter.Layout {
 	return adapter.Layout{
-		Type: "LORA", Rank: "r", Alpha: "lora_alpha",
+		Type: "LORA", Rank: "r", Alpha: "lora_alpha", Ranks: "rank_pattern", Alphas: "alpha_pattern",
 		Config: map[string]any{
 			"use_rslora": d.RankRoot, "use_dora": false, "init_lora_weights": true,
 			"lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": false,

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/lowrank/lowrank/ag"
@@ -21,6 +22,14 @@ func (SVD) Needs() []adapter.Capability { return nil }
 
 func (SVD) Provides() []adapter.Capability {
 	return []adapter.Capability{adapter.Pair, adapter.TrainedPair, adapter.Additive, adapter.Gated}
+}
+
+// Check refuses a weight that is no penalty.
+func (d SVD) Check() error {
+	if !(d.Orthogonality >= 0 && d.Orthogonality <= 1e6) {
+		return fmt.Errorf("delta: orthogonality is %v: must be in 0..1e6", d.Orthogonality)
+	}
+	return nil
 }
 
 func (SVD) Scaling(alpha float64, rank int) float64 { return scaling(alpha, rank, false) }

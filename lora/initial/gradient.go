@@ -33,10 +33,15 @@ func (Gradient) Needs() []adapter.Capability {
 
 func (Gradient) Provides() []adapter.Capability { return nil }
 
-func (g Gradient) Init(maps []*adapter.Map, in adapter.Inputs) error {
-	if !(g.Gamma > 0) {
-		return fmt.Errorf("initial: gamma is %v: must be above 0", g.Gamma)
+// Check refuses numbers that give no start.
+func (g Gradient) Check() error {
+	if !(g.Gamma > 0 && g.Gamma <= 1e12) {
+		return fmt.Errorf("initial: gamma is %v: must be above 0, at most 1e12", g.Gamma)
 	}
+	return checkIterations(g.Iterations)
+}
+
+func (g Gradient) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
 		r := m.Rank
 		if err := within(m, 2*r, "twice the rank"); err != nil {

@@ -1,6 +1,7 @@
 package initial
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/lowrank/lowrank/lora/adapter"
@@ -36,6 +37,14 @@ type Gaussian struct {
 func (Gaussian) Needs() []adapter.Capability { return []adapter.Capability{adapter.Pair} }
 
 func (Gaussian) Provides() []adapter.Capability { return nil }
+
+// Check refuses a deviation that cannot be.
+func (g Gaussian) Check() error {
+	if !(g.Std >= 0 && g.Std <= 1e6) {
+		return fmt.Errorf("initial: std is %v: must be in 0..1e6", g.Std)
+	}
+	return nil
+}
 
 func (g Gaussian) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {

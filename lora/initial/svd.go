@@ -26,6 +26,16 @@ func (SVD) Needs() []adapter.Capability {
 
 func (SVD) Provides() []adapter.Capability { return nil }
 
+// Check refuses a number of rounds that cannot be.
+func (v SVD) Check() error { return checkIterations(v.Iterations) }
+
+func checkIterations(n int) error {
+	if n < 0 || n > 1000 {
+		return fmt.Errorf("initial: iterations is %d: must be in 0..1000", n)
+	}
+	return nil
+}
+
 func (v SVD) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
 		if err := within(m, m.Rank, "rank"); err != nil {

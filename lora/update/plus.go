@@ -1,6 +1,8 @@
 package update
 
 import (
+	"fmt"
+
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn/optim"
 )
@@ -19,4 +21,12 @@ func (LoRAPlus) Freezes() []string              { return nil }
 
 func (u LoRAPlus) Transform(weightDecay float64) optim.Transform {
 	return append(optim.AdamW(weightDecay), optim.ScaleRole{Role: "B", Factor: u.Ratio})
+}
+
+// Check refuses a ratio that is no ratio of learning rates.
+func (u LoRAPlus) Check() error {
+	if !(u.Ratio > 0 && u.Ratio <= 1e6) {
+		return fmt.Errorf("update: LoRAPlus: ratio is %v: must be above 0 and at most 1e6", u.Ratio)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/lowrank/lowrank/kernels"
@@ -39,6 +40,14 @@ func (LoRAPro) Needs() []adapter.Capability {
 }
 func (LoRAPro) Provides() []adapter.Capability { return nil }
 func (LoRAPro) Freezes() []string              { return nil }
+
+// Check refuses a form that there is none of.
+func (u LoRAPro) Check() error {
+	if u.Form < FullAdam || u.Form > Gradient {
+		return fmt.Errorf("update: LoRAPro: form is %d: must be 0 (full Adam), 1 (factored Adam) or 2 (gradient)", u.Form)
+	}
+	return nil
+}
 
 func (u LoRAPro) Transform(weightDecay float64) optim.Transform {
 	switch u.Form {

@@ -106,7 +106,7 @@ func TestLoadErrors(t *testing.T) {
 			}
 		}
 		var b bytes.Buffer
-		if err := WriteSafetensors(&b, tensors); err != nil {
+		if err := WriteSafetensors(&b, tensors, nil); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

@@ -16,7 +16,7 @@ import (
 // a name or a key twice. Nor does it know the 8-bit floats.)
 func FuzzParse(f *testing.F) {
 	var b bytes.Buffer
-	if err := WriteSafetensors(&b, []Tensor{{"x", []int{2, 1}, []float32{1, 2}}, {"y", []int{0}, nil}, {"z", nil, []float32{3}}}); err != nil {
+	if err := WriteSafetensors(&b, []Tensor{{"x", []int{2, 1}, []float32{1, 2}}, {"y", []int{0}, nil}, {"z", nil, []float32{3}}}, nil); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
@@ -62,7 +62,7 @@ func FuzzParse(f *testing.F) {
 func TestOtherReader(t *testing.T) {
 	want := []Tensor{{"a.<&>\"\\é\u2028", []int{2, 3}, []float32{1, 2, 3, 4, 5, -6}}, {"b", nil, []float32{7}}}
 	var b bytes.Buffer
-	if err := WriteSafetensors(&b, want); err != nil {
+	if err := WriteSafetensors(&b, want, nil); err != nil {
 		t.Fatal(err)
 	}
 	ref, err := safetensors.Deserialize(b.Bytes())

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -158,12 +159,12 @@ func float16(h uint16) float32 {
 }
 
 // WriteSafetensors writes tensors as F32, sorted by name, with the metadata
-// {"format": "pt"} that Hugging Face's readers ask for: one set of tensors is
-// one sequence of bytes. It streams, and writes nothing at all when a name
+// given and {"format": "pt"}, which Hugging Face's readers ask for: one set of
+// tensors and metadata is one sequence of bytes. It streams, and writes nothing at all when a name
 // stands twice or a shape does not fit its values.
-func WriteSafetensors(w io.Writer, tensors []Tensor) error {
+func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
-	header, err := encodeHeader(sorted)
+	header, err := encodeHeader(sorted, metadata)
 	if err != nil {
 		return err
 	}
@@ -187,10 +188,17 @@ func WriteSafetensors(w io.Writer, tensors []Tensor) error {
 
 // encodeHeader returns the length and the header of tensors in their order,
 // padded with spaces so that the data begins at a multiple of 8 bytes.
-func encodeHeader(tensors []Tensor) ([]byte, error) {
+func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.Write(make([]byte, 8))
-	b.WriteString(`{"__metadata__":{"format":"pt"}`)
+	all := map[string]string{"format": "pt"}
+	maps.Copy(all, metadata)
+	text, err := json.Marshal(all) // sorts the keys
+	if err != nil {
+		return nil, fmt.Errorf("pretrained: metadata: %w", err)
+	}
+	b.WriteString(`{"__metadata__":`)
+	b.Write(text)
 	at := 0
 	for i, t := range tensors {
 		switch {

@@ -172,12 +172,12 @@ func TestWriteRead(t *testing.T) {
 		{"scalar", nil, []float32{7}},
 	}
 	var first, second bytes.Buffer
-	if err := WriteSafetensors(&first, tensors); err != nil {
+	if err := WriteSafetensors(&first, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	before := slices.Clone(tensors)
 	slices.Reverse(tensors)
-	if err := WriteSafetensors(&second, tensors); err != nil {
+	if err := WriteSafetensors(&second, tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(first.Bytes(), second.Bytes()) {
@@ -216,13 +216,13 @@ func TestWriteErrors(t *testing.T) {
 		{[]Tensor{{"__metadata__", []int{2}, x}}, "cannot be the name"},
 	} {
 		var b bytes.Buffer
-		if err := WriteSafetensors(&b, c.tensors); err == nil || !strings.Contains(err.Error(), c.want) || b.Len() > 0 {
+		if err := WriteSafetensors(&b, c.tensors, nil); err == nil || !strings.Contains(err.Error(), c.want) || b.Len() > 0 {
 			t.Errorf("error %v after %d bytes, want one with %q after none", err, b.Len(), c.want)
 		}
 	}
 	full := errors.New("disk full")
 	for n := range 3 {
-		if err := WriteSafetensors(&limited{n, full}, []Tensor{{"a", []int{1 << 15}, make([]float32, 1<<15)}}); err != full {
+		if err := WriteSafetensors(&limited{n, full}, []Tensor{{"a", []int{1 << 15}, make([]float32, 1<<15)}}, nil); err != full {
 			t.Errorf("error %v from a writer that takes %d writes", err, n)
 		}
 	}
@@ -262,7 +262,7 @@ func TestSameFile(t *testing.T) {
 		tensors = append(tensors, x)
 	}
 	var b bytes.Buffer
-	if err := WriteSafetensors(&b, tensors); err != nil || !bytes.Equal(b.Bytes(), want) {
+	if err := WriteSafetensors(&b, tensors, nil); err != nil || !bytes.Equal(b.Bytes(), want) {
 		t.Errorf("error %v, equal bytes %v", err, bytes.Equal(b.Bytes(), want))
 	}
 }
@@ -278,7 +278,7 @@ func TestReadSafetensorsErrors(t *testing.T) {
 
 func ExampleParseSafetensors() {
 	var b bytes.Buffer
-	WriteSafetensors(&b, []Tensor{{"lora_B", []int{2, 1}, []float32{3, 4}}, {"lora_A", []int{1, 2}, []float32{1, 2}}})
+	WriteSafetensors(&b, []Tensor{{"lora_B", []int{2, 1}, []float32{3, 4}}, {"lora_A", []int{1, 2}, []float32{1, 2}}}, nil)
 	s, err := ParseSafetensors("adapter.safetensors", b.Bytes())
 	if err != nil {
 		fmt.Println(err)

@@ -16,7 +16,7 @@ func Save(write func(name string, contents func(io.Writer) error) error, m *llam
 		for _, p := range m.Params() {
 			tensors = append(tensors, Tensor{p.Name, p.Shape, p.Floats()})
 		}
-		return WriteSafetensors(w, tensors)
+		return WriteSafetensors(w, tensors, nil)
 	})
 	if err != nil {
 		return err

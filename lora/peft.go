@@ -1,0 +1,199 @@
+package lora
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/nn/pretrained"
+)
+
+// The files of an adapter's folder, by PEFT's names.
+const (
+	ConfigFile  = "adapter_config.json"
+	WeightsFile = "adapter_model.safetensors"
+)
+
+const (
+	modelPrefix  = "base_model.model."
+	sharedPrefix = "base_model."
+
+	// ownType is the peft_type of what PEFT has no type for: maps with a
+	// router, trained weights, or ranks that PEFT's type cannot tell apart.
+	// Its "method" is a [Recipe], its tensors are a [State] after PEFT's prefix.
+	ownType = "LOWRANK"
+)
+
+// Files returns the contents of [ConfigFile] and [WeightsFile], in PEFT's form
+// where PEFT has a type for the method. Adapters whose start was taken out of
+// the base are written as adapters of twice the rank on the base as it is:
+//
+//	A' = [A; A0]    B' = [B, −B0]    s' = s
+func (s *Set) Files() (config, weights []byte, err error) {
+	fields, tensors, err := s.contents()
+	if err != nil {
+		return nil, nil, err
+	}
+	if config, err = json.MarshalIndent(fields, "", "  "); err != nil {
+		return nil, nil, fmt.Errorf("lora: %w", err)
+	}
+	var b bytes.Buffer
+	err = pretrained.WriteSafetensors(&b, tensors, nil)
+	return append(config, '\n'), b.Bytes(), err
+}
+
+// contents returns the fields of the configuration and the tensors.
+func (s *Set) contents() (map[string]any, []pretrained.Tensor, error) {
+	if d, ok := s.Method.Delta.(adapter.Stored); ok && s.Method.Router == nil {
+		if fields, ok := s.peftConfig(d); ok {
+			return fields, s.peftTensors(d.PEFT()), nil
+		}
+	}
+	if s.Method.recipe.Method == "" {
+		return nil, nil, fmt.Errorf("lora: method %s was not composed from the table: its files could not be read back", s.Method.Name)
+	}
+	fields := s.commonConfig()
+	fields["peft_type"] = ownType
+	fields["method"] = s.Method.recipe
+	fields["r"], fields["lora_alpha"] = s.Options.Rank, s.Options.Alpha
+	fields["rank_pattern"], fields["alpha_pattern"] = s.Options.RankPattern, s.Options.AlphaPattern
+	return fields, s.ownTensors(), nil
+}
+
+func (s *Set) commonConfig() map[string]any {
+	var names []string
+	for _, m := range s.Maps {
+		names = append(names, m.Name)
+	}
+	return map[string]any{
+		"base_model_name_or_path": nil, "task_type": nil, "inference_mode": true,
+		"target_modules": names,
+	}
+}
+
+// peftConfig returns PEFT's configuration, or false where it cannot tell the
+// ranks or alphas of these maps.
+func (s *Set) peftConfig(d adapter.Stored) (map[string]any, bool) {
+	l := d.PEFT()
+	fields := s.commonConfig()
+	for key, v := range l.Config {
+		fields[key] = v
+	}
+	fields["peft_type"] = l.Type
+	ranks, alphas := map[string]int{}, map[string]float64{}
+	rank, alpha := s.stored(d, s.Maps[0])
+	for _, m := range s.Maps {
+		r, a := s.stored(d, m)
+		if r != rank {
+			ranks[m.Name] = r
+		}
+		if a != alpha {
+			alphas[m.Name] = a
+		}
+	}
+	fields[l.Rank] = rank
+	if l.Alpha != "" {
+		fields[l.Alpha] = alpha
+	}
+	if l.Ranks != "" {
+		fields[l.Ranks] = ranks
+	} else if len(ranks) > 0 {
+		return nil, false
+	}
+	if l.Alphas != "" {
+		fields[l.Alphas] = alphas
+	} else if l.Alpha != "" && len(alphas) > 0 {
+		return nil, false
+	}
+	return fields, true
+}
+
+// stored returns the rank that a map has in the file, and the alpha that gives
+// its scaling at that rank.
+func (s *Set) stored(d adapter.Delta, m *adapter.Map) (rank int, alpha float64) {
+	alpha, _ = ofPattern(s.Options.AlphaPattern, m.Name, s.Options.Alpha) // compiled by Inject
+	rank = m.Rank
+	if a, _ := m.Start(); a != nil {
+		alpha *= d.Scaling(1, rank) / d.Scaling(1, 2*rank)
+		rank *= 2
+	}
+	return rank, alpha
+}
+
+// peftTensors returns the factors of all maps under PEFT's names.
+func (s *Set) peftTensors(l adapter.Layout) []pretrained.Tensor {
+	var tensors []pretrained.Tensor
+	shared := map[string]pretrained.Tensor{}
+	for _, m := range s.Maps {
+		for _, t := range l.Tensors {
+			x := stack(m, t)
+			if t.Shared { // the largest is the one that the others are corners of
+				name := sharedPrefix + t.Name
+				if len(x.Data) > len(shared[name].Data) {
+					x.Name = name
+					shared[name] = x
+				}
+				continue
+			}
+			x.Name = modelPrefix + m.Name + "." + t.Name
+			tensors = append(tensors, x)
+		}
+	}
+	for _, x := range shared {
+		tensors = append(tensors, x) // the writer sorts
+	}
+	return tensors
+}
+
+// stack returns a factor with the start's components behind it.
+func stack(m *adapter.Map, t adapter.Tensor) pretrained.Tensor {
+	f := m.Factor(t.Factor)
+	rows, cols, x := f.Rows(), f.Cols(), slices.Clone(f.Floats())
+	if a, b := m.Start(); a != nil {
+		switch {
+		case t.Factor == "A":
+			x = append(x, ag.Floats(a)...)
+			rows *= 2
+		case t.Factor == "B":
+			var wide []float32
+			for i := range rows {
+				wide = append(wide, x[i*cols:(i+1)*cols]...)
+				for _, v := range ag.Floats(b)[i*cols : (i+1)*cols] {
+					wide = append(wide, -v)
+				}
+			}
+			x, cols = wide, 2*cols
+		case t.Ones:
+			for range f.Floats() {
+				x = append(x, 1)
+			}
+			rows *= 2
+		}
+	}
+	if t.Vector {
+		return pretrained.Tensor{Shape: []int{len(x)}, Data: x}
+	}
+	return pretrained.Tensor{Shape: []int{rows, cols}, Data: x}
+}
+
+// ownTensors returns the State as tensors.
+func (s *Set) ownTensors() []pretrained.Tensor {
+	var tensors []pretrained.Tensor
+	add := func(m *adapter.Map, name string, t ag.Tensor) {
+		rows, cols := ag.Dims(t)
+		tensors = append(tensors, pretrained.Tensor{Name: modelPrefix + m.Name + "." + name, Shape: []int{rows, cols}, Data: ag.Floats(t)})
+	}
+	for _, m := range s.Maps {
+		for _, f := range m.Factors {
+			add(m, f.Name, f.Variable)
+		}
+		if a, b := m.Start(); a != nil {
+			add(m, "A0", a)
+			add(m, "B0", b)
+		}
+	}
+	return tensors
+}
