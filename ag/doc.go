@@ -17,7 +17,7 @@
 // order of their creation, [Tape.Backward] runs their backward functions in
 // reverse. Outputs belong to the operators, gradients come from the tape's
 // [Workspace] and go back to it as soon as they have been used, so a step
-// after the first allocates nothing. Gradients are added in the fixed order
+// after the first allocates no buffer. Gradients are added in the fixed order
 // of the tape: results are equal bit for bit from run to run and for any
 // number of threads.
 //

@@ -17,10 +17,3 @@ func rowVector(op, name string, w, x Tensor) {
 		fail(op, "x is %d×%d, %s is %d×%d: %s must be 1×%d", m, n, name, r, c, name, n)
 	}
 }
-
-// scalar fails unless x, called name, is 1×1.
-func scalar(op, name string, x Tensor) {
-	if r, c := Dims(x); r != 1 || c != 1 {
-		fail(op, "%s is %d×%d: must be 1×1", name, r, c)
-	}
-}

@@ -15,7 +15,9 @@ func NewSum(weights []float32, xs ...Tensor) *Sum {
 		fail("Sum", "%d weights, %d tensors: must be as many", len(weights), len(xs))
 	}
 	for _, x := range xs {
-		scalar("Sum", "x", x)
+		if r, c := Dims(x); r != 1 || c != 1 {
+			fail("Sum", "x is %d×%d: must be 1×1", r, c)
+		}
 	}
 	return &Sum{weights: slices.Clone(weights), xs: slices.Clone(xs), y: NewVariable(1, 1, nil)}
 }

@@ -102,10 +102,10 @@ type training struct {
 	plan  adapter.Plan
 	probe *probe.Probe
 
-	step    int       // steps taken
-	spent   float64   // seconds that they took
-	times   []float64 // seconds of each step of this process
-	started map[*adapter.Factor][]float32
+	step  int                           // steps taken
+	spent float64                       // seconds that they took
+	times []float64                     // seconds of each step of this process
+	still map[*adapter.Factor][]float32 // where trained factors started that have not moved yet
 }
 
 // open starts the records.
@@ -173,10 +173,12 @@ func (t *training) build() error {
 	if t.Config.Probe.Every > 0 {
 		t.probe = probe.New(t.set.Maps)
 	}
-	t.started = map[*adapter.Factor][]float32{}
+	t.still = map[*adapter.Factor][]float32{}
 	for _, m := range t.set.Maps {
 		for _, f := range m.Factors {
-			t.started[f] = slices.Clone(f.Floats())
+			if f.Trained {
+				t.still[f] = slices.Clone(f.Floats())
+			}
 		}
 		t.rec.Train.Targets = append(t.rec.Train.Targets, m.Name)
 	}
@@ -218,9 +220,6 @@ func (t *training) close() error {
 	}
 	r.Eval["adapt_before"], r.Eval["base_before"] = adapt, prose
 	if r.Status == record.Done {
-		if err := t.moved(); err != nil {
-			return err
-		}
 		r.Eval["adapt_after"], r.Eval["base_after"] = t.evaluate()
 		if !finite(r.Eval["adapt_after"]) {
 			r.Status, r.DivergedAt = record.Diverged, t.step

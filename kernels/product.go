@@ -136,30 +136,33 @@ func (g *product) multiply() {
 	}
 }
 
-// run chooses the blocks and computes them.
+// parallelWork is the least m·n·k that is worth waking other threads for, some
+// twenty microseconds of work.
+const parallelWork = 1 << 20
+
+// run cuts C into blocks and computes them. Which blocks these are has no
+// influence on the result.
 func (g *product) run() {
 	s := shapes[g.level]
-	threads := runtime.GOMAXPROCS(0)
-	// Half of the second-level cache for A.
-	g.mc = max(1, machine.L2/2/(4*kc)/s.rows) * s.rows
-	g.nc = g.n
 	jobs := 1
-	if threads > 1 && g.m*g.n*(g.k+g.r) > 1<<16 {
+	if threads := runtime.GOMAXPROCS(0); threads > 1 && g.m*g.n*(g.k+g.r) >= parallelWork {
 		jobs = 4 * threads
 	}
-	blocks := func(n, size int) int { return (n + size - 1) / size }
-	even := func(n, parts, unit int) int { return blocks(blocks(n, parts), unit) * unit }
-	g.rowBlocks = blocks(g.m, g.mc)
-	columns := min(blocks(jobs, g.rowBlocks), blocks(g.n, 8*s.wide))
-	g.nc = even(g.n, columns, s.wide)
-	columns = blocks(g.n, g.nc)
+	// A block's part of A takes half of the second-level cache at most. To have
+	// enough jobs, blocks become narrower first, down to 8 panels, then lower.
+	rows := ceil(g.m, max(1, machine.L2/2/(4*kc*s.rows))*s.rows)
+	columns := min(ceil(jobs, rows), ceil(g.n, 8*s.wide))
 	if g.packed != nil {
-		g.rowBlocks = max(g.rowBlocks, min(blocks(jobs, columns), blocks(g.m, 4*s.rows)))
+		rows = max(rows, min(ceil(jobs, columns), ceil(g.m, 4*s.rows)))
 	}
-	g.mc = even(g.m, g.rowBlocks, s.rows)
-	g.rowBlocks = blocks(g.m, g.mc)
-	Parallel(g.rowBlocks*columns, g.job)
+	g.mc = ceil(ceil(g.m, rows), s.rows) * s.rows
+	g.nc = ceil(ceil(g.n, columns), s.wide) * s.wide
+	g.rowBlocks = ceil(g.m, g.mc)
+	Parallel(g.rowBlocks*ceil(g.n, g.nc), g.job)
 }
+
+// ceil returns a/b rounded up.
+func ceil(a, b int) int { return (a + b - 1) / b }
 
 // block is one job: it computes one block of C.
 func (g *product) block(index int) {
@@ -167,51 +170,37 @@ func (g *product) block(index int) {
 	i0, j0 := index%g.rowBlocks*g.mc, index/g.rowBlocks*g.nc
 	i1, j1 := min(i0+g.mc, g.m), min(j0+g.nc, g.n)
 	w := bufferSets.get()
-	packA := j1-j0 >= 4*s.wide
-
+	// A that few panels read is not worth packing.
+	packed := j1-j0 >= 4*s.wide
 	for k0 := 0; k0 == 0 || k0 < g.k; k0 += kc {
 		k := min(kc, g.k-k0)
-		acc := g.acc || k0 > 0
-		if packA && k > 0 {
-			a := atLeast(&w.a, (i1-i0)*k+transposeSlack)
-			for i, h := i0, 0; i < i1; i += h {
-				h = s.height(i1 - i)
-				packPanel(g.level, a[(i-i0)*k:], k, h, h, g.a.at(i, k0).transposed())
-			}
+		if packed && k > 0 {
+			g.packA(w, i0, i1, k0, k)
 		}
 		for j := j0; j < j1; j += s.wide {
 			width := s.width(g.n - j)
-			columns := min(width, g.n-j)
-			strips := w.strips[:0]
-			if k > 0 {
-				strips = append(strips, g.stripB(w, k0, k, j, width))
-			}
-			if g.r > 0 && k0+k == g.k {
-				q := atLeast(&w.q, g.r*width)
-				packPanel(g.level, q, g.r, columns, width, g.q.at(0, j))
-				strips = append(strips, strip{k: g.r, b: q, brow: width})
-			}
+			strips := g.right(w, k0, k, j, width)
 			for i, h := i0, 0; i < i1; i += h {
 				h = s.height(i1 - i)
+				rest := strips
 				if k > 0 {
-					if packA {
-						strips[0].a, strips[0].arow, strips[0].acol = w.a[(i-i0)*k:], 1, h
-					} else {
-						a := g.a.at(i, k0)
-						strips[0].a, strips[0].arow, strips[0].acol = a.x, a.row, a.col
+					a := g.a.at(i, k0)
+					if packed {
+						a = matrix{w.a[(i-i0)*k:], 1, h}
 					}
+					rest[0].a, rest[0].arow, rest[0].acol = a.x, a.row, a.col
+					rest = rest[1:]
 				}
-				if g.r > 0 && k0+k == g.k {
+				if len(rest) > 0 {
 					u := g.u.at(i, 0)
-					last := &strips[len(strips)-1]
-					last.a, last.arow, last.acol = u.x, u.row, u.col
+					rest[0].a, rest[0].arow, rest[0].acol = u.x, u.row, u.col
 				}
-				c := g.c[i*g.ldc+j:]
+				c, columns := g.c[i*g.ldc+j:], min(width, g.n-j)
 				if columns == width {
-					tile(g.level, h, width, strips, c, g.ldc, acc)
+					tile(g.level, h, width, strips, c, g.ldc, g.acc || k0 > 0)
 				} else {
 					tile(g.level, h, width, strips, w.edge[:], maxWide, false)
-					storeEdge(h, columns, w.edge[:], c, g.ldc, acc)
+					storeEdge(h, columns, w.edge[:], c, g.ldc, g.acc || k0 > 0)
 				}
 			}
 		}
@@ -220,17 +209,36 @@ func (g *product) block(index int) {
 	bufferSets.put(w)
 }
 
-// stripB returns the strip of rows k0, …, k0+k-1 of B and the panel at column j,
-// still without A. A B that is not packed is packed here, into the first-level
-// cache.
-func (g *product) stripB(w *buffers, k0, k, j, width int) strip {
-	if g.packed != nil {
-		panel, width := g.packed.panel(j)
-		return strip{k: k, b: panel[k0*width:], brow: width}
+// packA packs rows i0, …, i1-1 of A and its columns k0, …, k0+k-1 in the order
+// that the tiles read them.
+func (g *product) packA(w *buffers, i0, i1, k0, k int) {
+	a := atLeast(&w.a, (i1-i0)*k+transposeSlack)
+	for i, h := i0, 0; i < i1; i += h {
+		h = shapes[g.level].height(i1 - i)
+		packPanel(g.level, a[(i-i0)*k:], k, h, h, g.a.at(i, k0).transposed())
 	}
-	panel := atLeast(&w.b, k*width)
-	packPanel(g.level, panel, k, min(width, g.n-j), width, g.b.at(k0, j))
-	return strip{k: k, b: panel, brow: width}
+}
+
+// right returns the strips of the panel at column j, without their left sides:
+// rows k0, …, k0+k-1 of B, and Q after the last of them. A B that is not packed
+// is packed here, into the first-level cache, and so is Q.
+func (g *product) right(w *buffers, k0, k, j, width int) []strip {
+	strips := w.strips[:0]
+	columns := min(width, g.n-j)
+	if k > 0 && g.packed != nil {
+		panel, width := g.packed.panel(j)
+		strips = append(strips, strip{k: k, b: panel[k0*width:], brow: width})
+	} else if k > 0 {
+		panel := atLeast(&w.b, k*width)
+		packPanel(g.level, panel, k, columns, width, g.b.at(k0, j))
+		strips = append(strips, strip{k: k, b: panel, brow: width})
+	}
+	if g.r > 0 && k0+k == g.k {
+		panel := atLeast(&w.q, g.r*width)
+		packPanel(g.level, panel, g.r, columns, width, g.q.at(0, j))
+		strips = append(strips, strip{k: g.r, b: panel, brow: width})
+	}
+	return strips
 }
 
 // storeEdge stores or adds the first columns of a tile at the right edge of C.

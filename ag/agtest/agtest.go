@@ -31,8 +31,8 @@ type Options struct {
 //     direction through each operand
 //   - with any subset of the operands trained, the trained ones get the same
 //     gradient, by one AccGrad an occurrence, and the frozen ones get none;
-//     inputs that Operands does not name get none; Backward leaves all values
-//     untouched
+//     inputs that Operands does not name, and those frozen after the first pass,
+//     get none; Backward leaves all values untouched
 //   - further backward passes add, also where only some gradients were cleared
 //   - a replay gives the same output and gradients bit for bit
 //   - spago's own Backward gives the same gradients as the tape
@@ -58,6 +58,7 @@ func Check(build func(inputs []ag.Tensor) ag.Function, inputs []*ag.Variable, op
 		c.differences()
 	}
 	c.subsets()
+	c.freeze()
 	c.accumulation()
 	c.replay()
 	c.threads()
@@ -159,6 +160,22 @@ func (c *check) subsets() {
 				c.errorf("AccGrad was called %d times on input %d, which is an operand %d times", calls, i, c.used[i])
 			}
 			c.near(grad, c.grads[i], 1, "input %d with mask %b trained", i, mask)
+		}
+	}
+}
+
+// freeze freezes all inputs of a graph that has run with them trained.
+func (c *check) freeze() {
+	g := c.graph(c.all)
+	g.mustBackward()
+	for _, v := range g.vars {
+		v.ZeroGrad()
+		v.SetRequiresGrad(false)
+	}
+	g.mustBackward()
+	for i, v := range g.vars {
+		if v.HasGrad() {
+			c.errorf("input %d was frozen after the first pass, but got a gradient in the second", i)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func Default() *Study {
 				HiddenSize: 128, IntermediateSize: 344, NumHiddenLayers: 4, NumAttentionHeads: 4, NumKeyValueHeads: 2, HeadDim: 32,
 				RMSNormEps: 1e-5, RopeTheta: 10000, VocabSize: 256, MaxPositionEmbeddings: 512, TieWordEmbeddings: true,
 			},
-			Steps: 600, Batch: 16, Tokens: 64, LR: 3e-3, Seed: 1,
+			Steps: 800, Batch: 16, Tokens: 64, LR: 6e-3, Seed: 1,
 		},
 		Template: t, Methods: methods, LRs: sweep.Decades(-3.5, -1), Seeds: []uint64{1, 2}, Extend: 2,
 	}
@@ -70,8 +70,8 @@ func Quick() *Study {
 	s.Command = "lowrank study --quick"
 	m := &s.Pretraining.Model
 	m.HiddenSize, m.IntermediateSize, m.NumHiddenLayers, m.NumAttentionHeads, m.NumKeyValueHeads = 64, 176, 2, 2, 1
-	s.Pretraining.Steps = 150
-	s.Template.Train.Steps = 20
+	s.Pretraining.Steps = 500
+	s.Template.Train.Steps = 40
 	s.Template.Eval.Batches, s.Template.Probe.Every = 2, 10
 	s.LRs, s.Extend = sweep.Decades(-3, -1), 0
 	return s

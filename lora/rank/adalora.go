@@ -68,8 +68,8 @@ func (s AdaLoRA) Plan(maps []*adapter.Map, steps int) (adapter.Plan, error) {
 	}
 	p := &pruning{
 		AdaLoRA: s,
-		begin:   int(s.Begin * float64(steps)),
-		end:     steps - int(s.End*float64(steps)),
+		begin:   int(math.Round(s.Begin * float64(steps))),
+		end:     steps - int(math.Round(s.End*float64(steps))),
 	}
 	if p.begin >= p.end {
 		return nil, fmt.Errorf("rank: AdaLoRA: begin %v and end %v of %d steps leave no step to prune in", s.Begin, s.End, steps)

@@ -12,8 +12,8 @@ import (
 //
 // With Project the gradient of B first becomes gB·(A·Aᵀ)⁻¹/s², so that its
 // change of the weight is g̃ = G·P_A, the projection of the full gradient on
-// the row space of A; Adam's eps is then 1e-6. That is PEFT's optimizer of
-// this name; the paper only freezes.
+// the row space of A. PEFT's optimizer of this name does so (and has an Adam
+// with eps 1e-6 ahead of the bias correction); the paper only freezes.
 type LoRAFA struct {
 	Project bool
 }
@@ -23,11 +23,7 @@ func (LoRAFA) Provides() []adapter.Capability { return nil }
 func (LoRAFA) Freezes() []string              { return []string{"A"} }
 
 func (u LoRAFA) Transform(weightDecay float64) optim.Transform {
-	chain := optim.AdamW(weightDecay)
-	if u.Project {
-		chain = optim.Chain{optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6}, optim.Decay{Weight: weightDecay}}
-	}
-	return frozenA{u.Project, chain}
+	return frozenA{u.Project, optim.AdamW(weightDecay)}
 }
 
 // frozenA runs a transform on all parameters of a group but A.

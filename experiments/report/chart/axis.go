@@ -28,8 +28,12 @@ type scale struct {
 
 // shows reports whether v has a place on an axis of this kind.
 func (a Axis) shows(v float64) bool {
-	return !math.IsNaN(v) && !math.IsInf(v, 0) && (!a.Log || v > 0)
+	return drawable(v) && (!a.Log || v >= 1e-300)
 }
+
+// drawable refuses what is not finite, and what is so large that a difference
+// of two such values is not.
+func drawable(v float64) bool { return math.Abs(v) <= 1e300 }
 
 // scale fits the axis to the values: the smallest range that holds them all,
 // with a margin of pad of its length on both sides.
@@ -68,7 +72,7 @@ func (a Axis) scale(pad, from, till float64, values func(yield func(float64))) s
 	if a.Log {
 		low, high = math.Pow(10, max(low, -300)), math.Pow(10, min(high, 300))
 	}
-	s.low, s.high = max(low, -math.MaxFloat64/4), min(high, math.MaxFloat64/4)
+	s.low, s.high = low, high
 	return s
 }
 
@@ -88,7 +92,7 @@ func (s scale) over(v float64) bool { return v < s.low || v > s.high }
 // ticks returns about count ticks.
 func (a Axis) ticks(s scale, count int) []tick {
 	if a.Log {
-		if decades := math.Log10(s.high / s.low); decades >= 0.5 {
+		if decades := math.Log10(s.high) - math.Log10(s.low); decades >= 0.5 {
 			return logTicks(s, decades, count)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // check reads svg as XML and reports numbers that are none and marks of Go's
 // formatting gone wrong.
-func check(t *testing.T, svg string) {
+func check(t *testing.T, what, svg string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(svg))
 	for {
@@ -24,7 +24,7 @@ func check(t *testing.T, svg string) {
 			break
 		}
 		if err != nil {
-			t.Fatalf("not XML: %v", err)
+			t.Fatalf("%s: not XML: %v", what, err)
 		}
 		start, ok := token.(xml.StartElement)
 		if !ok {
@@ -35,11 +35,11 @@ func check(t *testing.T, svg string) {
 				continue
 			}
 			if strings.Contains(a.Value, "NaN") || strings.Contains(a.Value, "Inf") || strings.Contains(a.Value, "%!") {
-				t.Errorf("<%s %s=%q>", start.Name.Local, a.Name.Local, a.Value)
+				t.Errorf("%s: <%s %s=%q>", what, start.Name.Local, a.Name.Local, a.Value)
 			}
 			if a.Name.Local == "width" || a.Name.Local == "height" {
 				if v, err := strconv.ParseFloat(a.Value, 64); err != nil || v < 0 {
-					t.Errorf("<%s %s=%q>", start.Name.Local, a.Name.Local, a.Value)
+					t.Errorf("%s: <%s %s=%q>", what, start.Name.Local, a.Name.Local, a.Value)
 				}
 			}
 		}
@@ -75,19 +75,20 @@ func TestHostileValues(t *testing.T) {
 				edges, rules = append(edges, Edge{X: v, Name: name, Style: 3, Tip: name}), append(rules, Rule{v, name})
 				labels = append(labels, Label{v, v, name})
 			}
+			at := fmt.Sprintf("values %g, log %v", values, log)
 			plot := Plot{Title: name, Width: 350, Height: 200, X: Axis{Log: log}, Y: a, Series: []Series{s}, Edges: edges, Rules: rules, Labels: labels, Legend: true}
-			check(t, plot.SVG())
+			check(t, at, plot.SVG())
 			plot.Series[0].X, plot.Series[0].Y = values, steps
 			plot.Y.Min, plot.Y.Max = 0.5, 1.5
-			check(t, plot.SVG())
-			check(t, Rows{Title: name, Width: 350, X: a, Rules: rules, Rows: []Row{
+			check(t, at, plot.SVG())
+			check(t, at, Rows{Title: name, Width: 350, X: a, Rules: rules, Rows: []Row{
 				{Name: name, Points: values, Low: 1, High: 2, Middle: math.NaN(), OpenLow: true, OpenHigh: true, Note: name}}}.SVG())
 		}
-		check(t, Heat{Title: name, Width: 300, Rows: []string{name, "b"}, Columns: []string{"a", "b", "c"}, Values: [][]float64{values}}.SVG())
+		check(t, fmt.Sprint(values), Heat{Title: name, Width: 300, Rows: []string{name, "b"}, Columns: []string{"a", "b", "c"}, Values: [][]float64{values}}.SVG())
 	}
-	check(t, Plot{Width: 350, Height: 200}.SVG())
-	check(t, Rows{Width: 350}.SVG())
-	check(t, Heat{Width: 350}.SVG())
+	check(t, "empty", Plot{Width: 350, Height: 200}.SVG())
+	check(t, "empty", Rows{Width: 350}.SVG())
+	check(t, "empty", Heat{Width: 350}.SVG())
 }
 
 // TestPlaces puts points where the axes are fixed and compares the pixels with
@@ -229,7 +230,7 @@ func TestLabelsDoNotTouch(t *testing.T) {
 
 func TestFileStandsAlone(t *testing.T) {
 	svg := File(Plot{Title: "T", Width: 300, Height: 200}.SVG())
-	check(t, svg)
+	check(t, "file", svg)
 	if !strings.HasPrefix(svg, `<svg xmlns="http://www.w3.org/2000/svg" `) || !strings.Contains(svg, "prefers-color-scheme") {
 		t.Errorf("no name space or no style in %.200s", svg)
 	}

@@ -68,7 +68,7 @@ func (c Heat) ends() (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, row := range c.Values {
 		for _, v := range row {
-			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			if drawable(v) {
 				low, high = min(low, v), max(high, v)
 			}
 		}
@@ -77,7 +77,7 @@ func (c Heat) ends() (low, high float64) {
 }
 
 func (p *pen) cell(v, low, high, x, y, w, h float64, tip string) {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	if !drawable(v) {
 		p.rect("none", x+1, y+1, w-2, h-2)
 		return
 	}
