@@ -1,7 +1,6 @@
 package kernels
 
 import (
-	"runtime"
 	"sync"
 )
 
@@ -145,7 +144,7 @@ const parallelWork = 1 << 20
 func (g *product) run() {
 	s := shapes[g.level]
 	jobs := 1
-	if threads := runtime.GOMAXPROCS(0); threads > 1 && g.m*g.n*(g.k+g.r) >= parallelWork {
+	if threads := Threads(); threads > 1 && g.m*g.n*(g.k+g.r) >= parallelWork {
 		jobs = 4 * threads
 	}
 	// A block's part of A takes half of the second-level cache at most. To have

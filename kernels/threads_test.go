@@ -108,3 +108,21 @@ func TestParallelAllocations(t *testing.T) {
 		}
 	})
 }
+
+// TestSetThreads: a bound of one runs everything on the calling goroutine.
+func TestSetThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	defer SetThreads(0)
+	if SetThreads(2); Threads() != 2 {
+		t.Errorf("Threads() = %d after SetThreads(2) of 4", Threads())
+	}
+	if SetThreads(9); Threads() != 4 {
+		t.Errorf("Threads() = %d after SetThreads(9) of 4", Threads())
+	}
+	SetThreads(1)
+	sum := 0 // not atomic: the race detector and the sum see a second goroutine
+	Parallel(1000, func(i int) { sum += i })
+	if sum != 499500 {
+		t.Errorf("sum is %d, want 499500", sum)
+	}
+}

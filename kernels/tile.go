@@ -12,7 +12,7 @@ type strip struct {
 	brow       int
 }
 
-// The tile, the innermost function of every matrix product, at any level:
+// The tile is the innermost function of every matrix product:
 //
 //	func tile(l Level, rows, width int, strips []strip, c []float32, ldc int, acc bool)
 //
@@ -35,7 +35,7 @@ type strip struct {
 // narrow. The sum is of fused multiply-adds at a level that has them. The
 // assembly trusts its arguments: a, b and c must hold what the loop reads.
 
-// What packing needs beside the tile is a copy of rows, and a transposition:
+// Packing needs a copy of rows and a transposition beside the tile:
 //
 //	func copyRows(l Level, rows, columns int, src []float32, ld int, dst []float32, step int)
 //
@@ -51,9 +51,9 @@ type strip struct {
 //		}
 //	}
 //
-// with at most 8 rows in the transposition. Where its step is smaller than 8, up to 8-rows elements
-// behind the last one may be overwritten, and where it is not, 8-rows elements
-// behind each group of rows may become zero.
+// with at most 8 rows in the transposition. It may overwrite up to 8-rows
+// elements behind the last one if step is below 8, and behind each group of rows
+// if not.
 
 // A shape gives the tiles of a level: how many rows of C at most, and the two
 // widths that they come in.

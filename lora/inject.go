@@ -100,7 +100,7 @@ func (s *Set) adapt(l *nn.Linear, layers int) (*adapter.Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch p := max(l.In, l.Out); {
+	switch p := 2 * max(l.In, l.Out); { // files hold twice the rank of a start that left the base
 	case rank < 1 || rank > p:
 		return nil, fmt.Errorf("lora: %s: rank is %d, the weight %d×%d: must be from 1 to %d", l.Name, rank, l.Out, l.In, p)
 	case !(alpha > 0) || math.IsInf(alpha, 0):

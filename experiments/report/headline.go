@@ -82,7 +82,7 @@ func againstBaseline(order []*method) string {
 	case overlap(first.best, other.best):
 		return text + "; the ranges of the two methods' seeds overlap, so this study does not tell them apart."
 	}
-	return text + fmt.Sprintf("; the ranges of their seeds (%d and %d) do not overlap.", len(first.best.losses), len(other.best.losses))
+	return text + fmt.Sprintf("; the ranges of their seeds (%d and %d) do not overlap, which is a hint, not a significance test.", len(first.best.losses), len(other.best.losses))
 }
 
 // undecided counts the methods that the seeds do not separate from the best.
@@ -99,17 +99,16 @@ func undecided(order []*method) string {
 			names = append(names, m.label)
 		}
 	}
-	if several == 0 {
+	if several < 2 { // said by the comparison with plain lora
 		return ""
 	}
 	if near == 0 {
-		return fmt.Sprintf("No other method's seeds overlap those of %s. Non-overlapping ranges of few seeds are a hint, not a significance test.", first.label)
+		return fmt.Sprintf("No other method's seeds overlap those of %s.", first.label)
 	}
 	if len(names) > 4 {
 		names = append(names[:4], "…")
 	}
-	return fmt.Sprintf("Of the %s, %d have seeds that overlap those of %s: %s.",
-		count(several, "other method", "other methods"), near, first.label, strings.Join(names, ", "))
+	return fmt.Sprintf("The seeds of %d of the %d other methods overlap those of %s: %s.", near, several, first.label, strings.Join(names, ", "))
 }
 
 // bracket warns where the best method's optimum, or plain lora's, is an end of the grid.

@@ -84,7 +84,7 @@ func (m *method) cells() []cell {
 			}
 			return fmt.Sprintf("%.2f", v)
 		})
-		again = text(Rerun(m.typical()))
+		again = text(rerun(m.typical()))
 		again.Code = true
 	}
 	whole := func(v float64) string {
@@ -108,8 +108,8 @@ func positive(v float64) float64 {
 	return median(nil)
 }
 
-// Rerun is the command that repeats a run, from the study's folder.
-func Rerun(r *record.Run) string { return "lowrank run runs/" + shellWord(r.ID) + "/config.yaml" }
+// rerun is the command that repeats a run, from the study's folder.
+func rerun(r *record.Run) string { return "lowrank run runs/" + shellWord(r.ID) + "/config.yaml" }
 
 // shellWord quotes s for a POSIX shell where it needs to be.
 func shellWord(s string) string {

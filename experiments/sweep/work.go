@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"github.com/lowrank/lowrank/experiments"
 	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/kernels"
 )
 
 // A Watcher is told what a sweep does. Its methods are called one at a time.
@@ -24,6 +26,8 @@ type Watcher interface {
 // When ctx is done the runs at work save checkpoints, and Run returns what is
 // complete with ctx.Err().
 func Run(ctx context.Context, setting *experiments.Setting, grid *Grid, dir string, workers int, w Watcher) ([]*record.Run, error) {
+	kernels.SetThreads(max(1, runtime.GOMAXPROCS(0)/workers)) // runs side by side share the processors
+	defer kernels.SetThreads(0)
 	done := map[string]*record.Run{}
 	var order []string
 	for {

@@ -87,15 +87,15 @@ func (o *observed) known() bool {
 
 func (o *observed) remember(w *workspace) {
 	o.remembered = true
+	o.a, o.bt, o.ga, o.gbt, o.w = o.a[:0], o.bt[:0], o.ga[:0], o.gbt[:0], o.w[:0]
 	if o.known() {
 		a, bt := o.product(&w.bt)
-		o.a = append(o.a[:0], a.Data...)
-		o.bt = append(o.bt[:0], bt.Data...)
+		o.a = append(o.a, a.Data...)
+		o.bt = append(o.bt, bt.Data...)
 	}
 	if o.form.W != nil {
-		o.w = append(o.w[:0], ag.Floats(o.form.W)...)
+		o.w = append(o.w, ag.Floats(o.form.W)...)
 	}
-	o.ga, o.gbt = o.ga[:0], o.gbt[:0]
 	o.gradNorm = [2]float64{math.NaN(), math.NaN()}
 	if g := gradientOf(o.m.Factor("A")); g != nil {
 		o.gradNorm[0] = math.Sqrt(kernels.SumSquares(g))

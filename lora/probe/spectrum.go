@@ -147,7 +147,7 @@ func (w *workspace) balance(n int) {
 	w.c = gram.Resize(w.c, n)
 	for k := range n {
 		w.c[k] = 0
-		if a, b := w.sa[k*n+k], w.sb[k*n+k]; a > 0 && b > 0 {
+		if a, b := w.sa[k*n+k], w.sb[k*n+k]; a != 0 && b != 0 {
 			w.c[k] = math.Sqrt(math.Sqrt(a / b))
 		}
 	}

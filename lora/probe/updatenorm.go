@@ -18,9 +18,9 @@ func (p *Probe) update(o *observed) {
 	w := &p.work
 	var sigma []float64
 	switch {
-	case o.form.W != nil:
+	case o.form.W != nil && len(o.w) > 0:
 		sigma = w.denseSpectrum(o.m.Out, o.m.In, ag.Floats(o.form.W), o.w)
-	case o.known():
+	case o.known() && len(o.a) > 0:
 		a, bt := o.product(&w.bt)
 		na, nb := len(a.Data), len(bt.Data)
 		w.x, w.y = gram.Resize(w.x, 2*na), gram.Resize(w.y, 2*nb)

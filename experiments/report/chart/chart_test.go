@@ -234,6 +234,9 @@ func TestFileStandsAlone(t *testing.T) {
 	if !strings.HasPrefix(svg, `<svg xmlns="http://www.w3.org/2000/svg" `) || !strings.Contains(svg, "prefers-color-scheme") {
 		t.Errorf("no name space or no style in %.200s", svg)
 	}
+	if !strings.Contains(svg, `viewBox="-12 -12 324 224" width="324" height="224" role="img"`) {
+		t.Errorf("no margin in %.200s", svg)
+	}
 	if strings.Count(svg, "http") != 1 {
 		t.Error("the file names an address beside its name space")
 	}

@@ -7,12 +7,12 @@ import "strconv"
 const Styles = 32
 
 // Stylesheet is the CSS of all charts: a palette of eight colours that people
-// with any of the common colour blindnesses can tell apart (after Okabe and
-// Ito, with a yellow that reads on white), in a light and a dark set.
+// with any of the common colour blindnesses can tell apart (from Okabe and Ito's,
+// moved until they did on these papers), in a light and a dark set.
 const Stylesheet = `:root{--paper:#fff;--ink:#1c2024;--soft:#5b6470;--grid:#e4e7eb;--frame:#aeb6bf;--heat:#0b5fa5;` +
-	`--p0:#0072b2;--p1:#d55e00;--p2:#009e73;--p3:#c2569a;--p4:#3fa3dc;--p5:#d88f00;--p6:#3d434a;--p7:#8a8000}` +
+	`--p0:#0880c1;--p1:#eb4b00;--p2:#03a37c;--p3:#ac5b98;--p4:#4ea2f0;--p5:#d88f00;--p6:#3d434a;--p7:#748716}` +
 	`@media(prefers-color-scheme:dark){:root{--paper:#15181c;--ink:#e6e8eb;--soft:#a3abb5;--grid:#2b3036;--frame:#596270;--heat:#6cb8f5;` +
-	`--p0:#4aa3e8;--p1:#ff8642;--p2:#2cc79b;--p3:#ec93c6;--p4:#93d6ff;--p5:#ffbe3d;--p6:#d3d8de;--p7:#d6cb3c}}` +
+	`--p0:#5297fe;--p1:#ee6e26;--p2:#39ce95;--p3:#cf75b6;--p4:#abb8f6;--p5:#ffdc25;--p6:#d3d8de;--p7:#f0ad28}}` +
 	`.chart{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;max-width:100%;height:auto}` +
 	`.chart text{fill:var(--soft);font-variant-numeric:tabular-nums}` +
 	`.chart text.t,.chart text.n{fill:var(--ink)}.chart text.h{fill:var(--ink);font-weight:600}.chart text.e{text-anchor:end}.chart text.m{text-anchor:middle}` +

@@ -1,15 +1,23 @@
 package chart
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
 )
 
 // File returns svg, the text of a chart, as an SVG file of its own: with the
-// XML name space and the stylesheet inside.
+// XML name space, the stylesheet and a margin.
 func File(svg string) string {
+	const margin = 12
 	head, rest, _ := strings.Cut(svg, ">")
+	var width, height float64
+	if _, err := fmt.Sscanf(head, `<svg class="chart" viewBox="0 0 %g %g"`, &width, &height); err == nil {
+		_, attributes, _ := strings.Cut(head, " role=")
+		head = fmt.Sprintf(`<svg class="chart" viewBox="%d %d %s %s" width="%s" height="%s" role=`, -margin, -margin,
+			px(width+2*margin), px(height+2*margin), px(width+2*margin), px(height+2*margin)) + attributes
+	}
 	return strings.Replace(head, "<svg ", `<svg xmlns="http://www.w3.org/2000/svg" `, 1) +
 		"><style>" + Stylesheet + "svg.chart{background:var(--paper)}</style>" + rest + "\n"
 }

@@ -125,6 +125,7 @@ const Cut = 1e-10
 type Eigen struct {
 	U, L []float64
 	work []float64
+	size [1]float64
 }
 
 // Of decomposes s, n×n, positive semi-definite; what rounding has put below
@@ -144,9 +145,8 @@ func (e *Eigen) run(job lapack.EVJob, n int, s []float64) bool {
 	a := blas64.Symmetric{N: n, Stride: n, Data: e.U, Uplo: blas.Upper}
 	ok := finite(e.U)
 	if ok {
-		var size [1]float64
-		lapack64.Syev(job, a, e.L, size[:], -1)
-		e.work = Resize(e.work, int(size[0]))
+		lapack64.Syev(job, a, e.L, e.size[:], -1)
+		e.work = Resize(e.work, int(e.size[0]))
 		ok = lapack64.Syev(job, a, e.L, e.work, len(e.work))
 	}
 	if !ok {
