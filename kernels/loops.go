@@ -36,24 +36,3 @@ package kernels
 // erf in float64 and rounds once; in AVX2 exp errs by at most 2 units in the last
 // place at any argument, and what lies below the smallest normal number is
 // rounded once more. NaN passes through all of them but maximum.
-
-// grain is the number of elements worth handing to another thread.
-const grain = 1 << 14
-
-// spans calls f(from, to) for the pieces of n elements.
-func spans(n int, f func(from, to int)) {
-	Parallel((n+grain-1)/grain, func(i int) { f(i*grain, min((i+1)*grain, n)) })
-}
-
-// rowSpans calls f(from, to) for groups of rows of n elements.
-func rowSpans(rows, n int, f func(from, to int)) {
-	group := max(grain/n, 1)
-	Parallel((rows+group-1)/group, func(i int) { f(i*group, min((i+1)*group, rows)) })
-}
-
-// columnSpans calls f(from, to) for groups of columns of rows elements: how sums
-// over rows are split.
-func columnSpans(rows, n int, f func(from, to int)) {
-	const wide = 64
-	rowSpans((n+wide-1)/wide, wide*rows, func(from, to int) { f(from*wide, min(to*wide, n)) })
-}

@@ -9,20 +9,12 @@ package kernels
 // It panics if the lengths differ.
 func Axpy(alpha float32, x, y []float32) {
 	checkLen("Axpy", "y", len(y), "x", len(x))
-	if len(x) <= grain {
-		axpy(alpha, x, y)
-		return
-	}
-	spans(len(x), func(i, j int) { axpy(alpha, x[i:j], y[i:j]) })
+	axpySpans.elements(len(x), vectors{y: y, a: x, alpha: alpha})
 }
 
 // Scale is x = alpha·x, element by element.
 func Scale(alpha float32, x []float32) {
-	if len(x) <= grain {
-		scale(x, alpha, x)
-		return
-	}
-	spans(len(x), func(i, j int) { scale(x[i:j], alpha, x[i:j]) })
+	scaleSpans.elements(len(x), vectors{y: x, alpha: alpha})
 }
 
 // Add is dst = a + b, element by element. dst may be a or b. It panics if the
@@ -30,11 +22,7 @@ func Scale(alpha float32, x []float32) {
 func Add(dst, a, b []float32) {
 	checkLen("Add", "a", len(a), "dst", len(dst))
 	checkLen("Add", "b", len(b), "dst", len(dst))
-	if len(dst) <= grain {
-		add(dst, a, b)
-		return
-	}
-	spans(len(dst), func(i, j int) { add(dst[i:j], a[i:j], b[i:j]) })
+	addSpans.elements(len(dst), vectors{y: dst, a: a, b: b})
 }
 
 // Mul is dst = a·b, element by element. dst may be a or b. It panics if the
@@ -42,11 +30,7 @@ func Add(dst, a, b []float32) {
 func Mul(dst, a, b []float32) {
 	checkLen("Mul", "a", len(a), "dst", len(dst))
 	checkLen("Mul", "b", len(b), "dst", len(dst))
-	if len(dst) <= grain {
-		mul(dst, 1, a, b)
-		return
-	}
-	spans(len(dst), func(i, j int) { mul(dst[i:j], 1, a[i:j], b[i:j]) })
+	mulSpans.elements(len(dst), vectors{y: dst, a: a, b: b})
 }
 
 // MulAdd is dst += a·b, element by element. dst may be a or b. It panics if the
@@ -54,12 +38,16 @@ func Mul(dst, a, b []float32) {
 func MulAdd(dst, a, b []float32) {
 	checkLen("MulAdd", "a", len(a), "dst", len(dst))
 	checkLen("MulAdd", "b", len(b), "dst", len(dst))
-	if len(dst) <= grain {
-		mulAdd(dst, 1, a, b)
-		return
-	}
-	spans(len(dst), func(i, j int) { mulAdd(dst[i:j], 1, a[i:j], b[i:j]) })
+	mulAddSpans.elements(len(dst), vectors{y: dst, a: a, b: b})
 }
+
+var (
+	axpySpans   = spans[vectors]{body: func(v vectors, i, j int) { axpy(v.alpha, v.a[i:j], v.y[i:j]) }}
+	scaleSpans  = spans[vectors]{body: func(v vectors, i, j int) { scale(v.y[i:j], v.alpha, v.y[i:j]) }}
+	addSpans    = spans[vectors]{body: func(v vectors, i, j int) { add(v.y[i:j], v.a[i:j], v.b[i:j]) }}
+	mulSpans    = spans[vectors]{body: func(v vectors, i, j int) { mul(v.y[i:j], 1, v.a[i:j], v.b[i:j]) }}
+	mulAddSpans = spans[vectors]{body: func(v vectors, i, j int) { mulAdd(v.y[i:j], 1, v.a[i:j], v.b[i:j]) }}
+)
 
 // ScaleRows multiplies each of rows rows of n elements by its own factor,
 // y_ij = g_i·x_ij, and adds to y instead if acc is set. y may be x if it is not.
@@ -69,19 +57,10 @@ func ScaleRows(rows, n int, x []float32, ldx int, g []float32, y []float32, ldy 
 	checkMatrix("ScaleRows", "x", rows, n, x, ldx)
 	checkVector("ScaleRows", "g", rows, g)
 	checkMatrix("ScaleRows", "y", rows, n, y, ldy)
-	if rows == 0 || n == 0 {
+	if n == 0 {
 		return
 	}
-	rowSpans(rows, n, func(from, to int) {
-		for i := from; i < to; i++ {
-			xi, yi := x[i*ldx:i*ldx+n], y[i*ldy:i*ldy+n]
-			if acc {
-				axpy(g[i], xi, yi)
-			} else {
-				scale(yi, g[i], xi)
-			}
-		}
-	})
+	rowScaling.rows(rows, n, scaling{table{x, ldx, n}, g, table{y, ldy, n}, acc})
 }
 
 // ScaleCols multiplies each of n columns of rows elements by its own factor,
@@ -92,20 +71,43 @@ func ScaleCols(rows, n int, x []float32, ldx int, g []float32, y []float32, ldy 
 	checkMatrix("ScaleCols", "x", rows, n, x, ldx)
 	checkVector("ScaleCols", "g", n, g)
 	checkMatrix("ScaleCols", "y", rows, n, y, ldy)
-	if rows == 0 || n == 0 {
+	if n == 0 {
 		return
 	}
-	g = g[:n]
-	rowSpans(rows, n, func(from, to int) {
-		for i := from; i < to; i++ {
-			xi, yi := x[i*ldx:i*ldx+n], y[i*ldy:i*ldy+n]
-			if acc {
-				mulAdd(yi, 1, xi, g)
-			} else {
-				mul(yi, 1, xi, g)
-			}
+	columnScaling.rows(rows, n, scaling{table{x, ldx, n}, g[:n], table{y, ldy, n}, acc})
+}
+
+// A scaling is a call of ScaleRows or ScaleCols.
+type scaling struct {
+	x   table
+	g   []float32
+	y   table
+	acc bool
+}
+
+var (
+	rowScaling    = spans[scaling]{body: scaling.eachRow}
+	columnScaling = spans[scaling]{body: scaling.eachColumn}
+)
+
+func (s scaling) eachRow(from, to int) {
+	for i := from; i < to; i++ {
+		if s.acc {
+			axpy(s.g[i], s.x.row(i), s.y.row(i))
+		} else {
+			scale(s.y.row(i), s.g[i], s.x.row(i))
 		}
-	})
+	}
+}
+
+func (s scaling) eachColumn(from, to int) {
+	for i := from; i < to; i++ {
+		if s.acc {
+			mulAdd(s.y.row(i), 1, s.x.row(i), s.g)
+		} else {
+			mul(s.y.row(i), 1, s.x.row(i), s.g)
+		}
+	}
 }
 
 // Dot returns Σ x_i·y_i. Products and sum are float64, so the products are exact

@@ -86,9 +86,8 @@ func lossByRate(methods []*method, axis string, within func(*method) bool) (figu
 			s.Tips = append(s.Tips, fmt.Sprintf("%s, lr %s: %s%s", m.label, lrText(at.lr), loss(at.median), spread(&at)))
 			shown = shown || finite(at.median)
 			for _, r := range at.diverged {
-				if !muted {
-					edges = append(edges, chart.Edge{Name: m.label, X: at.lr, Style: m.style, Tip: fmt.Sprintf("%s, lr %s, seed %d: diverged%s", m.label, lrText(at.lr), r.Seed, atStep(r.DivergedAt))})
-				}
+				edges = append(edges, chart.Edge{Name: m.label, X: at.lr, Style: m.style, Muted: muted,
+					Tip: fmt.Sprintf("%s, lr %s, seed %d: diverged%s", m.label, lrText(at.lr), r.Seed, atStep(r.DivergedAt))})
 			}
 		}
 		if muted {

@@ -53,7 +53,8 @@ func sigmaNames(r int) []string {
 	return names
 }
 
-// A summary is what a spectrum comes down to. Of a matrix of zeros all are 0.
+// A summary is what a spectrum comes down to. Of a matrix of zeros all are 0,
+// of one that is not finite all are NaN.
 type summary struct {
 	frobenius, spectral, nuclear                                float64
 	effectiveRank, stableRank, participationRatio, energyRank95 float64
@@ -65,6 +66,9 @@ func summarize(sigma []float64) summary {
 	var s summary
 	if len(sigma) == 0 || sigma[0] == 0 {
 		return s
+	}
+	if nan := sigma[0]; math.IsNaN(nan) {
+		return summary{nan, nan, nan, nan, nan, nan, nan}
 	}
 	var sum1, sum2, sum4 float64
 	for _, x := range sigma {

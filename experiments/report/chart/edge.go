@@ -38,7 +38,11 @@ func (p *pen) edges(edges []Edge, perRow int, x scale, top float64) {
 		placed[e.X]++
 		half := float64(inRow-1) / 2 * edgeStep
 		centre := min(max(x.at(e.X), x.from+half+5), x.till-half-5)
-		p.add(`<g class="s `, styleClass(e.Style), `" data-n="`, escape(e.Name), `">`)
+		class := styleClass(e.Style)
+		if e.Muted {
+			class += " muted"
+		}
+		p.add(`<g class="s `, class, `" data-n="`, escape(e.Name), `">`)
 		p.marker(e.Style, centre-half+float64(column)*edgeStep, top+float64(row)*edgeStep, 3.2, e.Tip)
 		p.add("</g>")
 	}

@@ -34,6 +34,7 @@ type Edge struct {
 	X     float64
 	Style int
 	Tip   string
+	Muted bool // context: grey
 }
 
 // Label is a text that belongs to a point; the chart finds a free place near it.
