@@ -52,14 +52,14 @@ func PrepareBase(ctx context.Context, dir string, p Pretraining, text *data.Corp
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(dir, 0o777); err != nil { // before the work, not after
+		return nil, err
+	}
 	loss, err := pretrain(ctx, model, p, text, watch)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(filepath.Join(dir, baseFile)); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
 	err = pretrained.Save(func(name string, write func(io.Writer) error) error {

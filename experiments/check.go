@@ -8,16 +8,27 @@ import (
 // Check composes the method of the configuration, or refuses it.
 func (c *Config) Check() (lora.Method, error) { return lora.Compose(c.Method.Recipe()) }
 
+// options are how the method is injected.
+func (c *Config) options() lora.Options {
+	return lora.Options{
+		Targets: c.Targets.Patterns(), Rank: c.Rank, Alpha: c.Alpha,
+		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, Seed: c.Train.Seed,
+	}
+}
+
 // Check refuses a configuration that cannot be trained in this setting: a
-// target that names nothing, a rank that a map or a method cannot have.
-func (s *Setting) Check(c *Config) error {
+// target that names nothing, a rank that a map or a method cannot have. It
+// returns the adapters that there would be.
+func (s *Setting) Check(c *Config) ([]*adapter.Map, error) {
 	method, err := c.Check()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = lora.Inject(s.Base.Clone(), method, lora.Options{
-		Targets: c.Targets.Patterns(), Rank: c.Rank, Alpha: c.Alpha, Seed: c.Train.Seed,
-		Gradient: func(m *adapter.Map) []float32 { return m.W0 }, // any matrix of the shape will do
-	})
-	return err
+	options := c.options()
+	options.Gradient = func(m *adapter.Map) []float32 { return m.W0 } // any matrix of the shape will do
+	set, err := lora.Inject(s.Base.Clone(), method, options)
+	if err != nil {
+		return nil, err
+	}
+	return set.Maps, nil
 }

@@ -18,18 +18,22 @@ const ConfigVersion = 1
 // Config is the configuration of one training run. A file need hold only the
 // version and what differs from DefaultConfig.
 type Config struct {
-	Version    int        `yaml:"version" json:"version"`
-	Name       string     `yaml:"name" json:"name"`
-	Base       Base       `yaml:"base" json:"base"`
-	Data       Data       `yaml:"data" json:"data"`
-	Method     Method     `yaml:"method" json:"method"`
-	Rank       int        `yaml:"rank" json:"rank"`
-	Alpha      float64    `yaml:"alpha" json:"alpha"`
-	Targets    Targets    `yaml:"targets" json:"targets"`
-	Train      Train      `yaml:"train" json:"train"`
-	Eval       Eval       `yaml:"eval" json:"eval"`
-	Probe      Probe      `yaml:"probe" json:"probe"`
-	Checkpoint Checkpoint `yaml:"checkpoint" json:"checkpoint"`
+	Version int     `yaml:"version" json:"version"`
+	Name    string  `yaml:"name" json:"name"`
+	Base    Base    `yaml:"base" json:"base"`
+	Data    Data    `yaml:"data" json:"data"`
+	Method  Method  `yaml:"method" json:"method"`
+	Rank    int     `yaml:"rank" json:"rank"`
+	Alpha   float64 `yaml:"alpha" json:"alpha"`
+	Targets Targets `yaml:"targets" json:"targets"`
+	// Other ranks and alphas for the maps whose whole name, or its end at a dot,
+	// a key matches, a regular expression; the longest key that matches counts.
+	RankPattern  Pattern[int]     `yaml:"rank_pattern,omitempty" json:"rank_pattern,omitempty"`
+	AlphaPattern Pattern[float64] `yaml:"alpha_pattern,omitempty" json:"alpha_pattern,omitempty"`
+	Train        Train            `yaml:"train" json:"train"`
+	Eval         Eval             `yaml:"eval" json:"eval"`
+	Probe        Probe            `yaml:"probe" json:"probe"`
+	Checkpoint   Checkpoint       `yaml:"checkpoint" json:"checkpoint"`
 }
 
 // Base says which model is adapted.
@@ -42,7 +46,7 @@ type Data struct {
 	BaseText  string  `yaml:"base_text" json:"base_text"`   // file the base model is pretrained on; "": text of the Go installation
 	AdaptText string  `yaml:"adapt_text" json:"adapt_text"` // file the model is adapted to; "": text of the Go installation
 	MaxBytes  int64   `yaml:"max_bytes" json:"max_bytes"`   // of each text, from its start
-	HeldOut   float64 `yaml:"held_out" json:"held_out"`     // fraction of each text, from its end, that is only evaluated on
+	HeldOut   float64 `yaml:"held_out" json:"held_out"`     // fraction of each text, in blocks from all over it, that is only evaluated on
 }
 
 // Train is the optimization of a run.
@@ -61,7 +65,8 @@ type Train struct {
 }
 
 // Eval says how often, in steps, and on how many batches the held-out losses
-// are measured. They always are before the first step and after the last one.
+// are measured. They always are before the first step and after the last one;
+// 0: only then.
 type Eval struct {
 	Every   int `yaml:"every" json:"every"`
 	Batches int `yaml:"batches" json:"batches"`
@@ -228,6 +233,12 @@ func (c *Config) Validate() error {
 		return &fieldError{"name", fmt.Sprintf("is %q, must be at most 100 letters, digits and _ . + - that do not start with . + or -", c.Name)}
 	}
 	if err := c.Method.validate(); err != nil {
+		return err
+	}
+	if err := c.RankPattern.validate("rank_pattern"); err != nil {
+		return err
+	}
+	if err := c.AlphaPattern.validate("alpha_pattern"); err != nil {
 		return err
 	}
 	return c.Targets.validate()

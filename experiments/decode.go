@@ -37,7 +37,7 @@ func paths(prefix string, t reflect.Type) []string {
 	var keys []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		key := f.Tag.Get("yaml")
+		key := yamlKey(f)
 		if key == "" {
 			continue
 		}
@@ -47,6 +47,12 @@ func paths(prefix string, t reflect.Type) []string {
 		}
 	}
 	return keys
+}
+
+// yamlKey is the key of a struct's field, or "".
+func yamlKey(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return key
 }
 
 func join(prefix, key string) string {
@@ -103,7 +109,7 @@ func (d *decoder) fields(path string, n ast.Node, v any) error {
 
 func fieldOf(s reflect.Value, key string) (reflect.Value, bool) {
 	for i := range s.NumField() {
-		if s.Type().Field(i).Tag.Get("yaml") == key && key != "" {
+		if yamlKey(s.Type().Field(i)) == key && key != "" {
 			return s.Field(i), true
 		}
 	}

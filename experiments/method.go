@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -85,6 +86,21 @@ func (m Method) Recipe() lora.Recipe {
 		}
 	}
 	return r
+}
+
+// String names the method for a reader: pissa, or init:pissa+update:lora-pro.
+func (m Method) String() string {
+	if m.Name != "" {
+		return m.Name
+	}
+	var names []string
+	parts := m.parts()
+	for _, axis := range []string{"delta", "init", "update", "rank", "router"} {
+		if p, ok := parts[axis]; ok {
+			names = append(names, axis+":"+p.Row)
+		}
+	}
+	return strings.Join(names, "+")
 }
 
 // spelling is what a configuration says for m: text, or a map.

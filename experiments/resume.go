@@ -96,14 +96,18 @@ func (t *training) resume() error {
 	}
 	for _, m := range t.set.Maps {
 		for _, f := range m.Factors {
-			err = errors.Join(err, restore("adapter/"+m.Name+"."+f.Name, f.Floats()))
+			if err := restore("adapter/"+m.Name+"."+f.Name, f.Floats()); err != nil {
+				return err
+			}
 		}
 	}
 	for _, b := range t.plan.Buffers() {
-		err = errors.Join(err, restore("schedule/"+b.Name, b.Values))
+		if err := restore("schedule/"+b.Name, b.Values); err != nil {
+			return err
+		}
 	}
-	if err = errors.Join(err, t.opt.Load(p.Updates, optimizer)); err != nil {
-		return err
+	if err := t.opt.Load(p.Updates, optimizer); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	t.step, t.spent, t.rec.Eval = p.Step, p.Seconds, p.Eval
 	return t.log.TruncateAfter(p.Step)

@@ -29,10 +29,12 @@ type Run struct {
 	Watch func(step, steps int, loss float64)
 }
 
-// Fingerprint identifies what the run computes: equal fingerprints, equal
-// results.
+// Fingerprint identifies what the run computes, whatever it is called: equal
+// fingerprints, equal results.
 func (r *Run) Fingerprint() (string, error) {
-	config, err := json.Marshal(r.Config)
+	c := *r.Config
+	c.Name = ""
+	config, err := json.Marshal(&c)
 	if err != nil {
 		return "", err
 	}
@@ -67,16 +69,22 @@ func (r *Run) Do(ctx context.Context) (rec *record.Run, err error) {
 			return
 		}
 		t.rec.Status, t.rec.Error = record.Failed, err.Error()
-		if errors.Is(err, context.Canceled) {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			t.rec.Status, t.rec.Error = record.Cancelled, ""
 		}
 		t.rec.Ended = time.Now()
-		err = errors.Join(err, t.rec.Write(r.Dir))
+		if werr := t.rec.Write(r.Dir); werr != nil {
+			err = fmt.Errorf("%w; and not recorded: %w", err, werr)
+		}
 	}()
 	if err := t.open(); err != nil {
 		return nil, err
 	}
-	if err := t.build(); err != nil {
+	method, err := r.Config.Check()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.build(method); err != nil {
 		return nil, err
 	}
 	if err := t.resume(); err != nil {
@@ -123,12 +131,18 @@ func (t *training) open() error {
 	t.rec = &record.Run{
 		ID: filepath.Base(t.Dir), Status: record.Running, LR: t.Config.Train.LR, Seed: t.Config.Train.Seed,
 		Rank: t.Config.Rank, Alpha: t.Config.Alpha, Config: config, Fingerprint: fp,
+		Method:   record.Method{Name: t.Config.Method.String()},
 		Versions: record.Versions(), Machine: machine, Started: time.Now(), Eval: record.Eval{},
 	}
-	if old, err := record.ReadRun(t.Dir); err == nil && old.Fingerprint != fp {
+	if old, err := record.ReadRun(t.Dir); err == nil && old.Fingerprint == fp {
+		t.rec.Started = old.Started
+	} else if err == nil {
 		if err := os.RemoveAll(t.Dir); err != nil { // the remains of another run
 			return err
 		}
+	}
+	if err := t.rec.Write(t.Dir); err != nil {
+		return err
 	}
 	if t.log, err = record.OpenLog(t.Dir); err != nil {
 		return err
@@ -141,15 +155,11 @@ func (t *training) open() error {
 }
 
 // build makes the adapted model, its graphs, the optimizer and the schedule.
-func (t *training) build() error {
+func (t *training) build(method lora.Method) (err error) {
 	c := t.Config.Train
-	method, err := lora.Compose(t.Config.Method.Recipe())
-	if err != nil {
-		return err
-	}
 	t.rec.Method = describe(method)
 	model := t.Setting.Base.Clone()
-	options := lora.Options{Targets: t.Config.Targets.Patterns(), Rank: t.Config.Rank, Alpha: t.Config.Alpha, Seed: c.Seed}
+	options := t.Config.options()
 	if method.Needs(adapter.FullGradient) {
 		gradients, err := t.calibrate(model)
 		if err != nil {
@@ -181,6 +191,9 @@ func (t *training) build() error {
 			}
 		}
 		t.rec.Train.Targets = append(t.rec.Train.Targets, m.Name)
+	}
+	if err := record.WriteJSON(filepath.Join(t.Dir, "adapters.json"), Describe(t.set.Maps)); err != nil {
+		return err
 	}
 	t.rec.Train.Adapters = len(t.set.Maps)
 	t.rec.Train.TrainedParameters = int64(t.set.TrainedParameters())
@@ -267,7 +280,7 @@ func (t *training) close() error {
 
 // describe names a method for the records.
 func describe(m lora.Method) record.Method {
-	r := m.Recipe()
+	r := m.PartRows()
 	return record.Method{
 		Name: m.Name, Paper: m.Paper, ArXiv: m.ArXiv, Axis: string(m.Axis),
 		Parts: record.Parts{Delta: r.Delta, Init: r.Init, Update: r.Update, Rank: r.Rank, Router: r.Router},

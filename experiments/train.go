@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -21,7 +20,10 @@ func (t *training) loop(ctx context.Context) error {
 	schedule := optim.Schedule{Kind: c.Schedule, Warmup: c.Warmup, Floor: c.MinLR, Steps: c.Steps}
 	for t.step < c.Steps {
 		if ctx.Err() != nil {
-			return errors.Join(ctx.Err(), t.checkpoint())
+			if err := t.checkpoint(); err != nil {
+				return err
+			}
+			return ctx.Err()
 		}
 		began := time.Now()
 		t.step++
@@ -41,6 +43,7 @@ func (t *training) loop(ctx context.Context) error {
 		}
 		probed := t.probe != nil && (t.step%t.Config.Probe.Every == 0 || t.step == 1 || t.step == c.Steps)
 		if probed {
+			t.probe.Dense = t.step == c.Steps // spectra of full-rank updates cost most
 			t.probe.Before()
 		}
 		t.plan.Before(t.step)
@@ -55,7 +58,7 @@ func (t *training) loop(ctx context.Context) error {
 		if err := t.moved(); err != nil {
 			return err
 		}
-		if t.step%t.Config.Eval.Every == 0 && t.step < c.Steps {
+		if every := t.Config.Eval.Every; every > 0 && t.step%every == 0 && t.step < c.Steps {
 			t.evaluate()
 		}
 		if err := t.log.Add(t.flush()...); err != nil {

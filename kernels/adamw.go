@@ -16,13 +16,18 @@ func AdamW(w, g, m, v []float32, lr, beta1, beta2, eps, wd, c1, c2 float64) {
 	checkLen("AdamW", "g", len(g), "w", len(w))
 	checkLen("AdamW", "m", len(m), "w", len(w))
 	checkLen("AdamW", "v", len(v), "w", len(w))
-	decay, step, invRoot := float32(1-lr*wd), float32(lr/c1), float32(1/math.Sqrt(c2))
-	rest1, rest2 := float32(1-beta1), float32(1-beta2)
-	if len(w) <= grain {
-		adamw(w, g, m, v, decay, rest1, float32(beta2), rest2, invRoot, float32(eps), step)
-		return
-	}
-	spans(len(w), func(i, j int) {
-		adamw(w[i:j], g[i:j], m[i:j], v[i:j], decay, rest1, float32(beta2), rest2, invRoot, float32(eps), step)
+	adamwSpans.elements(len(w), adamwStep{
+		w: w, g: g, m: m, v: v,
+		decay: float32(1 - lr*wd), rest1: float32(1 - beta1), beta2: float32(beta2), rest2: float32(1 - beta2),
+		invRoot: float32(1 / math.Sqrt(c2)), eps: float32(eps), step: float32(lr / c1),
 	})
 }
+
+type adamwStep struct {
+	w, g, m, v                                     []float32
+	decay, rest1, beta2, rest2, invRoot, eps, step float32
+}
+
+var adamwSpans = spans[adamwStep]{body: func(s adamwStep, i, j int) {
+	adamw(s.w[i:j], s.g[i:j], s.m[i:j], s.v[i:j], s.decay, s.rest1, s.beta2, s.rest2, s.invRoot, s.eps, s.step)
+}}

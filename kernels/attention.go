@@ -28,11 +28,11 @@ func Attention(batch, tokens, heads, kvHeads, dim int, scale float32, causal boo
 	if batch*tokens*heads*dim == 0 {
 		return
 	}
-	a := attentions.get()
-	a.set(batch, tokens, heads, kvHeads, dim, scale, causal)
-	a.q, a.k, a.v, a.y, a.lse = matrix{q, ldq, 1}, matrix{k, ldk, 1}, matrix{v, ldv, 1}, matrix{y, ldy, 1}, lse
-	Parallel(batch*heads*a.blocks, a.forward)
-	a.release()
+	blocks := (tokens + queryRows - 1) / queryRows
+	attentionSpans.run(batch*heads*blocks, 1, attention{
+		batch: batch, tokens: tokens, heads: heads, kvHeads: kvHeads, dim: dim, scale: scale, causal: causal, blocks: blocks,
+		q: matrix{q, ldq, 1}, k: matrix{k, ldk, 1}, v: matrix{v, ldv, 1}, y: matrix{y, ldy, 1}, lse: lse,
+	})
 }
 
 // AttentionGrad is the gradient of Attention, from its result y and lse: with
@@ -57,13 +57,11 @@ func AttentionGrad(batch, tokens, heads, kvHeads, dim int, scale float32, causal
 	if rows*heads*dim == 0 {
 		return
 	}
-	a := attentions.get()
-	a.set(batch, tokens, heads, kvHeads, dim, scale, causal)
-	a.q, a.k, a.v, a.y, a.lse = matrix{q, ldq, 1}, matrix{k, ldk, 1}, matrix{v, ldv, 1}, matrix{y, ldy, 1}, lse
-	a.dy, a.dq, a.dk, a.dv = matrix{dy, lddy, 1}, matrix{dq, lddq, 1}, matrix{dk, lddk, 1}, matrix{dv, lddv, 1}
-	a.acc = acc
-	Parallel(batch*kvHeads, a.backward)
-	a.release()
+	attentionGradSpans.run(batch*kvHeads, 1, attention{
+		batch: batch, tokens: tokens, heads: heads, kvHeads: kvHeads, dim: dim, scale: scale, causal: causal,
+		q: matrix{q, ldq, 1}, k: matrix{k, ldk, 1}, v: matrix{v, ldv, 1}, y: matrix{y, ldy, 1}, lse: lse,
+		dy: matrix{dy, lddy, 1}, dq: matrix{dq, lddq, 1}, dk: matrix{dk, lddk, 1}, dv: matrix{dv, lddv, 1}, acc: acc,
+	})
 }
 
 // checkAttention checks the arguments that Attention and its gradient share.
@@ -84,8 +82,7 @@ func checkAttention(fn string, batch, tokens, heads, kvHeads, dim int, q []float
 	checkVector(fn, "lse", rows*heads, lse)
 }
 
-// An attention is one call, in work for all threads. It is reused from call to
-// call, and its jobs bound once, so that a call allocates nothing.
+// An attention is a call of Attention or AttentionGrad.
 type attention struct {
 	batch, tokens, heads, kvHeads, dim int
 	scale                              float32
@@ -97,32 +94,27 @@ type attention struct {
 
 	dy, dq, dk, dv matrix
 	acc            bool
-
-	forward  func(i int) // a block of rows of a head of a sequence
-	backward func(i int) // a group of heads of a sequence
 }
 
-var attentions = reusable[attention]{make: func() *attention {
-	a := new(attention)
-	a.forward = func(i int) {
-		// The last blocks first: with causal they are the longest.
-		heads := a.batch * a.heads
+var (
+	attentionSpans     = spans[attention]{body: attention.forward}
+	attentionGradSpans = spans[attention]{body: attention.backward}
+)
+
+// forward computes blocks of rows of the heads of all sequences, the last ones
+// first: with causal they are the longest.
+func (a attention) forward(from, to int) {
+	heads := a.batch * a.heads
+	for i := from; i < to; i++ {
 		a.rows(i%heads, (a.blocks-1-i/heads)*queryRows)
 	}
-	a.backward = a.group
-	return a
-}}
-
-func (a *attention) set(batch, tokens, heads, kvHeads, dim int, scale float32, causal bool) {
-	a.batch, a.tokens, a.heads, a.kvHeads, a.dim = batch, tokens, heads, kvHeads, dim
-	a.scale, a.causal = scale, causal
-	a.blocks = (tokens + queryRows - 1) / queryRows
 }
 
-// release forgets the operands, so that they can be collected.
-func (a *attention) release() {
-	*a = attention{forward: a.forward, backward: a.backward}
-	attentions.put(a)
+// backward computes groups of heads of all sequences.
+func (a attention) backward(from, to int) {
+	for i := from; i < to; i++ {
+		a.group(i)
+	}
 }
 
 // keys returns how many keys the rows below end see.

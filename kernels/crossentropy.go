@@ -34,30 +34,42 @@ func CrossEntropy(rows, n int, logits []float32, ld int, targets []int32, loss [
 		clear(loss[:rows])
 		return
 	}
-	rowSpans(rows, n, func(from, to int) {
-		for i := from; i < to; i++ {
-			xi, t := logits[i*ld:i*ld+n], int(targets[i])
-			switch {
-			case t < 0:
-				loss[i] = 0
-				if dlogits != nil {
-					clear(dlogits[i*ldd : i*ldd+n])
-				}
-			case dlogits == nil:
-				top := maximum(xi)
-				loss[i] = float32(math.Log(sumExp(xi, top)) - (float64(xi[t]) - float64(top)))
-			default:
-				di := dlogits[i*ldd : i*ldd+n]
-				top, hit := maximum(xi), float64(xi[t])
-				total := expShift(di, xi, 1, top)
-				loss[i] = float32(math.Log(total) - (hit - float64(top)))
-				// In float64, for a target near probability 1.
-				dt := float32(float64(di[t])/total - 1)
-				scale(di, float32(1/total), di)
-				di[t] = dt
+	crossEntropySpans.rows(rows, n, crossEntropy{table{logits, ld, n}, targets, loss, table{dlogits, ldd, n}})
+}
+
+type crossEntropy struct {
+	logits  table
+	targets []int32
+	loss    []float32
+	dlogits table // of nil: not computed
+}
+
+var crossEntropySpans = spans[crossEntropy]{body: crossEntropy.run}
+
+func (c crossEntropy) run(from, to int) {
+	gradient := c.dlogits.x != nil
+	for i := from; i < to; i++ {
+		x, t := c.logits.row(i), int(c.targets[i])
+		switch {
+		case t < 0:
+			c.loss[i] = 0
+			if gradient {
+				clear(c.dlogits.row(i))
 			}
+		case !gradient:
+			top := maximum(x)
+			c.loss[i] = float32(math.Log(sumExp(x, top)) - (float64(x[t]) - float64(top)))
+		default:
+			d := c.dlogits.row(i)
+			top, hit := maximum(x), float64(x[t])
+			total := expShift(d, x, 1, top)
+			c.loss[i] = float32(math.Log(total) - (hit - float64(top)))
+			// In float64, for a target near probability 1.
+			dt := float32(float64(d[t])/total - 1)
+			scale(d, float32(1/total), d)
+			d[t] = dt
 		}
-	})
+	}
 }
 
 // sumExp returns Σ exp(x_i - shift), in pieces that need no memory beside x.

@@ -5,9 +5,7 @@ package kernels
 // differ.
 func Exp(y, x []float32) {
 	checkLen("Exp", "x", len(x), "y", len(y))
-	if len(y) <= grain {
-		expShift(y, x, 1, 0)
-		return
-	}
-	spans(len(y), func(i, j int) { expShift(y[i:j], x[i:j], 1, 0) })
+	expSpans.elements(len(y), vectors{y: y, a: x})
 }
+
+var expSpans = spans[vectors]{body: func(v vectors, i, j int) { expShift(v.y[i:j], v.a[i:j], 1, 0) }}

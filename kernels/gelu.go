@@ -4,11 +4,7 @@ package kernels
 // (arXiv 1606.08415, section 2). y may be x. It panics if the lengths differ.
 func GELU(y, x []float32) {
 	checkLen("GELU", "x", len(x), "y", len(y))
-	if len(y) <= grain {
-		gelu(y, x)
-		return
-	}
-	spans(len(y), func(i, j int) { gelu(y[i:j], x[i:j]) })
+	geluSpans.elements(len(y), vectors{y: y, a: x})
 }
 
 // GELUGrad is the gradient of GELU, dx = dy·(Φ(x) + x·φ(x)), added to dx if acc
@@ -16,11 +12,7 @@ func GELU(y, x []float32) {
 func GELUGrad(dx, dy, x []float32, acc bool) {
 	checkLen("GELUGrad", "dy", len(dy), "dx", len(dx))
 	checkLen("GELUGrad", "x", len(x), "dx", len(dx))
-	if len(dx) <= grain {
-		geluGrad(dx, dy, x, acc)
-		return
-	}
-	spans(len(dx), func(i, j int) { geluGrad(dx[i:j], dy[i:j], x[i:j], acc) })
+	geluGradSpans.elements(len(dx), vectors{y: dx, a: dy, b: x, acc: acc})
 }
 
 // GELUTanh is y = ½x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), element by element, the
@@ -28,11 +20,7 @@ func GELUGrad(dx, dy, x []float32, acc bool) {
 // panics if the lengths differ.
 func GELUTanh(y, x []float32) {
 	checkLen("GELUTanh", "x", len(x), "y", len(y))
-	if len(y) <= grain {
-		geluTanh(y, x)
-		return
-	}
-	spans(len(y), func(i, j int) { geluTanh(y[i:j], x[i:j]) })
+	geluTanhSpans.elements(len(y), vectors{y: y, a: x})
 }
 
 // GELUTanhGrad is the gradient of GELUTanh times dy, added to dx if acc is set. dx
@@ -40,9 +28,12 @@ func GELUTanh(y, x []float32) {
 func GELUTanhGrad(dx, dy, x []float32, acc bool) {
 	checkLen("GELUTanhGrad", "dy", len(dy), "dx", len(dx))
 	checkLen("GELUTanhGrad", "x", len(x), "dx", len(dx))
-	if len(dx) <= grain {
-		geluTanhGrad(dx, dy, x, acc)
-		return
-	}
-	spans(len(dx), func(i, j int) { geluTanhGrad(dx[i:j], dy[i:j], x[i:j], acc) })
+	geluTanhGradSpans.elements(len(dx), vectors{y: dx, a: dy, b: x, acc: acc})
 }
+
+var (
+	geluSpans         = spans[vectors]{body: func(v vectors, i, j int) { gelu(v.y[i:j], v.a[i:j]) }}
+	geluGradSpans     = spans[vectors]{body: func(v vectors, i, j int) { geluGrad(v.y[i:j], v.a[i:j], v.b[i:j], v.acc) }}
+	geluTanhSpans     = spans[vectors]{body: func(v vectors, i, j int) { geluTanh(v.y[i:j], v.a[i:j]) }}
+	geluTanhGradSpans = spans[vectors]{body: func(v vectors, i, j int) { geluTanhGrad(v.y[i:j], v.a[i:j], v.b[i:j], v.acc) }}
+)

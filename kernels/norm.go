@@ -18,17 +18,7 @@ func RMSNorm(rows, n int, x []float32, ldx int, w []float32, eps float32, y []fl
 	checkVector("RMSNorm", "w", n, w)
 	checkMatrix("RMSNorm", "y", rows, n, y, ldy)
 	checkVector("RMSNorm", "inv", rows, inv)
-	if rows == 0 || n == 0 {
-		return
-	}
-	w = w[:n]
-	rowSpans(rows, n, func(from, to int) {
-		for i := from; i < to; i++ {
-			xi := x[i*ldx : i*ldx+n]
-			inv[i] = float32(1 / math.Sqrt(dot(xi, xi)/float64(n)+float64(eps)))
-			mul(y[i*ldy:i*ldy+n], inv[i], xi, w)
-		}
-	})
+	rmsNormSpans.rows(rows, n, norm{x: table{x, ldx, n}, w: w[:n], eps: eps, y: table{y, ldy, n}, inv: inv})
 }
 
 // RMSNormGrad is the gradient of RMSNorm:
@@ -50,31 +40,12 @@ func RMSNormGrad(rows, n int, x []float32, ldx int, w, inv, dy []float32, lddy i
 	if dw != nil {
 		checkVector("RMSNormGrad", "dw", n, dw)
 	}
-	if rows == 0 || n == 0 {
-		return
-	}
-	w = w[:n]
+	g := norm{rows: rows, x: table{x, ldx, n}, w: w[:n], inv: inv, dy: table{dy, lddy, n}, dx: table{dx, lddx, n}, acc: acc, dw: dw}
 	if dx != nil {
-		rowSpans(rows, n, func(from, to int) {
-			for i := from; i < to; i++ {
-				xi, dyi, dxi := x[i*ldx:i*ldx+n], dy[i*lddy:i*lddy+n], dx[i*lddx:i*lddx+n]
-				r := float64(inv[i])
-				along := dot3(xi, w, dyi) / float64(n)
-				if acc {
-					mulAdd(dxi, inv[i], w, dyi)
-				} else {
-					mul(dxi, inv[i], w, dyi)
-				}
-				axpy(float32(-r*r*r*along), xi, dxi)
-			}
-		})
+		rmsNormInputSpans.rows(rows, n, g)
 	}
 	if dw != nil {
-		columnSpans(rows, n, func(from, to int) {
-			for i := range rows {
-				mulAdd(dw[from:to], inv[i], x[i*ldx+from:i*ldx+to], dy[i*lddy+from:i*lddy+to])
-			}
-		})
+		rmsNormWeightSpans.columns(rows, n, g)
 	}
 }
 
@@ -95,23 +66,7 @@ func LayerNorm(rows, n int, x []float32, ldx int, w, b []float32, eps float32, y
 	checkMatrix("LayerNorm", "y", rows, n, y, ldy)
 	checkVector("LayerNorm", "mean", rows, mean)
 	checkVector("LayerNorm", "inv", rows, inv)
-	if rows == 0 || n == 0 {
-		return
-	}
-	w, b = w[:n], b[:n]
-	rowSpans(rows, n, func(from, to int) {
-		for i := from; i < to; i++ {
-			xi, yi := x[i*ldx:i*ldx+n], y[i*ldy:i*ldy+n]
-			m := sum(xi) / float64(n)
-			// Squares of float32 are exact in float64: the difference keeps
-			// single precision until the mean is 10⁴ standard deviations.
-			variance := max(dot(xi, xi)/float64(n)-m*m, 0)
-			mean[i], inv[i] = float32(m), float32(1/math.Sqrt(variance+float64(eps)))
-			shiftScale(yi, inv[i], xi, mean[i])
-			mul(yi, 1, yi, w)
-			add(yi, yi, b)
-		}
-	})
+	layerNormSpans.rows(rows, n, norm{x: table{x, ldx, n}, w: w[:n], b: b[:n], eps: eps, y: table{y, ldy, n}, mean: mean, inv: inv})
 }
 
 // LayerNormGrad is the gradient of LayerNorm: with z_ij = (x_ij - mean_i)·inv_i,
@@ -139,45 +94,114 @@ func LayerNormGrad(rows, n int, x []float32, ldx int, w, mean, inv, dy []float32
 	if db != nil {
 		checkVector("LayerNormGrad", "db", n, db)
 	}
-	if rows == 0 || n == 0 {
-		return
-	}
-	w = w[:n]
+	g := norm{rows: rows, x: table{x, ldx, n}, w: w[:n], mean: mean, inv: inv, dy: table{dy, lddy, n}, dx: table{dx, lddx, n}, acc: acc, dw: dw, db: db}
 	if dx != nil {
-		rowSpans(rows, n, func(from, to int) {
-			spare := borrow(n)
-			defer spares.put(spare)
-			z := *spare
-			for i := from; i < to; i++ {
-				dyi, dxi, r := dy[i*lddy:i*lddy+n], dx[i*lddx:i*lddx+n], float64(inv[i])
-				shiftScale(z, inv[i], x[i*ldx:i*ldx+n], mean[i])
-				level := dot(w, dyi) / float64(n)
-				along := dot3(w, dyi, z) / float64(n)
-				if acc {
-					mulAdd(dxi, inv[i], w, dyi)
-				} else {
-					mul(dxi, inv[i], w, dyi)
-				}
-				axpy(float32(-r*along), z, dxi)
-				shiftScale(dxi, 1, dxi, float32(r*level))
-			}
-		})
+		layerNormInputSpans.rows(rows, n, g)
 	}
 	if dw != nil || db != nil {
-		columnSpans(rows, n, func(from, to int) {
-			spare := borrow(to - from)
-			defer spares.put(spare)
-			z := *spare
-			for i := range rows {
-				dyi := dy[i*lddy+from : i*lddy+to]
-				if dw != nil {
-					shiftScale(z, inv[i], x[i*ldx+from:i*ldx+to], mean[i])
-					mulAdd(dw[from:to], 1, z, dyi)
-				}
-				if db != nil {
-					add(db[from:to], db[from:to], dyi)
-				}
-			}
-		})
+		layerNormWeightSpans.columns(rows, n, g)
+	}
+}
+
+// A norm is a call of RMSNorm, LayerNorm or a gradient, with what it has of
+// these.
+type norm struct {
+	x         table
+	w, b      []float32
+	eps       float32
+	y         table
+	mean, inv []float32
+
+	rows   int
+	dy, dx table
+	acc    bool
+	dw, db []float32
+}
+
+var (
+	rmsNormSpans         = spans[norm]{body: norm.rms}
+	rmsNormInputSpans    = spans[norm]{body: norm.rmsInput}
+	rmsNormWeightSpans   = spans[norm]{body: norm.rmsWeight}
+	layerNormSpans       = spans[norm]{body: norm.layer}
+	layerNormInputSpans  = spans[norm]{body: norm.layerInput}
+	layerNormWeightSpans = spans[norm]{body: norm.layerWeights}
+)
+
+func (l norm) rms(from, to int) {
+	for i := from; i < to; i++ {
+		x := l.x.row(i)
+		l.inv[i] = float32(1 / math.Sqrt(dot(x, x)/float64(len(x))+float64(l.eps)))
+		mul(l.y.row(i), l.inv[i], x, l.w)
+	}
+}
+
+func (l norm) rmsInput(from, to int) {
+	for i := from; i < to; i++ {
+		x, dy, dx, r := l.x.row(i), l.dy.row(i), l.dx.row(i), float64(l.inv[i])
+		along := dot3(x, l.w, dy) / float64(len(x))
+		l.direct(i)
+		axpy(float32(-r*r*r*along), x, dx)
+	}
+}
+
+// direct gives row i of dx what it has of its own row of dy: inv_i·w∘dy_i.
+func (l norm) direct(i int) {
+	if l.acc {
+		mulAdd(l.dx.row(i), l.inv[i], l.w, l.dy.row(i))
+	} else {
+		mul(l.dx.row(i), l.inv[i], l.w, l.dy.row(i))
+	}
+}
+
+func (l norm) rmsWeight(from, to int) {
+	for i := range l.rows {
+		mulAdd(l.dw[from:to], l.inv[i], l.x.row(i)[from:to], l.dy.row(i)[from:to])
+	}
+}
+
+func (l norm) layer(from, to int) {
+	for i := from; i < to; i++ {
+		x, y := l.x.row(i), l.y.row(i)
+		n := float64(len(x))
+		m := sum(x) / n
+		// Squares of float32 are exact in float64: the difference keeps
+		// single precision until the mean is 10⁴ standard deviations.
+		variance := max(dot(x, x)/n-m*m, 0)
+		l.mean[i], l.inv[i] = float32(m), float32(1/math.Sqrt(variance+float64(l.eps)))
+		shiftScale(y, l.inv[i], x, l.mean[i])
+		mul(y, 1, y, l.w)
+		add(y, y, l.b)
+	}
+}
+
+func (l norm) layerInput(from, to int) {
+	n := float64(l.x.n)
+	spare := borrow(l.x.n)
+	defer spares.put(spare)
+	z := *spare
+	for i := from; i < to; i++ {
+		dy, dx, r := l.dy.row(i), l.dx.row(i), float64(l.inv[i])
+		shiftScale(z, l.inv[i], l.x.row(i), l.mean[i])
+		level := dot(l.w, dy) / n
+		along := dot3(l.w, dy, z) / n
+		l.direct(i)
+		axpy(float32(-r*along), z, dx)
+		shiftScale(dx, 1, dx, float32(r*level))
+	}
+}
+
+func (l norm) layerWeights(from, to int) {
+	spare := borrow(to - from)
+	defer spares.put(spare)
+	z := *spare
+	for i := range l.rows {
+		dy := l.dy.row(i)[from:to]
+		if l.dw != nil {
+			shiftScale(z, l.inv[i], l.x.row(i)[from:to], l.mean[i])
+			mulAdd(l.dw[from:to], 1, z, dy)
+		}
+		if l.db != nil {
+			add(l.db[from:to], l.db[from:to], dy)
+		}
 	}
 }

@@ -33,16 +33,24 @@ func rope(fn string, rows, heads, dim int, from string, x []float32, ldx int, co
 	checkVector(fn, "cos", rows*h, cos)
 	checkVector(fn, "sin", rows*h, sin)
 	checkMatrix(fn, into, rows, n, y, ldy)
-	if rows == 0 || n == 0 {
-		return
-	}
-	rowSpans(rows, n, func(first, end int) {
-		for i := first; i < end; i++ {
-			c, s := cos[i*h:(i+1)*h], sin[i*h:(i+1)*h]
-			xi, yi := x[i*ldx:i*ldx+n], y[i*ldy:i*ldy+n]
-			for ; len(xi) > 0; xi, yi = xi[dim:], yi[dim:] {
-				rotate(yi[:h], yi[h:dim], xi[:h], xi[h:dim], c, s, sign, acc)
-			}
+	ropeSpans.rows(rows, n, rotation{dim, table{x, ldx, n}, table{y, ldy, n}, table{cos, h, h}, table{sin, h, h}, sign, acc})
+}
+
+// A rotation is a call of RoPE or RoPEGrad.
+type rotation struct {
+	dim            int
+	x, y, cos, sin table
+	sign           float32
+	acc            bool
+}
+
+var ropeSpans = spans[rotation]{body: rotation.run}
+
+func (r rotation) run(from, to int) {
+	h := r.dim / 2
+	for i := from; i < to; i++ {
+		for x, y := r.x.row(i), r.y.row(i); len(x) > 0; x, y = x[r.dim:], y[r.dim:] {
+			rotate(y[:h], y[h:r.dim], x[:h], x[h:r.dim], r.cos.row(i), r.sin.row(i), r.sign, r.acc)
 		}
-	})
+	}
 }

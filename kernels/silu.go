@@ -5,11 +5,7 @@ package kernels
 func SiLUMul(y, gate, up []float32) {
 	checkLen("SiLUMul", "gate", len(gate), "y", len(y))
 	checkLen("SiLUMul", "up", len(up), "y", len(y))
-	if len(y) <= grain {
-		siluMul(y, gate, up)
-		return
-	}
-	spans(len(y), func(i, j int) { siluMul(y[i:j], gate[i:j], up[i:j]) })
+	siluMulSpans.elements(len(y), vectors{y: y, a: gate, b: up})
 }
 
 // SiLUMulGrad is the gradient of SiLUMul: with s = σ(gate),
@@ -23,11 +19,17 @@ func SiLUMulGrad(dgate, dup, dy, gate, up []float32, acc bool) {
 	checkLen("SiLUMulGrad", "dy", len(dy), "dgate", len(dgate))
 	checkLen("SiLUMulGrad", "gate", len(gate), "dgate", len(dgate))
 	checkLen("SiLUMulGrad", "up", len(up), "dgate", len(dgate))
-	if len(dgate) <= grain {
-		siluMulGrad(dgate, dup, dy, gate, up, acc)
-		return
-	}
-	spans(len(dgate), func(i, j int) {
-		siluMulGrad(dgate[i:j], dup[i:j], dy[i:j], gate[i:j], up[i:j], acc)
-	})
+	siluMulGradSpans.elements(len(dgate), siluMulGradient{dgate, dup, dy, gate, up, acc})
 }
+
+type siluMulGradient struct {
+	dgate, dup, dy, gate, up []float32
+	acc                      bool
+}
+
+var (
+	siluMulSpans     = spans[vectors]{body: func(v vectors, i, j int) { siluMul(v.y[i:j], v.a[i:j], v.b[i:j]) }}
+	siluMulGradSpans = spans[siluMulGradient]{body: func(g siluMulGradient, i, j int) {
+		siluMulGrad(g.dgate[i:j], g.dup[i:j], g.dy[i:j], g.gate[i:j], g.up[i:j], g.acc)
+	}}
+)

@@ -10,16 +10,7 @@ func Softmax(rows, n int, x []float32, ldx int, y []float32, ldy int) {
 	checkSize("Softmax", "n", n)
 	checkMatrix("Softmax", "x", rows, n, x, ldx)
 	checkMatrix("Softmax", "y", rows, n, y, ldy)
-	if rows == 0 || n == 0 {
-		return
-	}
-	rowSpans(rows, n, func(from, to int) {
-		for i := from; i < to; i++ {
-			xi, yi := x[i*ldx:i*ldx+n], y[i*ldy:i*ldy+n]
-			total := expShift(yi, xi, 1, maximum(xi))
-			scale(yi, float32(1/total), yi)
-		}
-	})
+	softmaxSpans.rows(rows, n, softmax{y: table{y, ldy, n}, x: table{x, ldx, n}})
 }
 
 // SoftmaxGrad is the gradient of Softmax, from its result y:
@@ -33,19 +24,37 @@ func SoftmaxGrad(rows, n int, y []float32, ldy int, dy []float32, lddy int, dx [
 	checkMatrix("SoftmaxGrad", "y", rows, n, y, ldy)
 	checkMatrix("SoftmaxGrad", "dy", rows, n, dy, lddy)
 	checkMatrix("SoftmaxGrad", "dx", rows, n, dx, lddx)
-	if rows == 0 || n == 0 {
-		return
+	softmaxGradSpans.rows(rows, n, softmax{y: table{y, ldy, n}, dy: table{dy, lddy, n}, dx: table{dx, lddx, n}, acc: acc})
+}
+
+// A softmax is a call of Softmax or SoftmaxGrad.
+type softmax struct {
+	x, y, dy, dx table
+	acc          bool
+}
+
+var (
+	softmaxSpans     = spans[softmax]{body: softmax.forward}
+	softmaxGradSpans = spans[softmax]{body: softmax.backward}
+)
+
+func (s softmax) forward(from, to int) {
+	for i := from; i < to; i++ {
+		x, y := s.x.row(i), s.y.row(i)
+		total := expShift(y, x, 1, maximum(x))
+		scale(y, float32(1/total), y)
 	}
-	rowSpans(rows, n, func(from, to int) {
-		for i := from; i < to; i++ {
-			yi, dyi, dxi := y[i*ldy:i*ldy+n], dy[i*lddy:i*lddy+n], dx[i*lddx:i*lddx+n]
-			mean := dot(dyi, yi)
-			if acc {
-				mulAdd(dxi, 1, yi, dyi)
-			} else {
-				mul(dxi, 1, yi, dyi)
-			}
-			axpy(float32(-mean), yi, dxi)
+}
+
+func (s softmax) backward(from, to int) {
+	for i := from; i < to; i++ {
+		y, dy, dx := s.y.row(i), s.dy.row(i), s.dx.row(i)
+		mean := dot(dy, y)
+		if s.acc {
+			mulAdd(dx, 1, y, dy)
+		} else {
+			mul(dx, 1, y, dy)
 		}
-	})
+		axpy(float32(-mean), y, dx)
+	}
 }

@@ -24,20 +24,24 @@ type spans[T any] struct {
 func (s *spans[T]) elements(n int, operands T) { s.run(n, grain, operands) }
 
 // rows computes rows rows of n elements.
-func (s *spans[T]) rows(rows, n int, operands T) { s.run(rows, max(grain/max(n, 1), 1), operands) }
+func (s *spans[T]) rows(rows, n int, operands T) {
+	if rows > 0 && n > 0 {
+		s.run(rows, max(grain/n, 1), operands)
+	}
+}
 
 // columns computes n columns of rows elements: how sums over rows are split.
 func (s *spans[T]) columns(rows, n int, operands T) {
 	const wide = 64
-	s.run(n, wide*max(grain/(wide*max(rows, 1)), 1), operands)
+	if rows > 0 && n > 0 {
+		s.run(n, wide*max(grain/(wide*rows), 1), operands)
+	}
 }
 
 // run computes count elements, rows or columns, by so many at once.
 func (s *spans[T]) run(count, by int, operands T) {
 	if count <= by {
-		if count > 0 {
-			s.body(operands, 0, count)
-		}
+		s.body(operands, 0, count)
 		return
 	}
 	if !s.mu.TryLock() {

@@ -57,9 +57,6 @@ func ScaleRows(rows, n int, x []float32, ldx int, g []float32, y []float32, ldy 
 	checkMatrix("ScaleRows", "x", rows, n, x, ldx)
 	checkVector("ScaleRows", "g", rows, g)
 	checkMatrix("ScaleRows", "y", rows, n, y, ldy)
-	if n == 0 {
-		return
-	}
 	rowScaling.rows(rows, n, scaling{table{x, ldx, n}, g, table{y, ldy, n}, acc})
 }
 
@@ -71,9 +68,6 @@ func ScaleCols(rows, n int, x []float32, ldx int, g []float32, y []float32, ldy 
 	checkMatrix("ScaleCols", "x", rows, n, x, ldx)
 	checkVector("ScaleCols", "g", n, g)
 	checkMatrix("ScaleCols", "y", rows, n, y, ldy)
-	if n == 0 {
-		return
-	}
 	columnScaling.rows(rows, n, scaling{table{x, ldx, n}, g[:n], table{y, ldy, n}, acc})
 }
 

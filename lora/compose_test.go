@@ -82,6 +82,27 @@ func TestCompose(t *testing.T) {
 	}
 }
 
+func TestPartRows(t *testing.T) {
+	for _, m := range lora.Methods() {
+		again, err := lora.Compose(m.PartRows())
+		same := reflect.DeepEqual([]any{again.Delta, again.Initial, again.Update, again.Rank, again.Router}, []any{m.Delta, m.Initial, m.Update, m.Rank, m.Router})
+		if err != nil || !same {
+			t.Errorf("%s: the rows %+v compose %+v, %v", m.Name, m.PartRows(), again, err)
+		}
+	}
+	for _, c := range []struct{ rows, of lora.Recipe }{
+		{lora.Recipe{Delta: "full", Init: "full", Update: "lora", Rank: "none", Router: "none"}, lora.Recipe{Method: "full"}},
+		{lora.Recipe{Delta: "vera", Init: "full", Update: "lora", Rank: "none", Router: "none"}, lora.Recipe{Method: "vera"}},
+		{lora.Recipe{Delta: "lora", Init: "pissa", Update: "lora-pro", Rank: "adalora", Router: "none"}, lora.Recipe{Init: "pissa", Update: "lora-pro", Rank: "adalora"}},
+		{lora.Recipe{Delta: "lora", Init: "lora", Update: "lora-plus", Rank: "none", Router: "lora-moe"}, lora.Recipe{Method: "lora-plus", Router: "lora-moe", Options: map[string]float64{"ratio": 3, "balance": 0.5}}},
+	} {
+		m, err := lora.Compose(c.of)
+		if have := m.PartRows(); err != nil || !reflect.DeepEqual(have, c.rows) {
+			t.Errorf("%s: have the rows %+v, %v, want %+v", m.Name, have, err, c.rows)
+		}
+	}
+}
+
 // A method put together by hand is refused by the same rules.
 func TestCheckOfAMethodByHand(t *testing.T) {
 	m, _ := lora.Row("lora")

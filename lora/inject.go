@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,8 @@ type Options struct {
 	Rank    int
 	Alpha   float64 // s = Alpha/Rank, unless the delta says otherwise
 	// RankPattern and AlphaPattern give other values to the maps whose name
-	// ends in a key, a regular expression, as PEFT's rank_pattern does.
+	// ends in a key, a regular expression, as PEFT's rank_pattern does. A key
+	// that matches no adapted map is an error.
 	RankPattern  map[string]int
 	AlphaPattern map[string]float64
 	Seed         uint64 // of every random draw
@@ -57,6 +59,9 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 	linears := model.Linears()
 	selected, err := opt.Targets.Select(linears)
 	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(checkPattern("rank", opt.RankPattern, selected), checkPattern("alpha", opt.AlphaPattern, selected)); err != nil {
 		return nil, err
 	}
 	layers := 0
@@ -174,13 +179,15 @@ func (s *Set) Remove() {
 }
 
 // Groups returns what an optimizer trains, one group a map: its trained
-// factors, each under its map's name and its own.
+// factors, and those that the update rule freezes but may read, each under its
+// map's name and its own.
 func (s *Set) Groups() []*optim.Group {
 	var groups []*optim.Group
+	frozen := s.Method.Update.Freezes()
 	for _, m := range s.Maps {
 		g := &optim.Group{Name: m.Name, Scaling: m.Scaling}
 		for _, f := range m.Factors {
-			if f.Trained {
+			if f.Trained || slices.Contains(frozen, f.Name) {
 				g.Params = append(g.Params, &optim.Param{Name: m.Name + "." + f.Name, Role: f.Name, Value: f.Variable})
 			}
 		}

@@ -2,6 +2,7 @@ package lora
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/lowrank/lowrank/lora/adapter"
@@ -37,6 +38,33 @@ const (
 // Recipe returns what the method was composed from; it is empty for a method
 // that was put together by hand.
 func (m Method) Recipe() Recipe { return m.recipe }
+
+// PartRows names for each part the row of the table that it comes from: the
+// one that the recipe names, or else the first that states a part of the same
+// value. A schedule that changes nothing and an absent router are "none".
+func (m Method) PartRows() Recipe {
+	var rows Recipe
+	for _, s := range slots {
+		*rows.named(s) = m.partRow(s)
+	}
+	return rows
+}
+
+func (m *Method) partRow(s slot) string {
+	if named := *m.recipe.named(s); named != "" {
+		return named
+	}
+	p := m.part(s)
+	if (s == rankSlot || s == routerSlot) && reflect.DeepEqual(p, table[plain].part(s)) {
+		return none
+	}
+	for _, row := range table {
+		if q := row.part(s); q != nil && reflect.DeepEqual(p, q) {
+			return row.Name
+		}
+	}
+	return m.origin(s) // with numbers of its own
+}
 
 // A slot is the place of a part in a method.
 type slot string
@@ -137,14 +165,19 @@ func (m Method) Check() error {
 }
 
 // say names the part in a slot by the row that it comes from.
-func (m *Method) say(s slot) string {
+func (m *Method) say(s slot) string { return fmt.Sprintf("%s %s", s, m.origin(s)) }
+
+// origin returns the row that the recipe takes the part in a slot from, or the
+// part's type where a method was put together by hand.
+func (m *Method) origin(s slot) string {
 	row := m.recipe.row(s)
-	if i := slices.IndexFunc(table, func(t Method) bool { return t.Name == row }); i < 0 {
-		row = fmt.Sprintf("%T", m.part(s))
-	} else if table[i].part(s) == nil {
-		row = table[plain].Name // a part that its row leaves out
+	switch i := slices.IndexFunc(table, func(t Method) bool { return t.Name == row }); {
+	case i < 0:
+		return fmt.Sprintf("%T", m.part(s))
+	case table[i].part(s) == nil:
+		return table[plain].Name // a part that its row leaves out
 	}
-	return fmt.Sprintf("%s %s", s, row)
+	return row
 }
 
 // provider returns the slot whose parts provide c, by the table.

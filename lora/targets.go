@@ -3,6 +3,7 @@ package lora
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -95,23 +96,47 @@ func endings(linears []*nn.Linear) []string {
 	return ends
 }
 
-// ofPattern returns the value whose key, a regular expression for the end of
-// a module's name, matches as PEFT matches the keys of rank_pattern: whole
-// components, or from the beginning where it starts with ^. Of several the
-// longest key counts.
+// checkPattern refuses a key of a rank or alpha pattern that no selected map
+// answers to: it would be ignored in silence.
+func checkPattern[T any](what string, pattern map[string]T, selected []*nn.Linear) error {
+	for _, key := range slices.Sorted(maps.Keys(pattern)) {
+		match, err := patternMatcher(key)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(selected, func(l *nn.Linear) bool { return match(l.Name) }) {
+			return fmt.Errorf("lora: %s pattern %q matches no adapted map; there are, nearest first: %s", what, key, strings.Join(nearest(key, endings(selected)), ", "))
+		}
+	}
+	return nil
+}
+
+// patternMatcher returns the test for a key of a pattern, as PEFT matches the
+// keys of rank_pattern: whole components at the end of a name, or from the
+// beginning where the key starts with ^.
+func patternMatcher(key string) (func(name string) bool, error) {
+	expr := `^(?:.*\.)?(?:` + key + `)$`
+	if strings.HasPrefix(key, "^") {
+		expr = key
+	}
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, fmt.Errorf("lora: pattern %q: %w", key, err)
+	}
+	return re.MatchString, nil
+}
+
+// ofPattern returns the value of the longest key that matches the name, or else
+// the other value.
 func ofPattern[T any](pattern map[string]T, name string, otherwise T) (T, error) {
 	best, value := -1, otherwise
-	for key, v := range pattern {
-		expr := `^(?:.*\.)?(?:` + key + `)$`
-		if strings.HasPrefix(key, "^") {
-			expr = key
-		}
-		re, err := regexp.Compile(expr)
+	for _, key := range slices.Sorted(maps.Keys(pattern)) {
+		match, err := patternMatcher(key)
 		if err != nil {
-			return value, fmt.Errorf("lora: pattern %q: %w", key, err)
+			return value, err
 		}
-		if re.MatchString(name) && len(key) > best {
-			best, value = len(key), v
+		if match(name) && len(key) > best {
+			best, value = len(key), pattern[key]
 		}
 	}
 	return value, nil

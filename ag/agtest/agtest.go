@@ -37,8 +37,7 @@ type Options struct {
 //   - a replay gives the same output and gradients bit for bit
 //   - spago's own Backward gives the same gradients as the tape
 //   - the results are the same bit for bit for GOMAXPROCS 1, 2 and 8
-//   - a step after the first allocates no memory for values: no object of more
-//     than 256 bytes, what kernels hand to their threads being smaller
+//   - a step after the first allocates no memory
 //
 // It changes GOMAXPROCS for a while and counts the allocations of the whole
 // process: it must not run beside other tests. The inputs stay as they are.

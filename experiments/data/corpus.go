@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 )
 
@@ -17,22 +18,24 @@ type Corpus struct {
 // all over the text.
 const blocks = 80
 
-// Split cuts text into equal blocks and keeps every ⌊1/heldOut⌋-th of them
-// aside. Each part must hold a window of tokens+1 bytes.
+// Split cuts text into equal blocks and keeps the fraction heldOut of them, at
+// least one and not all, evenly spread, aside. Each part must hold a window of
+// tokens+1 bytes.
 func Split(name string, text []byte, heldOut float64, tokens int) (*Corpus, error) {
 	c := &Corpus{Name: name}
-	every := max(2, int(1/heldOut))
+	aside := min(max(int(math.Round(heldOut*blocks)), 1), blocks-1)
 	for i := range blocks {
 		b := text[i*len(text)/blocks : (i+1)*len(text)/blocks]
-		if i%every == every-1 {
+		if (i+1)*aside/blocks > i*aside/blocks {
 			c.HeldOut = append(c.HeldOut, b...)
 		} else {
 			c.Train = append(c.Train, b...)
 		}
 	}
 	if need := tokens + 1; len(c.Train) < need || len(c.HeldOut) < need {
-		return nil, fmt.Errorf("data: %s has %d bytes: too short for windows of %d tokens with %d held out; need at least %d",
-			name, len(text), tokens, len(c.HeldOut), need*every)
+		fewer := min(aside, blocks-aside)
+		return nil, fmt.Errorf("data: %s has %d bytes, %d of them held out: too short for windows of %d tokens; need at least %d",
+			name, len(text), len(c.HeldOut), tokens, (need+fewer-1)/fewer*blocks)
 	}
 	return c, nil
 }

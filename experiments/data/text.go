@@ -21,18 +21,21 @@ const Vocabulary = 256
 
 // ReadText returns the first max bytes of a file (all of it if max is 0).
 func ReadText(path string, max int) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if info.IsDir() {
 		return nil, fmt.Errorf("data: %s is a directory: need a text file", path)
 	}
+	if !info.Mode().IsRegular() { // opening a pipe could wait for ever
+		return nil, fmt.Errorf("data: %s is a device or a pipe: need a text file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	defer f.Close()
 	var r io.Reader = f
 	if max > 0 {
 		r = io.LimitReader(f, int64(max))

@@ -30,9 +30,8 @@ type Notebook struct {
 	file   string    // as the running program knows the source
 	screen io.Writer // sees all output as it comes
 
-	mu      sync.Mutex
-	cells   []cell
-	figures int
+	mu    sync.Mutex
+	cells []cell
 }
 
 // output is one thing that a cell put out: text, a figure or a table.
@@ -60,8 +59,9 @@ func (nb *Notebook) Printf(format string, args ...any) {
 // Figure shows a chart, the text of an SVG of package chart, below the cell
 // that calls it.
 func (nb *Notebook) Figure(svg string) {
-	nb.figures++
-	nb.put(output{svg: chart.File(svg)}, fmt.Sprintf("[figure %d: in the notebook]\n", nb.figures))
+	_, title, _ := strings.Cut(svg, `aria-label="`)
+	title, _, _ = strings.Cut(title, `"`)
+	nb.put(output{svg: chart.File(svg)}, "[figure: "+html.UnescapeString(title)+"]\n")
 }
 
 // Table shows rows below a header, all with as many columns, below the cell

@@ -31,8 +31,8 @@ func (p *Progress) Pretraining(step int, loss float64) {
 	p.tell("base model: step %d, loss %.3f", step, loss)
 }
 
-// Plan is called with how many more runs there are: the runs of several sweeps
-// are counted through, so the number says little.
+// Plan tells nothing: an experiment has several sweeps, and none knows of the
+// next.
 func (p *Progress) Plan(int) {}
 
 // Step is called after a step of a run.

@@ -109,7 +109,9 @@ func positive(v float64) float64 {
 }
 
 // rerun is the command that repeats a run, from the study's folder.
-func rerun(r *record.Run) string { return "lowrank run runs/" + shellWord(r.ID) + "/config.yaml" }
+func rerun(r *record.Run) string {
+	return "lowrank run --again -o . runs/" + shellWord(r.ID) + "/config.yaml"
+}
 
 // shellWord quotes s for a POSIX shell where it needs to be.
 func shellWord(s string) string {

@@ -45,10 +45,10 @@ var methods = []string{"full", "lora", "rslora", "dora", "vera", "hira", "adalor
 func Default() *Study {
 	t := experiments.DefaultConfig()
 	t.Rank, t.Alpha = 8, 8
-	t.Train.Steps, t.Train.Batch, t.Train.Tokens = 100, 8, 64
+	t.Train.Steps, t.Train.Batch, t.Train.Tokens = 80, 8, 64
 	t.Train.Warmup = 0.05
-	t.Eval.Every, t.Eval.Batches = 50, 4
-	t.Probe.Every = 20
+	t.Eval.Every, t.Eval.Batches = 40, 4
+	t.Probe.Every = 16
 	t.Checkpoint.Every = 0
 	return &Study{
 		Format: format, Command: "lowrank study",
@@ -108,6 +108,13 @@ func (s *Study) Run(ctx context.Context, dir string, workers int, pretraining fu
 	setting, err := experiments.OpenSetting(ctx, dir, s.Template.Base, s.Template.Data, s.Pretraining, s.Template.Train.Tokens, pretraining)
 	if err != nil {
 		return "", err
+	}
+	for _, name := range s.Methods { // a rank too high for a method shows now, not in the fortieth run
+		c := *s.Template
+		c.Method = experiments.Method{Name: name}
+		if _, err := setting.Check(&c); err != nil {
+			return "", err
+		}
 	}
 	if err := s.describe(setting); err != nil {
 		return "", err

@@ -91,13 +91,10 @@ func (g *Grid) Next(done map[string]*record.Run) []*experiments.Config {
 // beyond returns the learning rate to try next for a method whose best one
 // lies at an end of those tried.
 func (g *Grid) beyond(method string, done map[string]*record.Run) (float64, bool) {
-	lrs := slices.Clone(g.LRs)
-	ratio := lrs[1] / lrs[0]
-	low, high := []float64{}, []float64{}
-	for i := range g.Extend {
-		low = append(low, threeDigits(lrs[0]/math.Pow(ratio, float64(i+1))))
-		high = append(high, threeDigits(lrs[len(lrs)-1]*math.Pow(ratio, float64(i+1))))
-	}
+	high := continued(g.LRs, g.Extend)
+	backwards := slices.Clone(g.LRs)
+	slices.Reverse(backwards)
+	low := continued(backwards, g.Extend)
 	tried := func(lr float64) bool { return done[ID(method, lr, g.Seeds[0])] != nil }
 	nextOf := func(side []float64) (float64, bool) {
 		for _, lr := range side {
@@ -108,7 +105,7 @@ func (g *Grid) beyond(method string, done map[string]*record.Run) (float64, bool
 		return 0, false
 	}
 	best, bestLoss := 0.0, math.Inf(1)
-	all := slices.Concat(low, lrs, high)
+	all := slices.Concat(low, g.LRs, high)
 	all = slices.DeleteFunc(all, func(lr float64) bool { return !tried(lr) })
 	slices.Sort(all)
 	for _, lr := range all {
@@ -125,6 +122,21 @@ func (g *Grid) beyond(method string, done map[string]*record.Run) (float64, bool
 		return nextOf(high)
 	}
 	return 0, false
+}
+
+// continued returns the n values that carry on a geometric series. It goes by
+// the ratio of two steps, which is exactly 10 in 1, 3.16, 10 as rounded.
+func continued(series []float64, n int) []float64 {
+	s := slices.Clone(series)
+	for range n {
+		last := len(s) - 1
+		next := s[last] * (s[last] / s[last-1])
+		if last > 1 {
+			next = s[last-1] * (s[last] / s[last-2])
+		}
+		s = append(s, threeDigits(next))
+	}
+	return s[len(series):]
 }
 
 // median returns the median over seeds of the final held-out loss; a run that

@@ -2,10 +2,10 @@ package sweep
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/lowrank/lowrank/experiments"
@@ -20,12 +20,13 @@ type Watcher interface {
 	End(rec *record.Run, reused bool, failure error) // a run is over, or was found done
 }
 
-// Run trains what is left of the grid on so many workers and returns the
-// records of all its runs. Runs lie in dir/ID; those that are complete there
-// are not trained again. A run that fails is recorded and the others go on.
-// When ctx is done the runs at work save checkpoints, and Run returns what is
-// complete with ctx.Err().
+// Run trains what is left of the grid on so many workers, at least one, and
+// returns the records of all its runs. Runs lie in dir/ID; those that are
+// complete there are not trained again. A run that fails is recorded and the
+// others go on. When ctx is done the runs at work save checkpoints, and Run
+// returns what is complete with ctx.Err().
 func Run(ctx context.Context, setting *experiments.Setting, grid *Grid, dir string, workers int, w Watcher) ([]*record.Run, error) {
+	workers = max(1, workers)
 	kernels.SetThreads(max(1, runtime.GOMAXPROCS(0)/workers)) // runs side by side share the processors
 	defer kernels.SetThreads(0)
 	done := map[string]*record.Run{}
@@ -59,58 +60,65 @@ func collect(done map[string]*record.Run, order []string) []*record.Run {
 // round trains configs on workers and returns their records in order. An
 // error is ctx's, or that of a folder which cannot be written.
 func round(ctx context.Context, setting *experiments.Setting, configs []*experiments.Config, dir string, workers int, w Watcher) ([]*record.Run, error) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	recs := make([]*record.Run, len(configs))
+	runs := make([]*experiments.Run, len(configs))
+	var left []int
+	for i, c := range configs {
+		runs[i] = &experiments.Run{Setting: setting, Config: c, Dir: filepath.Join(dir, c.Name)}
+		if rec, finished := runs[i].Finished(); finished {
+			recs[i] = rec
+			w.End(rec, true, nil)
+			continue
+		}
+		left = append(left, i)
+	}
+
 	var mu sync.Mutex
+	var unwritable error // a folder where not even a failure could be recorded
+	train := func(i int) {
+		run := runs[i]
+		run.Watch = func(step, steps int, loss float64) {
+			mu.Lock()
+			defer mu.Unlock()
+			w.Step(configs[i].Name, step, steps, loss)
+		}
+		rec, err := run.Do(ctx)
+		if err != nil && ctx.Err() != nil {
+			return // cut off, to be resumed
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			if rec, _ = record.ReadRun(run.Dir); rec == nil || rec.Status != record.Failed {
+				unwritable = fmt.Errorf("%s: %w", run.Dir, err)
+				stop()
+				return
+			}
+		}
+		recs[i] = rec
+		w.End(rec, false, err)
+	}
 	var wg sync.WaitGroup
 	queue := make(chan int)
 	for range workers {
 		wg.Go(func() {
 			for i := range queue {
-				run := &experiments.Run{Setting: setting, Config: configs[i], Dir: filepath.Join(dir, configs[i].Name)}
-				run.Watch = func(step, steps int, loss float64) {
-					mu.Lock()
-					defer mu.Unlock()
-					w.Step(configs[i].Name, step, steps, loss)
+				if ctx.Err() == nil {
+					train(i)
 				}
-				rec, reused := run.Finished()
-				var err error
-				if !reused {
-					rec, err = run.Do(ctx)
-				}
-				if err != nil && ctx.Err() != nil {
-					continue // cut off, to be resumed
-				}
-				if err != nil {
-					if rec, _ = record.ReadRun(run.Dir); rec == nil || rec.Status != record.Failed {
-						stop(fmt.Errorf("%s: %w", run.Dir, err)) // not even the failure could be recorded
-						continue
-					}
-				}
-				recs[i] = rec
-				mu.Lock()
-				w.End(rec, reused, err)
-				mu.Unlock()
 			}
 		})
 	}
-	for i := range configs {
-		select {
-		case queue <- i:
-		case <-ctx.Done():
-		}
+	for _, i := range left {
+		queue <- i
 	}
 	close(queue)
 	wg.Wait()
-	var whole []*record.Run
-	for _, rec := range recs {
-		if rec != nil {
-			whole = append(whole, rec)
-		}
+	recs = slices.DeleteFunc(recs, func(r *record.Run) bool { return r == nil })
+	if unwritable != nil {
+		return recs, unwritable
 	}
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return whole, err
-	}
-	return whole, ctx.Err()
+	return recs, ctx.Err()
 }

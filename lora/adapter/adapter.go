@@ -30,6 +30,7 @@ type Map struct {
 	Factors []*Factor
 
 	form  Form
+	gates ag.Tensor
 	start Form // copies of the product at the start, when the base was offset
 }
 
@@ -129,6 +130,10 @@ func (m *Map) Start() (a, b ag.Tensor) { return m.start.A, m.start.B }
 // values of the last replay and, after Retain, their gradients.
 func (m *Map) Form() Form { return m.form }
 
+// Gates returns the experts' weights, tokens×experts, on the tape of the last
+// Forward; nil where the map has one expert.
+func (m *Map) Gates() ag.Tensor { return m.gates }
+
 // Freestanding builds the form once on a tape of its own, from the present
 // values of the factors.
 func (m *Map) Freestanding() (f Form, err error) {
@@ -142,11 +147,10 @@ func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	m.form = f
 	var y ag.Tensor
 	if f.LowRank() {
-		var gates ag.Tensor
 		if m.Router != nil {
-			gates = m.Router.Gates(c, m, x)
+			m.gates = m.Router.Gates(c, m, x)
 		}
-		y = c.Run(ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, gates))
+		y = c.Run(ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, m.gates))
 	} else {
 		y = c.Run(ag.NewLinear(x, f.W))
 	}

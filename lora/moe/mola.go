@@ -26,7 +26,7 @@ type MoLA struct {
 }
 
 // A Pattern says where in the depth of a model the experts are: how many each
-// quarter of the layers has of every 20, in the paper's figure 1.
+// quarter of the layers has of every 20, in the paper's four models.
 type Pattern int
 
 const (

@@ -13,11 +13,10 @@ func gated(m *adapter.Map) bool { return m.Router != nil && m.Router.Experts(m) 
 // loads returns the mean gate of each expert over the tokens of the last
 // forward pass, or nil where there was none.
 func (o *observed) loads() []float64 {
-	routed, ok := any(o.m).(interface{ Gates() ag.Tensor })
-	if !ok || routed.Gates() == nil {
+	g := o.m.Gates()
+	if g == nil {
 		return nil
 	}
-	g := routed.Gates()
 	tokens, experts := ag.Dims(g)
 	loads := make([]float64, experts)
 	for i, v := range ag.Floats(g) {

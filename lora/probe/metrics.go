@@ -45,7 +45,7 @@ func Metrics() []Metric {
 		{"grad_norm_b", "‖gB‖", "", "loss/weight", "[0, ∞)", free},
 		{"condition_a", "σ₁/σ_r of A; infinite below 1e-5·σ₁", "", "1", "[1, ∞]", factor},
 		{"condition_b", "σ₁/σ_r of B; infinite below 1e-5·σ₁", "", "1", "[1, ∞]", factor},
-		{"balance", "‖BᵀB − A·Aᵀ‖, which gradient flow leaves as it is", "arXiv 1806.00900, theorem 2.2", "weight²", "[0, ∞)", factor},
+		{"balance", "‖BᵀB − A·Aᵀ‖, which gradient flow leaves as it is", "arXiv 1806.00900", "weight²", "[0, ∞)", factor},
 
 		{"update_norm", "norm of the change of ΔW in this step", "", "weight", "[0, ∞)", update},
 		{"relative_update_norm", "update_norm/‖W0‖", "", "1", "[0, ∞)", update},

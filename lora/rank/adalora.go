@@ -17,7 +17,7 @@ import (
 // the masks are frozen.
 //
 // The budget is the number of components in use: Σ r until step Begin·T, the
-// target from step (1-End)·T on, a cubic in between (eq. 12). Masks are
+// target from step (1-End)·T on, a cubic in between (section 3.3). Masks are
 // chosen every Every steps.
 type AdaLoRA struct {
 	Ratio float64 // start rank over target rank

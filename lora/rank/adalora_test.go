@@ -102,7 +102,7 @@ func TestBudget(t *testing.T) {
 					t.Errorf("step %d: %d components of %s are not zero, its rank is %d", step, active(m), m.Name, ranks[i])
 				}
 			}
-			// eq. 12: b0 = 18, bT = 9, from step 8 to 28
+			// b0 = 18, bT = 9, from step 8 to 28
 			want := 18
 			switch x := 1 - float64(step-8)/20; {
 			case step >= 28:
@@ -165,6 +165,27 @@ func TestSensitivityOrder(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The last mask is chosen with the step's own gradient in the paper's order;
+// in PEFT's with that of the step before. Later gradients count no more.
+func TestLastObservation(t *testing.T) {
+	for _, post := range []bool{false, true} {
+		maps := newMaps(t, delta.LoRA{}, 1)
+		s := paper
+		s.PostStep = post
+		plan, _ := s.Plan(maps, 40) // frozen from step 28 on
+		mean := func() []float32 { return slices.Clone(plan.(*pruning).maps[0].a.mean) }
+		nothing := func(int) {}
+		train(plan, maps, 1, 27, nothing)
+		at27 := mean()
+		train(plan, maps, 28, 28, nothing)
+		at28 := mean()
+		train(plan, maps, 29, 29, nothing)
+		if slices.Equal(at27, at28) != post || !slices.Equal(at28, mean()) {
+			t.Errorf("post-step %v: the importance changes at step 28: %v, at step 29: %v", post, !slices.Equal(at27, at28), !slices.Equal(at28, mean()))
+		}
 	}
 }
 
@@ -251,4 +272,10 @@ func TestNone(t *testing.T) {
 	if got := plan.Ranks(); !slices.Equal(got, []int{6, 6}) || plan.Buffers() != nil {
 		t.Errorf("ranks are %v, buffers %v: must be 6, 6 and none", got, plan.Buffers())
 	}
+}
+
+func ExampleAdaLoRA_StartRank() {
+	s := AdaLoRA{Ratio: 1.5, Begin: 0.1, End: 0.3, Every: 1, Beta1: 0.85, Beta2: 0.85}
+	fmt.Println(s.StartRank(8))
+	// Output: 12
 }

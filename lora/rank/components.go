@@ -41,8 +41,8 @@ func track(f *adapter.Factor) *tracked {
 	return &tracked{f, make([]float32, n), make([]float32, n)}
 }
 
-// observe updates the averages with the present weights and gradients (eqs. 9
-// and 10 of the paper, the uncertainty against the new mean as in the
+// observe updates the averages with the present weights and gradients (arXiv
+// 2303.10512, section 3.2; the uncertainty is against the new mean, as in the
 // authors' code).
 func (c *components) observe(beta1, beta2 float64) {
 	for _, t := range []*tracked{c.a, c.b, c.e} {
@@ -65,7 +65,7 @@ func (t *tracked) observe(beta1, beta2 float32) {
 }
 
 // score is the importance of component k: that of E_k, and the means of those
-// of A's row and B's column (eqs. 7 and 11).
+// of A's row and B's column.
 func (c *components) score(k int) float64 {
 	s := c.a.average(k*c.m.In, 1, c.m.In) + c.b.average(k, c.m.Rank, c.m.Out)
 	if c.e != nil {

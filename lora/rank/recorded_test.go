@@ -10,7 +10,6 @@ import (
 	"github.com/lowrank/lowrank/lora/delta"
 	"github.com/lowrank/lowrank/lora/internal/twolayer"
 	"github.com/lowrank/lowrank/lora/rank"
-	"github.com/lowrank/lowrank/lora/update"
 	"github.com/lowrank/lowrank/nn/optim"
 )
 
@@ -29,11 +28,7 @@ func TestRecorded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var groups []*optim.Group
-			for _, m := range n.Maps {
-				groups = append(groups, update.Group(m, update.AdamW{}))
-			}
-			o := optim.New(update.AdamW{}.Transform(0.01), groups)
+			o := optim.New(optim.AdamW(0.01), n.Groups())
 
 			kept := func(mask []float32) (names []bool) {
 				for _, v := range mask {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -279,6 +280,8 @@ func TestProFullAdam(t *testing.T) {
 			}, geq)
 			want := p.tangentProjection(ghat)
 			o.Step(0.01)
+			_, moments := o.Save()
+			near(t, "m", dense(out, in, moments["map/0.adam.m.map.B*A"]), m, mat.Norm(p.g, 2))
 			a, b := updates(g)
 			// The first ĝ is a sign, which turns where g̃ is smaller than its
 			// float32 error: up to a few entries in a thousand times 2.
@@ -320,6 +323,23 @@ func TestProResume(t *testing.T) {
 	}
 }
 
+// The same bits on any number of threads.
+func TestProThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, form := range []Form{FullAdam, FactoredAdam, Gradient} {
+		var first *mat.Dense
+		for _, threads := range []int{1, 2, 8} {
+			runtime.GOMAXPROCS(threads)
+			a, b := newProblem(160, 200, 70, "random", 3).step(LoRAPro{Form: form}.Transform(0.1))
+			both := mul(b, a)
+			if first == nil {
+				first = both
+			}
+			equal(t, fmt.Sprintf("form %d on %d threads", form, threads), both, first)
+		}
+	}
+}
+
 // A factor that is not finite gives updates that are not, and no panic.
 func TestProNotFinite(t *testing.T) {
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), math.MaxFloat32} {
@@ -333,5 +353,17 @@ func TestProNotFinite(t *testing.T) {
 				t.Errorf("form %d: B holds %v, the update of A is %v", form, bad, u)
 			}
 		}
+	}
+}
+
+func BenchmarkLoRAPro(b *testing.B) {
+	for _, form := range []Form{FullAdam, FactoredAdam} {
+		b.Run(fmt.Sprint("form=", form), func(b *testing.B) {
+			o := optim.New(LoRAPro{Form: form}.Transform(0), []*optim.Group{newProblem(256, 256, 8, "random", 1).group()})
+			b.ReportAllocs()
+			for b.Loop() {
+				o.Step(1e-6)
+			}
+		})
 	}
 }

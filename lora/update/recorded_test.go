@@ -36,15 +36,13 @@ func TestRecorded(t *testing.T) {
 			t.Run(c.name+"/"+size, func(t *testing.T) {
 				name := size + "/" + c.name
 				n := twolayer.Open(t, name, ".default.weight", delta.LoRA{RankRoot: c.rsLoRA}, 4, 8)
-				var groups []*optim.Group
 				for _, m := range n.Maps {
 					for _, f := range c.rule.Freezes() {
 						m.Freeze(f)
 					}
-					groups = append(groups, Group(m, c.rule))
 				}
 				start := append([]float32(nil), n.Maps[0].Factor("A").Floats()...)
-				o := optim.New(c.chain, groups)
+				o := optim.New(c.chain, n.Groups())
 				losses := recordedLosses(t, name)
 				near := func(when string, tolerance float64) {
 					for _, m := range n.Maps {

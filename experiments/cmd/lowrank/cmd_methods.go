@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -19,9 +20,10 @@ func newMethodsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "methods [NAME]",
 		Short: "List the methods: axis, paper, parts",
-		Long: `List every method of the table with its axis, its paper and its parts. Parts of
-different rows may be combined in a configuration: method: {init: pissa, update: lora-pro}.`,
-		Args: cobra.MaximumNArgs(1),
+		Long: `List every method of the table with its axis, its paper and its parts: for each
+part the row that it comes from and, in brackets, its kind. Parts of different rows
+may be combined in a configuration: method: {init: pissa, update: lora-pro}.`,
+		Args: func(cmd *cobra.Command, args []string) error { return usage(cobra.MaximumNArgs(1)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error { return runMethods(opts, args, cmd.OutOrStdout()) },
 	}
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
@@ -38,11 +40,24 @@ type methodRow struct {
 }
 
 type parts struct {
-	Delta  string `json:"delta"`
-	Init   string `json:"init"`
-	Update string `json:"update"`
-	Rank   string `json:"rank"`
-	Router string `json:"router"`
+	Delta  part `json:"delta"`
+	Init   part `json:"init"`
+	Update part `json:"update"`
+	Rank   part `json:"rank"`
+	Router part `json:"router"`
+}
+
+// A part is named by the row that it comes from and by its kind.
+type part struct {
+	Row  string `json:"row"`
+	Kind string `json:"kind"` // the type of its value; "" for an absent router
+}
+
+func (p part) String() string {
+	if p.Row == "none" {
+		return p.Row
+	}
+	return fmt.Sprintf("%s (%s)", p.Row, p.Kind)
 }
 
 func runMethods(opts methodsOptions, args []string, out io.Writer) error {
@@ -70,15 +85,18 @@ func runMethods(opts methodsOptions, args []string, out io.Writer) error {
 	return w.Flush()
 }
 
-// partsOf describes the parts of a method: the value of each, as Go writes it.
 func partsOf(m lora.Method) parts {
-	name := func(part any) string {
-		if part == nil {
-			return "none"
+	kind := func(value any) string {
+		if value == nil {
+			return ""
 		}
-		return fmt.Sprintf("%T", part)
+		return reflect.TypeOf(value).Name()
 	}
-	return parts{name(m.Delta), name(m.Initial), name(m.Update), name(m.Rank), name(m.Router)}
+	r := m.PartRows()
+	return parts{
+		Delta: part{r.Delta, kind(m.Delta)}, Init: part{r.Init, kind(m.Initial)}, Update: part{r.Update, kind(m.Update)},
+		Rank: part{r.Rank, kind(m.Rank)}, Router: part{r.Router, kind(m.Router)},
+	}
 }
 
 func newMetricsCmd() *cobra.Command {
@@ -86,7 +104,7 @@ func newMetricsCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "metrics",
 		Short: "List the instruments: definition, source, unit, range, cost",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), probe.Metrics())

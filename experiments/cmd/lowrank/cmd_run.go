@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,9 @@ import (
 
 type runOptions struct {
 	out    string
-	config *experiments.Config // resume's own
+	again  bool
+	config *experiments.Config
+	resume *record.Run // what is to be continued, if it is the same still
 }
 
 func newRunCmd() *cobra.Command {
@@ -49,6 +52,7 @@ on from its last checkpoint.`,
 		},
 	}
 	cmd.Flags().StringVarP(&opts.out, "output", "o", "study", "folder that the run and its base model lie in")
+	cmd.Flags().BoolVar(&opts.again, "again", false, "train a run that is there already once more, as NAME_again, and say whether the adapters are equal bit for bit")
 	return cmd
 }
 
@@ -75,8 +79,11 @@ that is complete is left as it is.`,
 			if err := json.Unmarshal(rec.Config, config); err != nil {
 				return usage(fmt.Errorf("%s: %w", filepath.Join(args[0], "run.json"), err))
 			}
+			if filepath.Base(filepath.Dir(dir)) != "runs" {
+				return usage(fmt.Errorf("%s does not lie in a folder DIR/runs, from which the base model is found", args[0]))
+			}
 			config.Name = filepath.Base(dir)
-			return runRun(cmd.Context(), runOptions{out: filepath.Dir(filepath.Dir(dir)), config: config}, cmd.OutOrStdout())
+			return runRun(cmd.Context(), runOptions{out: filepath.Dir(filepath.Dir(dir)), config: config, resume: rec}, cmd.OutOrStdout())
 		},
 	}
 }
@@ -88,17 +95,33 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 	if err != nil {
 		return usage(err)
 	}
+	first := filepath.Join(opts.out, "runs", c.Name)
+	if opts.again {
+		c.Name += "_again"
+	}
+	if err := writable(opts.out); err != nil {
+		return err
+	}
 	ui := newProgress(out)
 	defer ui.close()
-	pretraining := study.Default().Pretraining
-	if kept, err := study.Read(opts.out); err == nil { // the base of the study that the run belongs to
-		pretraining = kept.Pretraining
-	}
-	setting, err := experiments.OpenSetting(ctx, opts.out, c.Base, c.Data, pretraining, c.Train.Tokens, ui.pretraining(pretraining.Steps))
+	setting, err := openSetting(ctx, opts.out, c, ui)
 	if err != nil {
 		return err
 	}
+	if _, err := setting.Check(c); err != nil {
+		return usage(err)
+	}
 	run := &experiments.Run{Setting: setting, Config: c, Dir: filepath.Join(opts.out, "runs", c.Name)}
+	if opts.again {
+		if err := os.RemoveAll(run.Dir); err != nil {
+			return err
+		}
+	}
+	if opts.resume != nil {
+		if fp, err := run.Fingerprint(); err != nil || fp != opts.resume.Fingerprint {
+			return usage(errors.Join(err, fmt.Errorf("%s was trained on another base model or other texts: lowrank run starts it anew", run.Dir)))
+		}
+	}
 	rec, finished := run.Finished()
 	if !finished {
 		ui.Plan(1)
@@ -116,7 +139,48 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 		fmt.Fprintf(out, "held-out loss %.4f (before %.4f), on the base text %.4f (before %.4f) nats a token\n",
 			rec.Eval["adapt_after"], rec.Eval["adapt_before"], rec.Eval["base_after"], rec.Eval["base_before"])
 	}
+	if opts.again && rec.Status == record.Done {
+		if err := compareAdapters(first, run.Dir, out); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintln(out, run.Dir)
+	return nil
+}
+
+// openSetting reads the texts and the base of a configuration; a base of our
+// own is that of the study in the folder, or else the default study's.
+func openSetting(ctx context.Context, dir string, c *experiments.Config, ui *progress) (*experiments.Setting, error) {
+	pretraining := study.Default().Pretraining
+	kept, err := study.Read(dir)
+	if err == nil {
+		pretraining = kept.Pretraining
+	} else if !errors.Is(err, fs.ErrNotExist) { // else its base would be overwritten
+		return nil, usage(err)
+	}
+	setting, err := experiments.OpenSetting(ctx, dir, c.Base, c.Data, pretraining, c.Train.Tokens, ui.pretraining(pretraining.Steps))
+	return setting, usage(err)
+}
+
+// compareAdapters says whether two runs came out equal.
+func compareAdapters(first, second string, out io.Writer) error {
+	const file = "adapter/adapter_model.safetensors"
+	a, err := os.ReadFile(filepath.Join(first, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(out, "%s has no adapter to compare with\n", first)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(filepath.Join(second, file))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(a, b) {
+		return fmt.Errorf("%s: the adapter differs from that of %s", second, first)
+	}
+	fmt.Fprintf(out, "the adapter is equal bit for bit to that of %s\n", first)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lowrank/lowrank/experiments"
+	"github.com/lowrank/lowrank/experiments/data"
 	"github.com/lowrank/lowrank/experiments/study"
 	"github.com/lowrank/lowrank/lora"
 )
@@ -42,7 +43,14 @@ everything that is finished, and the same command goes on from there.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return runStudy(cmd.Context(), opts, cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for name, n := range map[string]int{"seeds": opts.seeds, "steps": opts.steps, "rank": opts.rank, "workers": opts.workers, "methods": len(opts.methods)} {
+				if cmd.Flags().Changed(name) && n < 1 {
+					return usage(fmt.Errorf("--%s %s: must be at least 1", name, cmd.Flags().Lookup(name).Value))
+				}
+			}
+			return runStudy(cmd.Context(), opts, cmd.OutOrStdout())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&opts.out, "output", "o", "study", "folder for everything that is written")
@@ -83,6 +91,9 @@ func runStudy(ctx context.Context, opts studyOptions, out io.Writer) error {
 	return err
 }
 
+// maxSeeds bounds --seeds: far more than tell anything new.
+const maxSeeds = 1000
+
 // study applies the flags, and refuses what could not be trained.
 func (o studyOptions) study() (*study.Study, error) {
 	s := study.Default()
@@ -92,13 +103,21 @@ func (o studyOptions) study() (*study.Study, error) {
 	t := s.Template
 	flag := func(name string, value any) { s.Command += fmt.Sprintf(" --%s %v", name, value) }
 	if len(o.methods) > 0 {
-		s.Methods = slices.Compact(slices.Clone(o.methods))
-		flag("methods", strings.Join(o.methods, ","))
+		s.Methods = nil
+		for _, name := range o.methods {
+			if !slices.Contains(s.Methods, name) {
+				s.Methods = append(s.Methods, name)
+			}
+		}
+		flag("methods", strings.Join(s.Methods, ","))
 	}
 	for _, name := range s.Methods {
 		if _, err := lora.Row(name); err != nil {
 			return nil, err
 		}
+	}
+	if o.seeds > maxSeeds {
+		return nil, fmt.Errorf("--seeds %d: must be at most %d", o.seeds, maxSeeds)
 	}
 	for _, n := range []struct {
 		name  string
@@ -114,9 +133,6 @@ func (o studyOptions) study() (*study.Study, error) {
 		{"steps", o.steps, func(n int) { t.Train.Steps, t.Eval.Every = n, max(1, min(t.Eval.Every, n)) }},
 		{"rank", o.rank, func(n int) { t.Rank, t.Alpha = n, float64(n) }},
 	} {
-		if n.value < 0 {
-			return nil, fmt.Errorf("--%s is %d: must be at least 1", n.name, n.value)
-		}
 		if n.value > 0 {
 			n.set(n.value)
 			flag(n.name, n.value)
@@ -132,6 +148,18 @@ func (o studyOptions) study() (*study.Study, error) {
 	}
 	if err := t.Validate(); err != nil {
 		return nil, err
+	}
+	for _, path := range []string{o.baseText, o.adaptText} {
+		if path == "" {
+			continue
+		}
+		text, err := data.ReadText(path, int(t.Data.MaxBytes))
+		if err != nil {
+			return nil, err
+		}
+		if _, err := data.Split(path, text, t.Data.HeldOut, max(t.Train.Tokens, s.Pretraining.Tokens)); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range s.Methods { // a rank too high for a method shows now, not in run 40
 		c := *t

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lowrank/lowrank/kernels"
 )
@@ -89,7 +90,7 @@ EXIT STATUS  0 all went well · 1 something failed · 2 wrong usage or configura
 		SilenceErrors: true, SilenceUsage: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage(fmt.Errorf("unknown command %q: see lowrank --help", args[0]))
+				return usage(fmt.Errorf("unknown command %q%s: see lowrank --help", args[0], didYouMean(cmd, args[0])))
 			}
 			return nil
 		},
@@ -100,9 +101,31 @@ EXIT STATUS  0 all went well · 1 something failed · 2 wrong usage or configura
 	}
 	root.SetOut(out)
 	root.SetErr(errs)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newMethodsCmd(), newMetricsCmd())
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newTargetsCmd(), newMethodsCmd(), newMetricsCmd())
 	return root
+}
+
+// flagError adds to the error about an unknown flag the flag that is near it.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usage(err)
+	}
+	names := &cobra.Command{} // cobra measures distances between names of commands alone
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		names.AddCommand(&cobra.Command{Use: "--" + f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	return usage(fmt.Errorf("%w%s: see %s --help", err, didYouMean(names, "--"+unknown.GetSpecifiedName()), cmd.CommandPath()))
+}
+
+// didYouMean suggests the command below cmd whose name is near, if there is one.
+func didYouMean(cmd *cobra.Command, name string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Sprintf("; did you mean %s?", near[0])
+	}
+	return ""
 }
 
 // exactly is cobra.ExactArgs with an error that says what is wanted.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -14,19 +14,20 @@ import (
 )
 
 // progress shows a study at work: live bars with the time left on a terminal,
-// and elsewhere a line every now and then. It is a sweep.Watcher.
+// and elsewhere a line every now and then. It is a sweep.Watcher, whose methods
+// are called one at a time.
 type progress struct {
 	out  io.Writer
 	bars *mpb.Progress // nil: plain lines
 	all  *mpb.Bar
 	runs map[string]*mpb.Bar
 
-	mu               sync.Mutex
 	began, told      time.Time
 	total, ended     int
 	reused, diverged int
 	failed           int
-	rate             time.Duration // mean of a trained run, over all workers
+
+	left atomic.Value // string: how long the planned runs will take still
 }
 
 // every is the time between plain lines.
@@ -34,6 +35,7 @@ const every = 10 * time.Second
 
 func newProgress(out io.Writer) *progress {
 	p := &progress{out: out, runs: map[string]*mpb.Bar{}, began: time.Now(), told: time.Now()}
+	p.left.Store("") // read by the display's own goroutine, which must never wait for mu
 	if f, ok := out.(*os.File); ok && isTerminal(f) {
 		p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(60), mpb.WithRefreshRate(200*time.Millisecond))
 	}
@@ -68,8 +70,6 @@ func (p *progress) pretraining(steps int) func(step int, loss float64) {
 }
 
 func (p *progress) Plan(runs int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.total += runs
 	if p.bars == nil {
 		fmt.Fprintf(p.out, "%d runs to train\n", runs)
@@ -78,38 +78,25 @@ func (p *progress) Plan(runs int) {
 	if p.all == nil {
 		p.all = p.bars.AddBar(int64(p.total), mpb.BarPriority(1<<20),
 			mpb.PrependDecorators(decor.Name("runs "), decor.CountersNoUnit("%d / %d")),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.left() })))
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.left.Load().(string) })))
 		return
 	}
 	p.all.SetTotal(int64(p.total), false)
-}
-
-// left says how long the planned runs will take still.
-func (p *progress) left() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.rate == 0 {
-		return ""
-	}
-	return "left " + (time.Duration(p.total-p.ended) * p.rate).Round(time.Second).String()
 }
 
 func (p *progress) Step(id string, step, steps int, loss float64) {
 	if p.bars == nil {
 		return
 	}
-	p.mu.Lock()
 	bar := p.runs[id]
 	if bar == nil {
 		bar = p.bars.AddBar(int64(steps), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name(id, decor.WC{W: 28, C: decor.DindentRight})))
 		p.runs[id] = bar
 	}
-	p.mu.Unlock()
 	bar.SetCurrent(int64(step))
 }
 
 func (p *progress) End(rec *record.Run, reused bool, failure error) {
-	p.mu.Lock()
 	p.ended++
 	switch {
 	case reused:
@@ -120,7 +107,8 @@ func (p *progress) End(rec *record.Run, reused bool, failure error) {
 		p.diverged++
 	}
 	if trained := p.ended - p.reused; trained > 0 {
-		p.rate = time.Since(p.began) / time.Duration(trained)
+		rate := time.Since(p.began) / time.Duration(trained) // of all workers together
+		p.left.Store("left " + (time.Duration(p.total-p.ended) * rate).Round(time.Second).String())
 	} else {
 		p.began = time.Now()
 	}
@@ -130,18 +118,26 @@ func (p *progress) End(rec *record.Run, reused bool, failure error) {
 	if say {
 		p.told = time.Now()
 	}
-	p.mu.Unlock()
 	if bar != nil && !bar.Completed() {
 		bar.Abort(true)
 	}
 	if p.all != nil {
 		p.all.SetCurrent(int64(p.ended))
 	}
-	if failure != nil && p.bars == nil {
-		fmt.Fprintf(p.out, "%s failed: %v\n", rec.ID, failure)
+	if failure != nil {
+		p.line("%s failed: %v\n", rec.ID, failure)
 	}
 	if say {
-		fmt.Fprintf(p.out, "%d of %d runs, %s\n", p.ended, p.total, p.left())
+		fmt.Fprintf(p.out, "%d of %d runs %s\n", p.ended, p.total, p.left.Load())
+	}
+}
+
+// line prints above the bars, or where there are none.
+func (p *progress) line(format string, args ...any) {
+	if p.bars != nil {
+		fmt.Fprintf(p.bars, format, args...)
+	} else {
+		fmt.Fprintf(p.out, format, args...)
 	}
 }
 

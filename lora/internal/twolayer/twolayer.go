@@ -14,6 +14,7 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/optim"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
 
@@ -102,6 +103,18 @@ func (n *Net) matrix(t *testing.T, name string) matrix {
 		m.data[i] = float64(x)
 	}
 	return m
+}
+
+// Groups returns what an optimizer updates: all factors of each map.
+func (n *Net) Groups() (groups []*optim.Group) {
+	for _, m := range n.Maps {
+		g := &optim.Group{Name: m.Name, Scaling: m.Scaling}
+		for _, f := range m.Factors {
+			g.Params = append(g.Params, &optim.Param{Name: m.Name + "." + f.Name, Role: f.Name, Value: f.Variable})
+		}
+		groups = append(groups, g)
+	}
+	return groups
 }
 
 // Backward sets the gradients of all trained factors and returns the mean
