@@ -3,6 +3,8 @@ package experiments
 import (
 	"fmt"
 	"strings"
+
+	"github.com/lowrank/lowrank/lora"
 )
 
 // suggestion ends the message about a key that the map at path does not have:
@@ -19,7 +21,7 @@ func suggestion(path, key string, keys []string) string {
 		if d := len(key) - len(last); max(d, -d) >= least {
 			continue // and so no time is spent on a key of a million letters
 		}
-		distance := editDistance(strings.ToLower(key), last)
+		distance := lora.EditDistance(strings.ToLower(key), last)
 		if parent != path {
 			distance++ // else equal: a slip is likelier than a wrong place
 		}
@@ -37,26 +39,4 @@ func suggestion(path, key string, keys []string) string {
 func split(path string) (parent, key string) {
 	i := strings.LastIndexByte(path, '.')
 	return path[:max(i, 0)], path[i+1:]
-}
-
-// editDistance is the least number of bytes inserted, deleted or replaced that
-// turns a into b (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

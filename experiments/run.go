@@ -253,6 +253,7 @@ func (t *training) close() error {
 		r.Train.TokensPerSecond = float64(perStep) / t.times[n/2]
 	}
 	r.Train.PeakRSSBytes = record.PeakRSS()
+	r.Train.GraphBytes = int64(t.train.tape.Bytes())
 	if r.Status == record.Done {
 		config, weights, err := t.set.Files()
 		if err != nil {

@@ -44,6 +44,11 @@ func (s *spans[T]) run(count, by int, operands T) {
 		s.body(operands, 0, count)
 		return
 	}
+	s.share(count, by, operands)
+}
+
+// share computes several spans, on the threads if they are free.
+func (s *spans[T]) share(count, by int, operands T) {
 	if !s.mu.TryLock() {
 		for from := 0; from < count; from += by {
 			s.body(operands, from, min(from+by, count))
@@ -85,4 +90,4 @@ type table struct {
 }
 
 // row returns row i.
-func (t table) row(i int) []float32 { return t.x[i*t.ld:][:t.n] }
+func (t *table) row(i int) []float32 { return t.x[i*t.ld : i*t.ld+t.n] }

@@ -45,7 +45,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// A call that is shared among threads allocates nothing.
+// A call in many spans allocates nothing.
 func TestSpansAllocations(t *testing.T) {
 	x, y := make([]float32, 3*grain), make([]float32, 3*grain)
 	if n := testing.AllocsPerRun(10, func() {

@@ -86,7 +86,8 @@ func (w *workers) share(n int, f func(i int), helpers int) {
 func (w *workers) work() {
 	defer func() {
 		if v := recover(); v != nil {
-			w.failed.CompareAndSwap(nil, &v)
+			failure := v // a variable of its own, as it moves to the heap
+			w.failed.CompareAndSwap(nil, &failure)
 			w.next.Store(w.n)
 		}
 	}()

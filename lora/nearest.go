@@ -6,13 +6,13 @@ import "slices"
 // order.
 func nearest(name string, names []string) []string {
 	names = slices.Clone(names)
-	slices.SortStableFunc(names, func(a, b string) int { return distance(name, a) - distance(name, b) })
+	slices.SortStableFunc(names, func(a, b string) int { return EditDistance(name, a) - EditDistance(name, b) })
 	return names
 }
 
-// distance is the number of characters to insert, delete or change to make b
-// of a.
-func distance(a, b string) int {
+// EditDistance is the least number of bytes to insert, delete or replace that
+// makes b of a (Levenshtein): what "nearest" means in the errors about names.
+func EditDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -59,7 +59,7 @@ func Prose(max int) (text []byte, path string, err error) {
 	}
 	path = filepath.Join(root, "src", "testdata", "Isaac.Newton-Opticks.txt")
 	if text, err = ReadText(path, max); err != nil {
-		return nil, "", fmt.Errorf("%w (name a text of your own with --base-text)", err)
+		return nil, "", fmt.Errorf("%w (name a text of your own: --base-text, or data.base_text in a configuration)", err)
 	}
 	return text, path, nil
 }
@@ -79,16 +79,17 @@ func GoSource(max int) (text []byte, path string, err error) {
 	}
 	path = filepath.Join(root, "src")
 	for _, p := range packages {
-		files, err := filepath.Glob(filepath.Join(path, filepath.FromSlash(p), "*.go"))
-		if err != nil {
+		dir := filepath.Join(path, filepath.FromSlash(p))
+		files, err := os.ReadDir(dir) // sorted
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, "", fmt.Errorf("data: %w", err)
 		}
-		for _, f := range files { // Glob sorts
-			if strings.HasSuffix(f, "_test.go") {
+		for _, f := range files {
+			if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
 				continue
 			}
-			src, err := os.ReadFile(f)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			src, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
 				return nil, "", fmt.Errorf("data: %w", err)
 			}
 			if text = append(text, src...); max > 0 && len(text) >= max {
@@ -97,7 +98,7 @@ func GoSource(max int) (text []byte, path string, err error) {
 		}
 	}
 	if len(text) == 0 {
-		return nil, "", fmt.Errorf("data: no Go source under %s (name a text of your own with --adapt-text)", path)
+		return nil, "", fmt.Errorf("data: no Go source under %s (name a text of your own: --adapt-text, or data.adapt_text in a configuration)", path)
 	}
 	return text, path, nil
 }
@@ -116,5 +117,5 @@ func goroot() (string, error) {
 	if dir := runtime.GOROOT(); dir != "" {
 		return dir, nil
 	}
-	return "", errors.New("data: no Go installation found to read text from: name texts of your own with --base-text and --adapt-text")
+	return "", errors.New("data: no Go installation found to read text from: name texts of your own: --base-text and --adapt-text, or data.base_text and data.adapt_text in a configuration")
 }

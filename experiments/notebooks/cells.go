@@ -40,6 +40,9 @@ func split(source, function string) ([]cell, error) {
 		if body {
 			found = true
 			cells = append(cells, s.cells(s.line(f.Body.Lbrace)+1, s.line(f.Body.Rbrace)-1, "\t")...)
+			if last := len(cells) - 1; last >= 0 && cells[last].text == "return nil" {
+				cells = cells[:last] // says nothing
+			}
 		}
 		from = s.line(d.End()) + 1
 	}

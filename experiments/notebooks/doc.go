@@ -6,7 +6,8 @@
 // stands alone, with an empty line before and after, is prose in Markdown; the
 // code between two of them is a cell; a comment right above code belongs to
 // the code. Other declarations of the file follow as cells by the same rule.
-// The imports, func main and the variable that embeds the source are left out.
+// The imports, func main, the variable that embeds the source and a return nil
+// that stands alone at the end are left out.
 //
 // A program under NN_name/ is
 //

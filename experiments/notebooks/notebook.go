@@ -3,7 +3,6 @@ package notebooks
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"html"
 	"io"
@@ -163,23 +162,5 @@ func (nb *Notebook) Write(w io.Writer) error {
 		}
 		n.Code(c.text, outputs...)
 	}
-	var python bytes.Buffer
-	if err := n.WriteNotebook(&python); err != nil {
-		return err
-	}
-	return inGo(w, python.Bytes())
-}
-
-// inGo rewrites a notebook's language: Go, and no kernel, because the cells
-// are a compiled program's.
-func inGo(w io.Writer, notebook []byte) error {
-	var parts map[string]json.RawMessage
-	if err := json.Unmarshal(notebook, &parts); err != nil {
-		return err
-	}
-	parts["metadata"] = json.RawMessage(`{"language_info": {"name": "go", "file_extension": ".go", "mimetype": "text/x-go"}}`)
-	e := json.NewEncoder(w)
-	e.SetIndent("", " ")
-	e.SetEscapeHTML(false)
-	return e.Encode(parts)
+	return n.WriteNotebook(w)
 }

@@ -1,6 +1,7 @@
 package notebooks
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -23,4 +24,21 @@ func quantile(sorted []float64, p float64) float64 {
 		return sorted[i]
 	}
 	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
+}
+
+// Spread writes the median of values and, in brackets, the first and the third
+// quartile, with two decimals.
+func Spread(values []float64) string {
+	low, median, high := Quartiles(values)
+	return fmt.Sprintf("%.2f [%.2f, %.2f]", median, low, high)
+}
+
+// Span writes the median of values and, in parentheses, the lowest and the
+// highest, with three decimals; a value that is alone, alone.
+func Span(values []float64) string {
+	_, median, _ := Quartiles(values)
+	if len(values) < 2 {
+		return fmt.Sprintf("%.3f", median)
+	}
+	return fmt.Sprintf("%.3f (%.3f – %.3f)", median, slices.Min(values), slices.Max(values))
 }

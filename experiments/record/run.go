@@ -82,6 +82,7 @@ type Train struct {
 	Targets           []string `json:"targets"`
 	PeakRSSBytes      int64    `json:"peak_rss_bytes"`
 	AdapterBytes      int64    `json:"adapter_bytes"` // of adapter_model.safetensors
+	GraphBytes        int64    `json:"graph_bytes"`   // of the values and gradients that a training step holds, weights and optimizer apart
 }
 
 // Eval holds mean held-out losses, in nats a token: "adapt_before",

@@ -44,7 +44,7 @@ func (n *Notebook) Markdown(text string) {
 	n.add(notebookCell{Kind: "markdown", Source: lines(text)})
 }
 
-// Code adds a cell of Python source with its outputs.
+// Code adds a cell of Go source with its outputs.
 func (n *Notebook) Code(source string, outputs ...Output) {
 	n.runs++
 	run := n.runs
@@ -83,8 +83,8 @@ func (n *Notebook) WriteNotebook(w io.Writer) error {
 	return e.Encode(map[string]any{
 		"cells": cells,
 		"metadata": map[string]any{
-			"kernelspec":    map[string]string{"display_name": "Python 3", "language": "python", "name": "python3"},
-			"language_info": map[string]string{"name": "python"},
+			// no kernel: the cells are a compiled program's
+			"language_info": map[string]string{"name": "go", "file_extension": ".go", "mimetype": "text/x-go"},
 		},
 		"nbformat":       4,
 		"nbformat_minor": 5,

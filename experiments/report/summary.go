@@ -221,12 +221,15 @@ func evals(runs []*record.Run, name string) []float64 {
 
 // difference returns Eval[a] − Eval[b], NaN where one of them is missing.
 func difference(r *record.Run, a, b string) float64 {
-	x, okA := r.Eval[a]
-	y, okB := r.Eval[b]
-	if !okA || !okB || !finite(x) || !finite(y) {
-		return math.NaN()
+	return evaluated(r, a) - evaluated(r, b)
+}
+
+// evaluated is a loss of a run, or NaN where it was not measured.
+func evaluated(r *record.Run, name string) float64 {
+	if x, ok := r.Eval[name]; ok && finite(x) {
+		return x
 	}
-	return x - y
+	return math.NaN()
 }
 
 // median is the middle of values, or the mean of the two middle ones; NaN for

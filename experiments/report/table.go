@@ -24,8 +24,8 @@ type column struct {
 	Numeric bool
 }
 
-var columns = []column{{"Method", false}, {"Axis", false}, {"Held-out loss", true}, {"Seeds’ range", true}, {"Best lr", true},
-	{"Good range (decades)", true}, {"Gain", true}, {"Forgetting", true}, {"Trained parameters", true}, {"Step (ms)", true}, {"Tokens/s", true},
+var columns = []column{{"Method", false}, {"Axis", false}, {"Held-out loss", true}, {"Seeds’ range", true}, {"Lowest on the way", true}, {"Best lr", true},
+	{"Good range (decades)", true}, {"Gain", true}, {"Forgetting", true}, {"Trained parameters", true}, {"Step (ms)", true}, {"Tokens/s", true}, {"Step’s memory (MB)", true},
 	{"Runs", true}, {"Paper", false}, {"Parts", false}, {"Best run again", false}}
 
 // table lists the methods, best first, then those without a result.
@@ -47,11 +47,13 @@ func (m *method) cells() []cell {
 	if m.best != nil {
 		measured = m.best.finished
 	}
-	var parameters, step, speed, gain, lost []float64
+	var parameters, step, speed, memory, gain, lost, lowest []float64
 	for _, r := range measured {
 		parameters = append(parameters, positive(float64(r.Train.TrainedParameters)))
 		step = append(step, positive(r.Train.StepMS))
 		speed = append(speed, positive(r.Train.TokensPerSecond))
+		memory = append(memory, positive(float64(r.Train.GraphBytes)/1e6))
+		lowest = append(lowest, evaluated(r, "adapt_best"))
 		gain = append(gain, difference(r, "adapt_before", "adapt_after"))
 		lost = append(lost, difference(r, "base_after", "base_before"))
 	}
@@ -93,8 +95,8 @@ func (m *method) cells() []cell {
 		}
 		return grouped(int64(v))
 	}
-	return []cell{name, text(m.Axis), best, seeds, lr,
-		range0, value(median(gain), loss), value(median(lost), loss), value(median(parameters), whole), value(median(step), number), value(median(speed), whole),
+	return []cell{name, text(m.Axis), best, seeds, value(median(lowest), loss), lr,
+		range0, value(median(gain), loss), value(median(lost), loss), value(median(parameters), whole), value(median(step), number), value(median(speed), whole), value(median(memory), number),
 		{Text: m.statuses(), Sort: fmt.Sprint(m.count(record.Done)), Key: -1}, paper(m.Method), text(parts(m.Parts)), again}
 }
 

@@ -144,6 +144,15 @@ func (e *Eigen) run(job lapack.EVJob, n int, s []float64) bool {
 	copy(e.U, s[:n*n])
 	a := blas64.Symmetric{N: n, Stride: n, Data: e.U, Uplo: blas.Upper}
 	ok := finite(e.U)
+	// LAPACK rescales a matrix that is very small or very large, and gonum's
+	// Dsyev panics as it does so: the largest entry is 1 here.
+	scale := 1.0
+	if _, exp := math.Frexp(largest(e.U)); ok && exp != 0 {
+		scale = math.Ldexp(1, min(max(exp, -1021), 1023)) // a power of two: exact
+		for i := range e.U {
+			e.U[i] /= scale
+		}
+	}
 	if ok {
 		lapack64.Syev(job, a, e.L, e.size[:], -1)
 		e.work = Resize(e.work, int(e.size[0]))
@@ -155,9 +164,17 @@ func (e *Eigen) run(job lapack.EVJob, n int, s []float64) bool {
 		return false
 	}
 	for i, l := range e.L {
-		e.L[i] = max(l, 0)
+		e.L[i] = max(l*scale, 0)
 	}
 	return true
+}
+
+func largest(x []float64) float64 {
+	m := 0.0
+	for _, v := range x {
+		m = max(m, math.Abs(v))
+	}
+	return m
 }
 
 // Truncate sets the eigenvalues up to Cut of the largest to zero.

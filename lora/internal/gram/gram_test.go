@@ -115,3 +115,26 @@ func TestEigen(t *testing.T) {
 		}
 	}
 }
+
+// TestEigenOfAnySize: matrices so small or so large that LAPACK would rescale
+// them have the eigenvalues of the matrix they are a multiple of.
+func TestEigenOfAnySize(t *testing.T) {
+	s := []float64{2, 1, 1, 2}
+	for _, scale := range []float64{1, 1e-300, 1e-150, 1e150, 1e300} {
+		x := make([]float64, 4)
+		for i, v := range s {
+			x[i] = v * scale
+		}
+		var e Eigen
+		if !e.Of(2, x) || math.Abs(e.L[0]/scale-1) > 1e-14 || math.Abs(e.L[1]/scale-3) > 1e-14 { // a few ulp
+			t.Errorf("scale %g: eigenvalues %v, want 1 and 3 times it", scale, e.L)
+		}
+		if !e.Values(2, x) || math.Abs(e.L[1]/scale-3) > 1e-14 {
+			t.Errorf("scale %g: eigenvalues alone %v", scale, e.L)
+		}
+	}
+	var e Eigen
+	if !e.Of(2, make([]float64, 4)) || e.L[0] != 0 || e.L[1] != 0 {
+		t.Errorf("zero matrix: %v", e.L)
+	}
+}
