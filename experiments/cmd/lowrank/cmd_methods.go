@@ -99,6 +99,16 @@ func partsOf(m lora.Method) parts {
 	}
 }
 
+// metricRow is an instrument as --json prints it.
+type metricRow struct {
+	Name       string `json:"name"`
+	Unit       string `json:"unit"`
+	Range      string `json:"range"`
+	Cost       string `json:"cost"`
+	Definition string `json:"definition"`
+	Source     string `json:"source"`
+}
+
 func newMetricsCmd() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -107,7 +117,11 @@ func newMetricsCmd() *cobra.Command {
 		Args:  exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), probe.Metrics())
+				var rows []metricRow
+				for _, m := range probe.Metrics() {
+					rows = append(rows, metricRow{m.Name, m.Unit, m.Range, m.Cost, m.Definition, m.Source})
+				}
+				return printJSON(cmd.OutOrStdout(), rows)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tUNIT\tRANGE\tCOST\tDEFINITION\tSOURCE")

@@ -144,13 +144,16 @@ func (e *Eigen) run(job lapack.EVJob, n int, s []float64) bool {
 	copy(e.U, s[:n*n])
 	a := blas64.Symmetric{N: n, Stride: n, Data: e.U, Uplo: blas.Upper}
 	ok := finite(e.U)
-	// LAPACK rescales a matrix that is very small or very large, and gonum's
-	// Dsyev panics as it does so: the largest entry is 1 here.
+	// LAPACK rescales what is very small or very large, the whole or a block,
+	// and gonum panics as it does so. So the largest entry is made about 1, and
+	// entries that no eigenvalue of float64 precision can see are made 0.
 	scale := 1.0
-	if _, exp := math.Frexp(largest(e.U)); ok && exp != 0 {
+	if _, exp := math.Frexp(largest(e.U)); ok {
 		scale = math.Ldexp(1, min(max(exp, -1021), 1023)) // a power of two: exact
 		for i := range e.U {
-			e.U[i] /= scale
+			if e.U[i] /= scale; math.Abs(e.U[i]) < negligible {
+				e.U[i] = 0
+			}
 		}
 	}
 	if ok {
@@ -168,6 +171,9 @@ func (e *Eigen) run(job lapack.EVJob, n int, s []float64) bool {
 	}
 	return true
 }
+
+// negligible is far below the rounding of a sum with 1, 1e-16.
+const negligible = 1e-30
 
 func largest(x []float64) float64 {
 	m := 0.0

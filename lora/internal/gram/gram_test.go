@@ -133,6 +133,32 @@ func TestEigenOfAnySize(t *testing.T) {
 			t.Errorf("scale %g: eigenvalues alone %v", scale, e.L)
 		}
 	}
+	// One component that lives, and others that have all but died.
+	rng := rand.New(rand.NewPCG(1, 2))
+	const n = 12
+	graded := make([]float64, n*n)
+	for i := range n {
+		for j := range n {
+			if min(i, j) > 0 {
+				graded[i*n+j] = 1e-130 * rng.Float64()
+				graded[j*n+i] = graded[i*n+j]
+			}
+		}
+	}
+	graded[0] = 1
+	for _, scale := range []float64{1, 1e-100, 1e100} {
+		x := make([]float64, n*n)
+		for i, v := range graded {
+			x[i] = v * scale
+		}
+		var e Eigen
+		if !e.Values(n, x) || math.Abs(e.L[n-1]/(scale)-1) > 1e-14 {
+			t.Errorf("graded, scale %g: %v", scale, e.L)
+		}
+		if !e.Of(n, x) || math.Abs(e.L[n-1]/(scale)-1) > 1e-14 {
+			t.Errorf("graded with vectors, scale %g: %v", scale, e.L)
+		}
+	}
 	var e Eigen
 	if !e.Of(2, make([]float64, 4)) || e.L[0] != 0 || e.L[1] != 0 {
 		t.Errorf("zero matrix: %v", e.L)
