@@ -14,7 +14,7 @@ var comparisons = []struct{ metric, title, unit string }{
 	{"effective_rank", "Effective rank of ΔW", "effective rank"},
 	{"relative_update_norm", "Update norm", "norm of a step / ‖W0‖"},
 	{"alignment", "Alignment with the full gradient", "alignment efficiency (0 to 1)"},
-	{"rank_usage", "Rank usage", "effective rank / r"},
+	{"rank_usage", "Rank usage (up to 2 where a start was taken out of the base)", "effective rank / r"},
 	{"stable_rank", "Stable rank of ΔW", "stable rank"},
 	{"frobenius_norm", "Size of ΔW", "Frobenius norm"},
 }
@@ -27,6 +27,7 @@ func compareFigures(all []*observed) []figure {
 		var series []chart.Series
 		for _, o := range all {
 			if s, ok := overSeeds(o, metric); ok {
+				s.Mark = len(s.X) == 1 // measured once: no line to see
 				series = append(series, s)
 			}
 		}
@@ -43,7 +44,7 @@ func compareFigures(all []*observed) []figure {
 	add("eval_adapt_loss", "Held-out loss, new text", "nats per token", false)
 	add("eval_base_loss", "Held-out loss, base text", "nats per token", false)
 	for _, c := range comparisons {
-		add(c.metric, c.title, c.unit, c.metric == "relative_update_norm" || c.metric == "frobenius_norm")
+		add(c.metric, c.title, c.unit, c.metric != "alignment" && c.metric != "rank_usage")
 	}
 	return out
 }

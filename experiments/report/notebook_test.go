@@ -39,7 +39,7 @@ func TestNotebook(t *testing.T) {
 	if err := json.Unmarshal(sample(t), &n); err != nil {
 		t.Fatal(err)
 	}
-	if n.Nbformat != 4 || n.NbformatMinor != 5 || n.Metadata["kernelspec"] == nil || len(n.Cells) != 4 {
+	if n.Nbformat != 4 || n.NbformatMinor != 5 || n.Metadata["language_info"] == nil || len(n.Cells) != 4 {
 		t.Fatalf("format %d.%d, %d cells", n.Nbformat, n.NbformatMinor, len(n.Cells))
 	}
 	ids := map[any]bool{}

@@ -162,12 +162,32 @@ func (s *Study) describe(setting *experiments.Setting) error {
 
 // Page writes the report of recs, which lie under dir/runs, to path.
 func (s *Study) Page(path, dir string, recs []*record.Run) error {
-	return record.WriteFile(path, func(w io.Writer) error {
-		return report.WritePage(w, report.Study{
-			Title: "Low-rank adaptation, compared", Facts: s.Facts, Command: s.Command, Runs: recs,
-			Metrics: func(r *record.Run) ([]record.Metric, error) {
-				return record.ReadMetrics(filepath.Join(dir, "runs", r.ID))
-			},
+	return record.WriteFile(path, func(w io.Writer) error { return report.WritePage(w, s.report(dir, recs)) })
+}
+
+// Figures writes the charts of the report as SVG files into a folder and
+// returns their paths.
+func (s *Study) Figures(folder, dir string, recs []*record.Run) ([]string, error) {
+	var paths []string
+	for _, f := range report.Figures(s.report(dir, recs)) {
+		path := filepath.Join(folder, f.Name+".svg")
+		err := record.WriteFile(path, func(w io.Writer) error {
+			_, err := io.WriteString(w, f.SVG)
+			return err
 		})
-	})
+		if err != nil {
+			return paths, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+func (s *Study) report(dir string, recs []*record.Run) report.Study {
+	return report.Study{
+		Title: "Low-rank adaptation, compared", Facts: s.Facts, Command: s.Command, Runs: recs,
+		Metrics: func(r *record.Run) ([]record.Metric, error) {
+			return record.ReadMetrics(filepath.Join(dir, "runs", r.ID))
+		},
+	}
 }

@@ -14,19 +14,25 @@ import (
 	"github.com/lowrank/lowrank/experiments/study"
 )
 
+type reportOptions struct{ figures bool }
+
 func newReportCmd() *cobra.Command {
-	return &cobra.Command{
+	var opts reportOptions
+	cmd := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Write the report of a study's runs again",
-		Long:  `Write DIR/report.html from the runs in DIR/runs that are complete.`,
-		Args:  exactly(1, "the folder of a study"),
+		Long: `Write DIR/report.html from the runs in DIR/runs that are complete, and with
+--figures its charts as SVG files into DIR/figures.`,
+		Args: exactly(1, "the folder of a study"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runReport(args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runReport(opts, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	cmd.Flags().BoolVar(&opts.figures, "figures", false, "write the charts as SVG files too")
+	return cmd
 }
 
-func runReport(dir string, out, errs io.Writer) error {
+func runReport(opts reportOptions, dir string, out, errs io.Writer) error {
 	s, err := study.Read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		s = &study.Study{Command: "lowrank run CONFIG -o " + dir}
@@ -58,5 +64,12 @@ func runReport(dir string, out, errs io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%d runs: %s\n", len(complete), path)
-	return nil
+	if !opts.figures {
+		return nil
+	}
+	paths, err := s.Figures(filepath.Join(dir, "figures"), dir, complete)
+	for _, p := range paths {
+		fmt.Fprintln(out, p)
+	}
+	return err
 }

@@ -148,18 +148,28 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 	return nil
 }
 
-// openSetting reads the texts and the base of a configuration; a base of our
-// own is that of the study in the folder, or else the default study's.
+// openSetting reads the texts and the base of a configuration.
 func openSetting(ctx context.Context, dir string, c *experiments.Config, ui *progress) (*experiments.Setting, error) {
-	pretraining := study.Default().Pretraining
-	kept, err := study.Read(dir)
-	if err == nil {
-		pretraining = kept.Pretraining
-	} else if !errors.Is(err, fs.ErrNotExist) { // else its base would be overwritten
+	p, err := pretraining(dir)
+	if err != nil {
 		return nil, usage(err)
 	}
-	setting, err := experiments.OpenSetting(ctx, dir, c.Base, c.Data, pretraining, c.Train.Tokens, ui.pretraining(pretraining.Steps))
+	setting, err := experiments.OpenSetting(ctx, dir, c.Base, c.Data, p, c.Train.Tokens, ui.pretraining(p.Steps))
 	return setting, usage(err)
+}
+
+// pretraining says how a base of our own is made: as that of the study in the
+// folder, or else as the default study's. A study that cannot be read is an
+// error, since its base would be overwritten.
+func pretraining(dir string) (experiments.Pretraining, error) {
+	kept, err := study.Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return study.Default().Pretraining, nil
+	}
+	if err != nil {
+		return experiments.Pretraining{}, err
+	}
+	return kept.Pretraining, nil
 }
 
 // compareAdapters says whether two runs came out equal.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lowrank/lowrank/experiments"
+	"github.com/lowrank/lowrank/nn/llama"
 )
 
 type targetsOptions struct {
@@ -31,7 +31,7 @@ there are.`,
 			if err != nil {
 				return usage(err)
 			}
-			return runTargets(cmd.Context(), opts, config, cmd.OutOrStdout())
+			return runTargets(opts, config, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVarP(&opts.out, "output", "o", "study", "folder that the base model lies in")
@@ -39,12 +39,12 @@ there are.`,
 	return cmd
 }
 
-func runTargets(ctx context.Context, opts targetsOptions, config *experiments.Config, out io.Writer) error {
-	ui := newProgress(io.Discard)
-	setting, err := openSetting(ctx, opts.out, config, ui)
+func runTargets(opts targetsOptions, config *experiments.Config, out io.Writer) error {
+	model, err := baseOf(opts.out, config)
 	if err != nil {
-		return err
+		return usage(err)
 	}
+	setting := &experiments.Setting{Base: model}
 	maps, err := setting.Check(config)
 	if err != nil {
 		return usage(err)
@@ -62,4 +62,17 @@ func runTargets(ctx context.Context, opts targetsOptions, config *experiments.Co
 	}
 	fmt.Fprintf(w, "%d maps\t\t\t\t%d\t\n", len(list), trained)
 	return w.Flush()
+}
+
+// baseOf returns the base model of a configuration, or one of its shape where
+// the base is one of our own, which then need not be there.
+func baseOf(dir string, config *experiments.Config) (*llama.Model, error) {
+	if config.Base.Dir != "" {
+		return experiments.LoadBase(config.Base.Dir)
+	}
+	p, err := pretraining(dir)
+	if err != nil {
+		return nil, err
+	}
+	return llama.New(p.Model, p.Seed)
 }
