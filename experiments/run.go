@@ -110,10 +110,10 @@ type training struct {
 	plan  adapter.Plan
 	probe *probe.Probe
 
-	step  int                           // steps taken
-	spent float64                       // seconds that they took
-	times []float64                     // seconds of each step of this process
-	still map[*adapter.Factor][]float32 // where trained factors started that have not moved yet
+	step  int                      // steps taken
+	spent float64                  // seconds that they took
+	times []float64                // seconds of each step of this process
+	still map[*adapter.Factor]bool // trained factors that have had no gradient yet
 }
 
 // open starts the records.
@@ -183,11 +183,11 @@ func (t *training) build(method lora.Method) (err error) {
 	if t.Config.Probe.Every > 0 {
 		t.probe = probe.New(t.set.Maps)
 	}
-	t.still = map[*adapter.Factor][]float32{}
+	t.still = map[*adapter.Factor]bool{}
 	for _, m := range t.set.Maps {
 		for _, f := range m.Factors {
 			if f.Trained {
-				t.still[f] = slices.Clone(f.Floats())
+				t.still[f] = true
 			}
 		}
 		t.rec.Train.Targets = append(t.rec.Train.Targets, m.Name)

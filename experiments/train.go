@@ -41,6 +41,9 @@ func (t *training) loop(ctx context.Context) error {
 			t.rec.Status, t.rec.DivergedAt = record.Diverged, t.step
 			return nil
 		}
+		if err := t.reached(); err != nil {
+			return err
+		}
 		probed := t.probe != nil && (t.step%t.Config.Probe.Every == 0 || t.step == 1 || t.step == c.Steps)
 		if probed {
 			t.probe.Dense = t.step == c.Steps // spectra of full-rank updates cost most
@@ -55,9 +58,6 @@ func (t *training) loop(ctx context.Context) error {
 			t.observe()
 		}
 		t.opt.ZeroGrad()
-		if err := t.moved(); err != nil {
-			return err
-		}
 		if every := t.Config.Eval.Every; every > 0 && t.step%every == 0 && t.step < c.Steps {
 			t.evaluate()
 		}
@@ -128,29 +128,30 @@ func (t *training) evaluate() (adapt, prose float64) {
 	return adapt, prose
 }
 
-// movedBy is the step after which every trained factor must have moved: one
-// that multiplies a zero factor moves a step later than that, which in turn
-// may wait for another.
-const movedBy = 3
+// reachedBy is the step by which every trained factor must have had a
+// gradient: one that multiplies a zero factor gets it a step later than that,
+// which in turn may wait for another.
+const reachedBy = 3
 
-// moved checks that training reaches every factor that is declared trained: a
-// composition with two zero factors in a product would stand still in silence.
-func (t *training) moved() error {
-	if t.step > movedBy {
+// reached checks that training reaches every factor that is declared trained:
+// a composition with two zero factors in a product would stand still in
+// silence.
+func (t *training) reached() error {
+	if t.step > reachedBy {
 		return nil
 	}
 	var still []string
 	for _, m := range t.set.Maps {
 		for _, f := range m.Factors {
-			if start := t.still[f]; start != nil && slices.Equal(start, f.Floats()) {
+			if t.still[f] && !slices.ContainsFunc(f.GradFloats(), func(g float32) bool { return g != 0 }) {
 				still = append(still, m.Name+"."+f.Name)
 			} else {
 				delete(t.still, f)
 			}
 		}
 	}
-	if t.step == movedBy && len(still) > 0 {
-		return fmt.Errorf("after step %d these trained factors have not moved: %s", t.step, strings.Join(still, ", "))
+	if t.step == reachedBy && len(still) > 0 {
+		return fmt.Errorf("by step %d these trained factors have had no gradient: %s", t.step, strings.Join(still, ", "))
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (p *progress) pretraining(steps int) func(step int, loss float64) {
 func (p *progress) Plan(runs int) {
 	p.total += runs
 	if p.bars == nil {
-		fmt.Fprintf(p.out, "%d runs to train\n", runs)
+		fmt.Fprintf(p.out, "runs planned: %d\n", runs)
 		return
 	}
 	if p.all == nil {

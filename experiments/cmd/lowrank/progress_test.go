@@ -28,7 +28,7 @@ func TestProgressInPlainLines(t *testing.T) {
 	p.End(&record.Run{ID: "lora_2", Status: record.Diverged}, false, nil)
 	p.End(&record.Run{ID: "lora_3", Status: record.Failed}, false, errors.New("disk full"))
 	p.close()
-	for _, text := range []string{"pretraining the base: step 2 of 2, loss 4.000", "3 runs to train", "lora_3 failed: disk full", "3 of 3 runs"} {
+	for _, text := range []string{"pretraining the base: step 2 of 2, loss 4.000", "runs planned: 3", "lora_3 failed: disk full", "3 of 3 runs"} {
 		if !strings.Contains(out.String(), text) {
 			t.Errorf("have %q, want %q in it", out.String(), text)
 		}

@@ -1,0 +1,132 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/lowrank/lowrank/experiments/data"
+)
+
+func corpusOf(t *testing.T, text []byte) *data.Corpus {
+	t.Helper()
+	c, err := data.Split("text", text, 0.1, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A base is trained once for each text and pretraining, and comes back from
+// its folder as it was.
+func TestBaseIsPretrainedOnce(t *testing.T) {
+	dir := t.TempDir()
+	p := tinyPretraining
+	p.Steps = 3
+	steps := 0
+	prepare := func(p Pretraining, text []byte) string {
+		t.Helper()
+		steps = 0
+		model, err := PrepareBase(context.Background(), dir, p, corpusOf(t, text), func(int, float64) { steps++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values []byte
+		for _, w := range model.Params() {
+			if w.RequiresGrad() {
+				t.Errorf("%s is trained still", w.Name)
+			}
+			values = append(values, float32Bytes(w.Floats())...)
+		}
+		return hash(values)
+	}
+	first := prepare(p, proseText)
+	if steps != 3 {
+		t.Errorf("took %d steps, want 3", steps)
+	}
+	if again := prepare(p, proseText); steps != 0 || again != first {
+		t.Errorf("the second time: %d steps, equal %v", steps, again == first)
+	}
+	if other := prepare(p, codeText); steps != 3 || other == first {
+		t.Errorf("another text: %d steps, equal %v", steps, other == first)
+	}
+	p.Seed++
+	if prepare(p, codeText); steps != 3 {
+		t.Errorf("another seed: %d steps", steps)
+	}
+	if err := os.Remove(filepath.Join(dir, baseFile)); err != nil {
+		t.Fatal(err)
+	}
+	if prepare(p, codeText); steps != 3 {
+		t.Errorf("without its record: %d steps", steps)
+	}
+	if _, err := LoadBase(dir); err != nil {
+		t.Errorf("as a base.dir: %v", err)
+	}
+}
+
+func TestPretrainingCutOff(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "base")
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err := PrepareBase(ctx, dir, tinyPretraining, corpusOf(t, proseText), func(step int, _ float64) {
+		if step == 2 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("have error %v", err)
+	}
+	if files := filesIn(t, dir); len(files) > 0 {
+		t.Errorf("left %q", files)
+	}
+}
+
+func TestPretrainingIntoAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := PrepareBase(context.Background(), filepath.Join(file, "base"), tinyPretraining, corpusOf(t, proseText),
+		func(int, float64) { t.Fatal("trains what cannot be kept") })
+	wantOneLine(t, err, file)
+}
+
+func TestSettingsThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	prose, code := write("prose", proseText), write("code", codeText)
+	p := tinyPretraining
+	p.Steps = 1
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		base   Base
+		data   Data
+		tokens int
+		says   []string
+	}{
+		"no text":        {Base{}, Data{BaseText: filepath.Join(dir, "nowhere"), AdaptText: code}, 16, []string{"nowhere"}},
+		"a folder":       {Base{}, Data{BaseText: prose, AdaptText: dir}, 16, []string{dir, "directory"}},
+		"an empty text":  {Base{}, Data{BaseText: write("empty", nil), AdaptText: code}, 16, []string{"empty"}},
+		"a tiny text":    {Base{}, Data{BaseText: prose, AdaptText: write("tiny", []byte("abc"))}, 16, []string{"tiny", "3 bytes", "at least"}},
+		"long windows":   {Base{}, Data{BaseText: prose, AdaptText: code}, 65, []string{"train.tokens is 65", "at most 64"}},
+		"no base":        {Base{Dir: filepath.Join(dir, "nobase")}, Data{BaseText: prose, AdaptText: code}, 16, []string{"base.dir", "config.json and model.safetensors"}},
+		"an empty model": {Base{Dir: dir}, Data{BaseText: prose, AdaptText: code}, 16, []string{"base.dir"}},
+	} {
+		c.data.MaxBytes, c.data.HeldOut = 1<<20, 0.1
+		_, err := OpenSetting(context.Background(), filepath.Join(dir, "out"), c.base, c.data, p, c.tokens, nil)
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		wantOneLine(t, err, c.says...)
+	}
+}
