@@ -123,6 +123,9 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 		}
 	}
 	rec, finished := run.Finished()
+	if there, err := record.ReadRun(run.Dir); !finished && err == nil && there.Status == record.Done {
+		return usage(fmt.Errorf("%s holds a run of another configuration, base or text: name this one otherwise (name: in the configuration)", run.Dir))
+	}
 	if !finished {
 		ui.Plan(1)
 		run.Watch = func(step, steps int, loss float64) { ui.Step(c.Name, step, steps, loss) }
