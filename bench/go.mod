@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/lowrank/lowrank v0.0.0
+	github.com/lowrank/lowrank/experiments v0.0.0
 	github.com/nlpodyssey/spago v1.1.0
 	gonum.org/v1/gonum v0.17.0
 )
@@ -15,3 +16,5 @@ require (
 )
 
 replace github.com/lowrank/lowrank => ../
+
+replace github.com/lowrank/lowrank/experiments => ../experiments

@@ -23,7 +23,7 @@ func (c attentionCase) String() string {
 func (c attentionCase) scale() float32 { return float32(1 / math.Sqrt(float64(c.dim))) }
 
 // attentionCases are one token, the edges of a block of rows, and more than two,
-// with one head, groups of heads and as many keys as queries.
+// with one head, groups of heads and as many keys as queries, and long sequences.
 func attentionCases() []attentionCase {
 	var cases []attentionCase
 	for i, tokens := range []int{1, 2, 17, 64, 65, 130} {
@@ -34,7 +34,13 @@ func attentionCases() []attentionCase {
 				attentionCase{batch: 1, tokens: tokens, heads: 2, kvHeads: 2, dim: 64, pad: 3, causal: causal})
 		}
 	}
-	return append(cases, attentionCase{batch: 0, tokens: 3, heads: 1, kvHeads: 1, dim: 4},
+	for _, causal := range []bool{false, true} { // more than one part of the keys; panels of odd widths
+		cases = append(cases,
+			attentionCase{batch: 2, tokens: 530, heads: 2, kvHeads: 1, dim: 3, pad: 1, causal: causal},
+			attentionCase{batch: 1, tokens: 140, heads: 1, kvHeads: 1, dim: 100, pad: 5, causal: causal})
+	}
+	return append(cases, attentionCase{batch: 1, tokens: 1100, heads: 1, kvHeads: 1, dim: 4, causal: true},
+		attentionCase{batch: 0, tokens: 3, heads: 1, kvHeads: 1, dim: 4},
 		attentionCase{batch: 1, tokens: 0, heads: 1, kvHeads: 1, dim: 4})
 }
 
@@ -227,53 +233,61 @@ func TestAttention(t *testing.T) {
 func TestAttentionBits(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for _, causal := range []bool{false, true} {
-			whole := attentionCase{batch: 3, tokens: 150, heads: 4, kvHeads: 2, dim: 24, causal: causal}.draw()
-			whole.forward()
-			whole.backward(false)
-			results := func(c *attentionCase) [][]float32 {
-				return [][]float32{c.y.x, c.lse.x, c.dq.x, c.dk.x, c.dv.x}
-			}
-			err := onThreads(func() error {
-				again := attentionCase{batch: 3, tokens: 150, heads: 4, kvHeads: 2, dim: 24, causal: causal}.draw()
-				again.forward()
-				again.backward(false)
-				for i, x := range results(again) {
-					if err := sameBits(x, results(whole)[i]); err != nil {
-						return fmt.Errorf("result %d: %w", i, err)
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				t.Fatalf("causal=%t: %v", causal, err)
-			}
-
-			alone := attentionCase{batch: 1, tokens: 150, heads: 4, kvHeads: 2, dim: 24, causal: causal}.draw()
-			const second = 150
-			copy(alone.q.x, whole.q.x[second*whole.q.ld:])
-			copy(alone.k.x, whole.k.x[second*whole.k.ld:])
-			copy(alone.v.x, whole.v.x[second*whole.v.ld:])
-			copy(alone.dy.x, whole.dy.x[second*whole.dy.ld:])
-			alone.forward()
-			alone.backward(false)
-			for i, x := range results(alone) {
-				if err := sameBits(x, results(whole)[i][len(x):2*len(x)]); err != nil {
-					t.Fatalf("causal=%t: the second sequence alone, result %d: %v", causal, i, err)
-				}
-			}
-
-			if causal {
-				short := attentionCase{batch: 1, tokens: 71, heads: 4, kvHeads: 2, dim: 24, causal: true}.draw()
-				copy(short.q.x, whole.q.x)
-				copy(short.k.x, whole.k.x)
-				copy(short.v.x, whole.v.x)
-				short.forward()
-				if err := sameBits(short.y.x, whole.y.x[:len(short.y.x)]); err != nil {
-					t.Fatalf("the first 71 tokens alone: %v", err)
-				}
-			}
+			checkAttentionBits(t, attentionCase{batch: 3, tokens: 150, heads: 4, kvHeads: 2, dim: 24, causal: causal})
+			checkAttentionBits(t, attentionCase{batch: 3, tokens: 530, heads: 2, kvHeads: 1, dim: 5, causal: causal})
 		}
 	})
+}
+
+func checkAttentionBits(t *testing.T, c attentionCase) {
+	t.Helper()
+	whole := c.draw()
+	whole.forward()
+	whole.backward(false)
+	results := func(c *attentionCase) [][]float32 {
+		return [][]float32{c.y.x, c.lse.x, c.dq.x, c.dk.x, c.dv.x}
+	}
+	err := onThreads(func() error {
+		again := c.draw()
+		again.forward()
+		again.backward(false)
+		for i, x := range results(again) {
+			if err := sameBits(x, results(whole)[i]); err != nil {
+				return fmt.Errorf("result %d: %w", i, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%v: %v", c, err)
+	}
+
+	one := c
+	one.batch = 1
+	alone := one.draw()
+	copy(alone.q.x, whole.q.x[c.tokens*whole.q.ld:])
+	copy(alone.k.x, whole.k.x[c.tokens*whole.k.ld:])
+	copy(alone.v.x, whole.v.x[c.tokens*whole.v.ld:])
+	copy(alone.dy.x, whole.dy.x[c.tokens*whole.dy.ld:])
+	alone.forward()
+	alone.backward(false)
+	for i, x := range results(alone) {
+		if err := sameBits(x, results(whole)[i][len(x):2*len(x)]); err != nil {
+			t.Fatalf("%v: the second sequence alone, result %d: %v", c, i, err)
+		}
+	}
+
+	if c.causal {
+		one.tokens = 71
+		short := one.draw()
+		copy(short.q.x, whole.q.x)
+		copy(short.k.x, whole.k.x)
+		copy(short.v.x, whole.v.x)
+		short.forward()
+		if err := sameBits(short.y.x, whole.y.x[:len(short.y.x)]); err != nil {
+			t.Fatalf("%v: the first 71 tokens alone: %v", c, err)
+		}
+	}
 }
 
 // Scores of 200 overflow exp without the largest subtracted.
@@ -292,7 +306,7 @@ func TestAttentionLargeScores(t *testing.T) {
 
 func TestAttentionAllocations(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		c := attentionCase{batch: 2, tokens: 130, heads: 4, kvHeads: 2, dim: 16, causal: true}.draw()
+		c := attentionCase{batch: 1, tokens: 530, heads: 2, kvHeads: 1, dim: 4, causal: true}.draw()
 		step := func() {
 			c.forward()
 			c.backward(false)
@@ -306,18 +320,23 @@ func TestAttentionAllocations(t *testing.T) {
 	})
 }
 
-func benchAttention(b *testing.B, run func(c *attentionCase)) {
-	c := attentionCase{batch: 1, tokens: 512, heads: 8, kvHeads: 2, dim: 64, causal: true}.draw()
-	c.forward()
-	eachLevelBench(b, func(b *testing.B) {
-		for b.Loop() {
-			run(c)
-		}
-	})
+func benchAttention(b *testing.B, flops float64, run func(c *attentionCase)) {
+	for _, tokens := range []int{128, 256, 512, 1024, 2048} {
+		b.Run(fmt.Sprintf("heads=8/dim=64/tokens=%d", tokens), func(b *testing.B) {
+			c := attentionCase{batch: 1, tokens: tokens, heads: 8, kvHeads: 8, dim: 64, causal: true}.draw()
+			c.forward()
+			eachLevelBench(b, func(b *testing.B) {
+				for b.Loop() {
+					run(c)
+				}
+				reportFlops(b, flops*float64(b.N)*float64(c.heads*c.dim*tokens*(tokens+1)/2))
+			})
+		})
+	}
 }
 
-func BenchmarkAttention(b *testing.B) { benchAttention(b, (*attentionCase).forward) }
+func BenchmarkAttention(b *testing.B) { benchAttention(b, 4, (*attentionCase).forward) }
 
 func BenchmarkAttentionGrad(b *testing.B) {
-	benchAttention(b, func(c *attentionCase) { c.backward(false) })
+	benchAttention(b, 10, func(c *attentionCase) { c.backward(false) })
 }

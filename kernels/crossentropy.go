@@ -62,7 +62,7 @@ func (c crossEntropy) run(from, to int) {
 		default:
 			d := c.dlogits.row(i)
 			top, hit := maximum(x), float64(x[t])
-			total := expShift(d, x, 1, top)
+			total := expSum(d, x, top)
 			c.loss[i] = float32(math.Log(total) - (hit - float64(top)))
 			// In float64, for a target near probability 1.
 			dt := float32(float64(d[t])/total - 1)
@@ -78,7 +78,7 @@ func sumExp(x []float32, shift float32) float64 {
 	var total float64
 	for len(x) > 0 {
 		n := min(len(x), len(piece))
-		total += expShift(piece[:n], x[:n], 1, shift)
+		total += expSum(piece[:n], x[:n], shift)
 		x = x[n:]
 	}
 	return total

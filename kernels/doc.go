@@ -1,6 +1,6 @@
 // Package kernels computes the float32 matrix products, low-rank products and
-// element- and row-wise loops of a transformer, in AVX2 assembly and in plain
-// Go. It knows slices and sizes, no tensor and no graph.
+// element- and row-wise loops of a transformer, in assembly and in plain Go. It
+// knows slices and sizes, no tensor and no graph.
 //
 // # Arguments
 //
@@ -14,9 +14,10 @@
 //
 // # Levels
 //
-// A [Level] is a set of kernels: [Generic] is plain Go, [AVX2] needs AVX2 and
-// FMA. The best one that the machine has is chosen at start; the environment
-// variable LOWRANK_SIMD (generic, avx2, …) chooses another, as does [SetLevel].
+// A [Level] is a set of kernels: [Generic] is plain Go, [AVX2] and [AVX512] are
+// for amd64, [NEON] is for arm64. The best one that the machine has is chosen at
+// start; the environment variable LOWRANK_SIMD (generic, avx2, …) chooses another,
+// as does [SetLevel].
 // The build tag purego leaves all assembly out.
 //
 // # Sums

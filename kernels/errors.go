@@ -13,7 +13,7 @@ func checkSize(fn, name string, v int) {
 }
 
 // checkMatrix panics unless x holds rows×cols elements at leading dimension ld.
-func checkMatrix(fn, name string, rows, cols int, x []float32, ld int) {
+func checkMatrix[T any](fn, name string, rows, cols int, x []T, ld int) {
 	if ld < cols {
 		panic(fmt.Sprintf("kernels: %s: ld%s = %d, need at least %d (columns of %s)", fn, name, ld, cols, name))
 	}
@@ -28,7 +28,7 @@ func checkMatrix(fn, name string, rows, cols int, x []float32, ld int) {
 }
 
 // checkVector panics unless x holds n elements.
-func checkVector(fn, name string, n int, x []float32) {
+func checkVector[T any](fn, name string, n int, x []T) {
 	if len(x) < n {
 		panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d", fn, name, len(x), n))
 	}

@@ -18,8 +18,9 @@ func ulps(got float32, want float64) float64 {
 }
 
 // Every exponent with 512 mantissas and both signs, and 2¹⁹ even steps over the
-// range where the result is neither 0 nor +Inf.
-func TestExpAccuracy(t *testing.T) {
+// range where the result is neither 0 nor +Inf, and over the one where odd functions
+// bend.
+func TestAccuracy(t *testing.T) {
 	var x []float32
 	for e := range uint32(256) {
 		for m := range uint32(512) {
@@ -29,25 +30,50 @@ func TestExpAccuracy(t *testing.T) {
 	}
 	const steps = 1 << 19
 	for i := range steps {
-		x = append(x, float32(-105+195*float64(i)/steps))
+		x = append(x, float32(-105+195*float64(i)/steps), float32(-10+20*float64(i)/steps))
 	}
-	for _, edge := range []float32{88.72283, 88.722839, 88.72284, -87.33654, -87.33655, -103.97207, -103.97208, -103.9721} {
+	for _, edge := range []float32{88.72283, 88.722839, 88.72284, -87.33654, -87.33655, -103.97207, -103.97208, -103.9721, 0.61, 0.927734375} {
 		x = append(x, edge, math.Nextafter32(edge, 1000), math.Nextafter32(edge, -1000))
 	}
-	eachLevel(t, func(t *testing.T) {
-		y := make([]float32, len(x))
-		Exp(y, x)
-		worst, at := 0.0, float32(0)
+	for _, f := range []struct {
+		name     string
+		run      func(y, x []float32)
+		function func(float64) float64
+	}{{"Exp", Exp, math.Exp}, {"Tanh", Tanh, math.Tanh}, {"Erf", Erf, math.Erf}} {
+		want := make([]float64, len(x))
 		for i, v := range x {
-			if d := ulps(y[i], math.Exp(float64(v))); d > worst {
-				worst, at = d, v
+			want[i] = f.function(float64(v))
+		}
+		eachLevel(t, func(t *testing.T) {
+			y := make([]float32, len(x))
+			f.run(y, x)
+			worst, at := 0.0, float32(0)
+			for i, v := range x {
+				if d := ulps(y[i], want[i]); d > worst {
+					worst, at = d, v
+				}
 			}
-		}
-		t.Logf("largest error %.3f ulp at %v (%#x)", worst, at, math.Float32bits(at))
-		if worst > 2 {
-			t.Errorf("exp(%v) errs by %g ulp, want 2 at most", at, worst)
-		}
-	})
+			t.Logf("%s: largest error %.3f ulp at %v (%#x)", f.name, worst, at, math.Float32bits(at))
+			if worst > 2 {
+				t.Errorf("%s(%v) errs by %g ulp, want 2 at most", f.name, at, worst)
+			}
+		})
+	}
+}
+
+func TestOddFunctions(t *testing.T) {
+	for _, f := range []struct {
+		name     string
+		run      func(y, x []float32)
+		function func(float64) float64
+	}{{"Tanh", Tanh, math.Tanh}, {"Erf", Erf, math.Erf}} {
+		checkElements(t, elements{name: f.name, outputs: 1, inputs: 1, inPlace: [][2]int{{0, 0}}, value: wide(1),
+			run: func(out, in [][]float32) { f.run(out[0], in[0]) },
+			want: func(old, in []float64) ([]float64, []float64) {
+				y := f.function(in[0])
+				return []float64{y}, []float64{4 * unit * math.Abs(y)}
+			}})
+	}
 }
 
 func TestExp(t *testing.T) {

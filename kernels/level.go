@@ -16,7 +16,7 @@ type Level uint8
 const (
 	Generic Level = iota
 	AVX2          // AVX2 and FMA
-	AVX512
+	AVX512        // AVX-512 F, BW, DQ and VL, beside AVX2
 	NEON
 )
 

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// missing returns why level l cannot run here, or nil. HasAVX2 already asks
-// whether the operating system saves the YMM registers; HasFMA alone does not.
+// missing returns why level l cannot run here, or nil. HasAVX2 and HasAVX512F
+// already ask whether the operating system saves the registers; HasFMA alone does
+// not. AVX512 stands on AVX2, which does some of its work.
 func missing(l Level) error {
 	switch l {
 	case Generic:
@@ -19,6 +20,13 @@ func missing(l Level) error {
 			return nil
 		}
 		return fmt.Errorf("kernels: level avx2: this machine has AVX2 %t, FMA %t", cpu.X86.HasAVX2, cpu.X86.HasFMA)
+	case AVX512:
+		x := &cpu.X86
+		if missing(AVX2) == nil && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
+			return nil
+		}
+		return fmt.Errorf("kernels: level avx512: this machine has AVX2 %t, FMA %t, AVX512 F %t, BW %t, DQ %t, VL %t",
+			x.HasAVX2, x.HasFMA, x.HasAVX512F, x.HasAVX512BW, x.HasAVX512DQ, x.HasAVX512VL)
 	}
 	return fmt.Errorf("kernels: level %v: not built into this version", l)
 }

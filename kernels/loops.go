@@ -32,7 +32,8 @@ package kernels
 //	                                 v_i = beta2·v_i + rest2·g_i²
 //	                                 w_i = decay·w_i - step·m_i/(invRoot·√v_i + eps)
 //
-// Sums are taken in float64, products inside them too. Plain Go computes exp and
-// erf in float64 and rounds once; in AVX2 exp errs by at most 2 units in the last
-// place at any argument, and what lies below the smallest normal number is
-// rounded once more. NaN passes through all of them but maximum.
+// Sums are taken in float64, products inside them too; AVX levels sum up to three
+// exponentials as float32 first. Plain Go computes exp and erf in float64 and rounds
+// once; in assembly exp errs by at most 2 units in the last place at any argument,
+// and what lies below the smallest normal number is rounded once more, except inside
+// other functions, where it may be 0. NaN passes through all of them but maximum.

@@ -107,6 +107,9 @@ func LowRankFactorGrads(acc bool, m, r, in, out int, x []float32, ldx int, dy []
 
 // scaleMatrix multiplies x (rows×cols) by s.
 func scaleMatrix(rows, cols int, s float32, x []float32, ldx int) {
+	if cols == 0 {
+		return // x may be empty whatever ldx is
+	}
 	for i := range rows {
 		row := x[i*ldx:][:cols]
 		for j := range row {

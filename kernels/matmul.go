@@ -83,15 +83,23 @@ func MatMulPacked(acc bool, m int, a []float32, lda int, p *Packed, c []float32,
 
 // checkRight checks a right-hand operand (k×n) and returns it as a matrix.
 func checkRight(fn, name string, op Op, k, n int, b []float32, ldb int) matrix {
+	rows, cols := checkHeld(fn, name, op, k, n)
+	checkMatrix(fn, name, rows, cols, b, ldb)
+	if op == NT {
+		return matrix{b, 1, ldb}
+	}
+	return matrix{b, ldb, 1}
+}
+
+// checkHeld returns the shape that op holds a right-hand operand (k×n) in.
+func checkHeld(fn, name string, op Op, k, n int) (rows, cols int) {
 	checkSize(fn, "k", k)
 	checkSize(fn, "n", n)
 	switch op {
 	case NN:
-		checkMatrix(fn, name, k, n, b, ldb)
-		return matrix{b, ldb, 1}
+		return k, n
 	case NT:
-		checkMatrix(fn, name, n, k, b, ldb)
-		return matrix{b, 1, ldb}
+		return n, k
 	}
 	panic(fmt.Sprintf("kernels: %s: op = %v, cannot say how %s is held", fn, op, name))
 }

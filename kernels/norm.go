@@ -137,19 +137,9 @@ func (l norm) rms(from, to int) {
 
 func (l norm) rmsInput(from, to int) {
 	for i := from; i < to; i++ {
-		x, dy, dx, r := l.x.row(i), l.dy.row(i), l.dx.row(i), float64(l.inv[i])
+		x, dy, r := l.x.row(i), l.dy.row(i), float64(l.inv[i])
 		along := dot3(x, l.w, dy) / float64(len(x))
-		l.direct(i)
-		axpy(float32(-r*r*r*along), x, dx)
-	}
-}
-
-// direct gives row i of dx what it has of its own row of dy: inv_i·w∘dy_i.
-func (l norm) direct(i int) {
-	if l.acc {
-		mulAdd(l.dx.row(i), l.inv[i], l.w, l.dy.row(i))
-	} else {
-		mul(l.dx.row(i), l.inv[i], l.w, l.dy.row(i))
+		normInput(l.dx.row(i), x, l.w, dy, l.inv[i], 0, float32(r*r*r*along), 0, l.acc)
 	}
 }
 
@@ -163,30 +153,22 @@ func (l norm) layer(from, to int) {
 	for i := from; i < to; i++ {
 		x, y := l.x.row(i), l.y.row(i)
 		n := float64(len(x))
-		m := sum(x) / n
 		// Squares of float32 are exact in float64: the difference keeps
 		// single precision until the mean is 10⁴ standard deviations.
-		variance := max(dot(x, x)/n-m*m, 0)
+		m, squares := moments(x)
+		m /= n
+		variance := max(squares/n-m*m, 0)
 		l.mean[i], l.inv[i] = float32(m), float32(1/math.Sqrt(variance+float64(l.eps)))
-		shiftScale(y, l.inv[i], x, l.mean[i])
-		mul(y, 1, y, l.w)
-		add(y, y, l.b)
+		affine(y, x, l.w, l.b, l.mean[i], l.inv[i])
 	}
 }
 
 func (l norm) layerInput(from, to int) {
 	n := float64(l.x.n)
-	spare := borrow(l.x.n)
-	defer spares.put(spare)
-	z := *spare
 	for i := from; i < to; i++ {
-		dy, dx, r := l.dy.row(i), l.dx.row(i), float64(l.inv[i])
-		shiftScale(z, l.inv[i], l.x.row(i), l.mean[i])
-		level := dot(l.w, dy) / n
-		along := dot3(l.w, dy, z) / n
-		l.direct(i)
-		axpy(float32(-r*along), z, dx)
-		shiftScale(dx, 1, dx, float32(r*level))
+		x, dy, r := l.x.row(i), l.dy.row(i), float64(l.inv[i])
+		level, along := normSums(x, l.w, dy, l.mean[i])
+		normInput(l.dx.row(i), x, l.w, dy, l.inv[i], l.mean[i], float32(r*r*r*along/n), float32(r*level/n), l.acc)
 	}
 }
 

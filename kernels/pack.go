@@ -82,8 +82,7 @@ func (g *product) pack(index int) {
 	}
 }
 
-// packPanel copies B (k×n) into a panel k×width, n ≤ width, and fills up with
-// zeros:
+// packPanel copies B (k×n) into a panel k×width, n ≤ width:
 //
 //	for p := range k {
 //		for j := range n {
@@ -91,13 +90,15 @@ func (g *product) pack(index int) {
 //		}
 //	}
 //
-// It may overwrite up to transposeSlack elements behind the panel.
+// The columns behind the n-th are zeros. It may overwrite up to transposeSlack
+// elements behind the panel, unless width is a multiple of 8.
 func packPanel(l Level, panel []float32, k, n, width int, b matrix) {
-	if n < width {
+	if n < width && !shapes[l].masked {
 		clear(panel[:k*width])
 	}
-	if b.row == 1 {
-		for j := 0; j < n; j += 8 {
+	if b.row == 1 && b.col != 1 {
+		// From the right, as a group of rows overwrites what follows it.
+		for j := (n - 1) &^ 7; j >= 0; j -= 8 {
 			transpose(l, min(8, n-j), k, b.x[j*b.col:], b.col, panel[j:], width)
 		}
 		return
@@ -105,5 +106,6 @@ func packPanel(l Level, panel []float32, k, n, width int, b matrix) {
 	copyRows(l, k, n, b.x, b.row, panel, width)
 }
 
-// transposeSlack is how many elements transpose may overwrite behind the last.
+// transposeSlack is how many elements transpose and copyRows may overwrite behind the
+// last.
 const transposeSlack = 8

@@ -1,8 +1,6 @@
 package kernels
 
-import (
-	"sync"
-)
+import "sync"
 
 // kc is the length of the pieces that the sum over k is cut into, the same for
 // every level and machine since it decides the rounding. A panel of kc×16
@@ -24,9 +22,7 @@ func (a matrix) at(i, j int) matrix {
 func (a matrix) transposed() matrix { return matrix{a.x, a.col, a.row} }
 
 // A product is C (m×n) = A·B + U·Q as the threads share it: A is m×k, B is k×n,
-// U is m×r and Q is r×n. Each job computes one block of C in the manner of BLIS:
-// for each piece of k, A packed for the second-level cache, then a panel of B in
-// the first, then the tiles of C.
+// U is m×r and Q is r×n. Each job computes one block of C, see block.
 //
 // Products are reused from call to call, with their functions bound once, so
 // that a call allocates nothing.
@@ -40,6 +36,7 @@ type product struct {
 	u, q    matrix
 	c       []float32
 	ldc     int
+	turned  bool // c holds Cᵀ
 
 	mc, nc, rowBlocks int // jobs are blocks of C: mc×nc, a column of blocks first
 	job, packJob      func(i int)
@@ -56,13 +53,6 @@ func newProduct() *product {
 func (g *product) release() {
 	*g = product{job: g.job, packJob: g.packJob, slice: g.slice}
 	products.put(g)
-}
-
-// The buffers are what one job needs beside the operands.
-type buffers struct {
-	a, b, q []float32
-	strips  [2]strip
-	edge    [maxRows * maxWide]float32
 }
 
 // atLeast returns a slice of n elements in the memory of *x, which it replaces
@@ -98,23 +88,22 @@ func (r *reusable[T]) put(x *T) {
 	r.mu.Unlock()
 }
 
-var (
-	products   = reusable[product]{make: newProduct}
-	bufferSets = reusable[buffers]{make: func() *buffers { return new(buffers) }}
-)
+var products = reusable[product]{make: newProduct}
 
-// selfPackRows is how many rows of A leave it to each job to pack its part of B,
-// a panel at a time. With more, packing B before would be shared by many jobs.
-const selfPackRows = 96
-
-// multiply computes the product. A B that is not packed, and has enough rows of
-// A to be worth it, is packed slice by slice, so that a slice stays in cache.
+// multiply computes the product. A B that is not packed and that more than one
+// block of rows reads is packed before, slice by slice, so that a slice stays in
+// cache.
 func (g *product) multiply() {
 	if g.m == 0 || g.n == 0 {
 		return
 	}
-	if g.packed != nil || g.m <= selfPackRows {
-		g.run()
+	g.turn()
+	threads := 1
+	if g.m*g.n*(g.k+g.r) >= parallelWork {
+		threads = Threads()
+	}
+	if g.packed != nil || g.m <= selfPackRows || threads == 1 && g.m <= g.blockRows() || g.inPlace(g.m) {
+		g.run(threads)
 		return
 	}
 	whole := *g
@@ -130,26 +119,51 @@ func (g *product) multiply() {
 			}
 			g.n, g.k, g.packed, g.c = n, k, &g.slice, whole.c[j:]
 			g.acc = whole.acc || p > 0
-			g.run()
+			g.run(threads)
 		}
 	}
 }
 
+// selfPackRows is how many rows of A leave it to each job to pack its part of B,
+// a panel at a time. With more, packing B before would be shared by many jobs.
+const selfPackRows = 96
+
 // parallelWork is the least m·n·k that is worth waking other threads for, some
-// twenty microseconds of work.
+// ten microseconds of work.
 const parallelWork = 1 << 20
+
+// turn exchanges the sides of a product of so few columns that they would leave
+// most of a vector empty: it becomes Cᵀ = Bᵀ·Aᵀ, which has the same sums.
+func (g *product) turn() {
+	s := shapes[g.level]
+	if g.packed != nil || g.r > 0 || !s.masked || g.m < s.narrow {
+		return
+	}
+	if along := g.a.row == 1; g.n > 8 || g.n > 4 && !along {
+		return
+	}
+	g.m, g.n = g.n, g.m
+	g.a, g.b = g.b.transposed(), g.a.transposed()
+	g.turned = true
+}
+
+// blockRows is how many rows of A take half of the second-level cache.
+func (g *product) blockRows() int {
+	rows := shapes[g.level].rows
+	return max(1, machine.L2/2/(4*kc*rows)) * rows
+}
 
 // run cuts C into blocks and computes them. Which blocks these are has no
 // influence on the result.
-func (g *product) run() {
+func (g *product) run(threads int) {
 	s := shapes[g.level]
 	jobs := 1
-	if threads := Threads(); threads > 1 && g.m*g.n*(g.k+g.r) >= parallelWork {
+	if threads > 1 {
 		jobs = 4 * threads
 	}
-	// A block's part of A takes half of the second-level cache at most. To have
-	// enough jobs, blocks become narrower first, down to 8 panels, then lower.
-	rows := ceil(g.m, max(1, machine.L2/2/(4*kc*s.rows))*s.rows)
+	// To have enough jobs, blocks become narrower first, down to 8 panels, then
+	// lower.
+	rows := ceil(g.m, g.blockRows())
 	columns := min(ceil(jobs, rows), ceil(g.n, 8*s.wide))
 	if g.packed != nil {
 		rows = max(rows, min(ceil(jobs, columns), ceil(g.m, 4*s.rows)))
@@ -162,94 +176,3 @@ func (g *product) run() {
 
 // ceil returns a/b rounded up.
 func ceil(a, b int) int { return (a + b - 1) / b }
-
-// block is one job: it computes one block of C.
-func (g *product) block(index int) {
-	s := shapes[g.level]
-	i0, j0 := index%g.rowBlocks*g.mc, index/g.rowBlocks*g.nc
-	i1, j1 := min(i0+g.mc, g.m), min(j0+g.nc, g.n)
-	w := bufferSets.get()
-	// A that few panels read is not worth packing.
-	packed := j1-j0 >= 4*s.wide
-	for k0 := 0; k0 == 0 || k0 < g.k; k0 += kc {
-		k := min(kc, g.k-k0)
-		if packed && k > 0 {
-			g.packA(w, i0, i1, k0, k)
-		}
-		for j := j0; j < j1; j += s.wide {
-			width := s.width(g.n - j)
-			strips := g.right(w, k0, k, j, width)
-			for i, h := i0, 0; i < i1; i += h {
-				h = s.height(i1 - i)
-				rest := strips
-				if k > 0 {
-					a := g.a.at(i, k0)
-					if packed {
-						a = matrix{w.a[(i-i0)*k:], 1, h}
-					}
-					rest[0].a, rest[0].arow, rest[0].acol = a.x, a.row, a.col
-					rest = rest[1:]
-				}
-				if len(rest) > 0 {
-					u := g.u.at(i, 0)
-					rest[0].a, rest[0].arow, rest[0].acol = u.x, u.row, u.col
-				}
-				c, columns := g.c[i*g.ldc+j:], min(width, g.n-j)
-				if columns == width {
-					tile(g.level, h, width, strips, c, g.ldc, g.acc || k0 > 0)
-				} else {
-					tile(g.level, h, width, strips, w.edge[:], maxWide, false)
-					storeEdge(h, columns, w.edge[:], c, g.ldc, g.acc || k0 > 0)
-				}
-			}
-		}
-	}
-	w.strips = [2]strip{}
-	bufferSets.put(w)
-}
-
-// packA packs rows i0, …, i1-1 of A and its columns k0, …, k0+k-1 in the order
-// that the tiles read them.
-func (g *product) packA(w *buffers, i0, i1, k0, k int) {
-	a := atLeast(&w.a, (i1-i0)*k+transposeSlack)
-	for i, h := i0, 0; i < i1; i += h {
-		h = shapes[g.level].height(i1 - i)
-		packPanel(g.level, a[(i-i0)*k:], k, h, h, g.a.at(i, k0).transposed())
-	}
-}
-
-// right returns the strips of the panel at column j, without their left sides:
-// rows k0, …, k0+k-1 of B, and Q after the last of them. A B that is not packed
-// is packed here, into the first-level cache, and so is Q.
-func (g *product) right(w *buffers, k0, k, j, width int) []strip {
-	strips := w.strips[:0]
-	columns := min(width, g.n-j)
-	if k > 0 && g.packed != nil {
-		panel, width := g.packed.panel(j)
-		strips = append(strips, strip{k: k, b: panel[k0*width:], brow: width})
-	} else if k > 0 {
-		panel := atLeast(&w.b, k*width)
-		packPanel(g.level, panel, k, columns, width, g.b.at(k0, j))
-		strips = append(strips, strip{k: k, b: panel, brow: width})
-	}
-	if g.r > 0 && k0+k == g.k {
-		panel := atLeast(&w.q, g.r*width)
-		packPanel(g.level, panel, g.r, columns, width, g.q.at(0, j))
-		strips = append(strips, strip{k: g.r, b: panel, brow: width})
-	}
-	return strips
-}
-
-// storeEdge stores or adds the first columns of a tile at the right edge of C.
-func storeEdge(rows, columns int, edge, c []float32, ldc int, acc bool) {
-	for i := range rows {
-		to, from := c[i*ldc:][:columns], edge[i*maxWide:][:columns]
-		if !acc {
-			copy(to, from)
-			continue
-		}
-		for j := range to {
-			to[j] += from[j]
-		}
-	}
-}

@@ -33,12 +33,11 @@ func rope(fn string, rows, heads, dim int, from string, x []float32, ldx int, co
 	checkVector(fn, "cos", rows*h, cos)
 	checkVector(fn, "sin", rows*h, sin)
 	checkMatrix(fn, into, rows, n, y, ldy)
-	ropeSpans.rows(rows, n, rotation{dim, table{x, ldx, n}, table{y, ldy, n}, table{cos, h, h}, table{sin, h, h}, sign, acc})
+	ropeSpans.rows(rows, n, rotation{table{x, ldx, n}, table{y, ldy, n}, table{cos, h, h}, table{sin, h, h}, sign, acc})
 }
 
 // A rotation is a call of RoPE or RoPEGrad.
 type rotation struct {
-	dim            int
 	x, y, cos, sin table
 	sign           float32
 	acc            bool
@@ -47,10 +46,7 @@ type rotation struct {
 var ropeSpans = spans[rotation]{body: rotation.run}
 
 func (r rotation) run(from, to int) {
-	h := r.dim / 2
 	for i := from; i < to; i++ {
-		for x, y := r.x.row(i), r.y.row(i); len(x) > 0; x, y = x[r.dim:], y[r.dim:] {
-			rotate(y[:h], y[h:r.dim], x[:h], x[h:r.dim], r.cos.row(i), r.sin.row(i), r.sign, r.acc)
-		}
+		rotateHeads(r.y.row(i), r.x.row(i), r.cos.row(i), r.sin.row(i), r.sign, r.acc)
 	}
 }

@@ -41,7 +41,7 @@ var (
 func (s softmax) forward(from, to int) {
 	for i := from; i < to; i++ {
 		x, y := s.x.row(i), s.y.row(i)
-		total := expShift(y, x, 1, maximum(x))
+		total := expSum(y, x, maximum(x))
 		scale(y, float32(1/total), y)
 	}
 }
@@ -50,11 +50,6 @@ func (s softmax) backward(from, to int) {
 	for i := from; i < to; i++ {
 		y, dy, dx := s.y.row(i), s.dy.row(i), s.dx.row(i)
 		mean := dot(dy, y)
-		if s.acc {
-			mulAdd(dx, 1, y, dy)
-		} else {
-			mul(dx, 1, y, dy)
-		}
-		axpy(float32(-mean), y, dx)
+		softmaxInput(dx, y, dy, float32(mean), s.acc)
 	}
 }

@@ -30,11 +30,12 @@ func (s *spans[T]) rows(rows, n int, operands T) {
 	}
 }
 
-// columns computes n columns of rows elements: how sums over rows are split.
+// columns computes n columns of rows elements: how sums over rows are split. They
+// are as wide as the threads leave them, since memory is read fast in long runs.
 func (s *spans[T]) columns(rows, n int, operands T) {
-	const wide = 64
+	const line = 64
 	if rows > 0 && n > 0 {
-		s.run(n, wide*max(grain/(wide*rows), 1), operands)
+		s.run(n, line*max(grain/(line*rows), ceil(ceil(n, Threads()), line)), operands)
 	}
 }
 

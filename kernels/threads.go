@@ -16,7 +16,10 @@ import (
 // number of threads. If an f panics, calls not begun yet are dropped, and
 // Parallel panics with the first value once the others have returned.
 func Parallel(n int, f func(i int)) {
-	helpers := min(Threads(), n) - 1
+	helpers := 0
+	if n > 1 {
+		helpers = min(Threads(), n) - 1
+	}
 	if helpers < 1 || !pool.mu.TryLock() {
 		for i := range n {
 			f(i)

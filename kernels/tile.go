@@ -14,10 +14,10 @@ type strip struct {
 
 // The tile is the innermost function of every matrix product:
 //
-//	func tile(l Level, rows, width int, strips []strip, c []float32, ldc int, acc bool)
+//	func tile(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool)
 //
 //	for i := range rows {
-//		for j := range width {
+//		for j := range columns {
 //			var sum float32
 //			for _, s := range strips {
 //				for p := range s.k {
@@ -31,9 +31,11 @@ type strip struct {
 //		}
 //	}
 //
-// where rows is 1 to the level's rows and width is exactly the level's wide or
-// narrow. The sum is of fused multiply-adds at a level that has them. The
-// assembly trusts its arguments: a, b and c must hold what the loop reads.
+// of at least one strip, where rows is 1 to the level's rows, or to tall if there
+// are no more columns than narrow, and columns is exactly wide or narrow, or at a
+// masked level any number up to wide. The sum is of fused multiply-adds at a
+// level that has them. The assembly trusts its arguments: a, b and c must hold
+// what the loop reads.
 
 // Packing needs a copy of rows and a transposition beside the tile:
 //
@@ -51,25 +53,34 @@ type strip struct {
 //		}
 //	}
 //
-// with at most 8 rows in the transposition. It may overwrite up to 8-rows
-// elements behind the last one if step is below 8, and behind each group of rows
-// if not.
+// with at least one row and one column, at most 8 rows in the transposition and
+// wide columns in the copy. Both may overwrite what makes a group of rows or of
+// columns a multiple of 8, with zeros at a masked level; what comes later stands,
+// so a step may be as short as the group.
 
-// A shape gives the tiles of a level: how many rows of C at most, and the two
-// widths that they come in.
+// A shape gives the tiles of a level: wide columns of C by up to rows rows, and
+// narrow columns by up to tall. A level is masked if its tile takes any number of
+// columns up to these, and touches nothing behind them.
 type shape struct {
-	rows, wide, narrow int
+	rows, wide   int
+	tall, narrow int
+	masked       bool
 }
 
-// maxRows and maxWide bound the tiles of all levels.
+// maxRows and maxWide bound the tiles that are not computed in C itself: at the
+// edges of a level that is not masked, and of at most eight rows of a turned one.
 const (
-	maxRows = 6
-	maxWide = 16
+	maxRows = 8
+	maxWide = 32
 )
 
-// width returns the width of the tile that computes the next columns of n left.
+// width returns the width of the panel for the tiles that compute the next columns
+// of n left.
 func (s shape) width(n int) int {
-	if n <= s.narrow {
+	switch {
+	case s.masked:
+		return (min(n, s.wide) + 7) &^ 7
+	case n <= s.narrow:
 		return s.narrow
 	}
 	return s.wide
@@ -84,12 +95,20 @@ func (s shape) padded(n int) int {
 	return n - edge + s.width(edge)
 }
 
-// height returns the rows of the tile that computes the next rows of m left. The
-// last two tiles share their rows evenly, since a tile of one or two rows is
-// slow.
-func (s shape) height(m int) int {
-	if m < 2*s.rows && m > s.rows {
+// height returns the rows of the tile that computes the next rows of m left, at
+// most so many. The last two tiles share their rows evenly, since a tile of one
+// or two rows is slow.
+func height(m, most int) int {
+	if m < 2*most && m > most {
 		return (m + 1) / 2
 	}
-	return min(m, s.rows)
+	return min(m, most)
+}
+
+// most returns the most rows of a tile of so many columns.
+func (s shape) most(columns int) int {
+	if columns <= s.narrow {
+		return s.tall
+	}
+	return s.rows
 }

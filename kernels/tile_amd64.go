@@ -3,40 +3,44 @@
 package kernels
 
 var shapes = [...]shape{
-	Generic: {rows: 2, wide: 4, narrow: 4},
-	AVX2:    {rows: 6, wide: 16, narrow: 8},
+	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4},
+	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, masked: true},
+	AVX512:  {rows: 14, wide: 32, tall: 16, narrow: 16, masked: true},
 }
 
-func tile(l Level, rows, width int, strips []strip, c []float32, ldc int, acc bool) {
+func tile(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
 	switch l {
+	case AVX512:
+		tileAVX512(rows, columns, strips, c, ldc, acc)
 	case AVX2:
-		tileAVX2(rows, width, strips, c, ldc, acc)
+		tileAVX2(rows, columns, strips, c, ldc, acc)
 	default:
-		tileGeneric(rows, width, strips, c, ldc, acc)
+		tileGeneric(rows, columns, strips, c, ldc, acc)
 	}
 }
 
 func transpose(l Level, rows, k int, src []float32, ld int, dst []float32, step int) {
-	if whole := k &^ 7; l == AVX2 && whole > 0 {
-		transposeAVX2(rows, whole, src, ld, dst, step)
-		if whole == k {
-			return
-		}
-		k, src, dst = k-whole, src[whole:], dst[whole*step:]
+	if l == Generic {
+		transposeGeneric(rows, k, src, ld, dst, step)
+		return
 	}
-	transposeGeneric(rows, k, src, ld, dst, step)
+	transposeAVX2(rows, k, src, ld, dst, step)
 }
 
 func copyRows(l Level, rows, columns int, src []float32, ld int, dst []float32, step int) {
-	if whole := columns == 16 || columns == 8 || columns == 6; l == AVX2 && whole && rows > 0 {
-		copyRowsAVX2(rows, columns, src, ld, dst, step)
+	if l == Generic {
+		copyRowsGeneric(rows, columns, src, ld, dst, step)
 		return
 	}
-	copyRowsGeneric(rows, columns, src, ld, dst, step)
+	copyRowsAVX2(rows, columns, src, ld, dst, step)
 }
 
 func fmaPeak(l Level, iterations int) (flops int) {
 	switch l {
+	case AVX512:
+		iterations = max(1, iterations)
+		fmaPeakAVX512(iterations)
+		return 24 * 16 * 2 * iterations
 	case AVX2:
 		iterations = max(1, iterations)
 		fmaPeakAVX2(iterations)
@@ -47,7 +51,10 @@ func fmaPeak(l Level, iterations int) (flops int) {
 }
 
 //go:noescape
-func tileAVX2(rows, width int, strips []strip, c []float32, ldc int, acc bool)
+func tileAVX2(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+
+//go:noescape
+func tileAVX512(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
 
 //go:noescape
 func transposeAVX2(rows, k int, src []float32, ld int, dst []float32, step int)
@@ -57,3 +64,6 @@ func copyRowsAVX2(rows, columns int, src []float32, ld int, dst []float32, step 
 
 //go:noescape
 func fmaPeakAVX2(iterations int)
+
+//go:noescape
+func fmaPeakAVX512(iterations int)

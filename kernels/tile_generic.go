@@ -3,10 +3,10 @@ package kernels
 // tileGeneric is tile in plain Go, 2×4 elements at a time. The conversions to
 // float32 forbid the compiler to fuse a product into its sum, which it does on
 // some machines: so this level computes the same bits everywhere.
-func tileGeneric(rows, width int, strips []strip, c []float32, ldc int, acc bool) {
+func tileGeneric(rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
 	for i := 0; i < rows; i += 2 {
 		second := min(i+1, rows-1) // of one row, a copy of the first
-		for j := 0; j < width; j += 4 {
+		for j := 0; j < columns; j += 4 {
 			var s00, s01, s02, s03, s10, s11, s12, s13 float32
 			for _, s := range strips {
 				a0, a1 := i*s.arow, second*s.arow

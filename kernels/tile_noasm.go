@@ -1,11 +1,11 @@
-//go:build !amd64 || purego
+//go:build (!amd64 && !arm64) || purego
 
 package kernels
 
-var shapes = [...]shape{Generic: {rows: 2, wide: 4, narrow: 4}}
+var shapes = [...]shape{Generic: {rows: 2, wide: 4, tall: 2, narrow: 4}}
 
-func tile(_ Level, rows, width int, strips []strip, c []float32, ldc int, acc bool) {
-	tileGeneric(rows, width, strips, c, ldc, acc)
+func tile(_ Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+	tileGeneric(rows, columns, strips, c, ldc, acc)
 }
 
 func transpose(_ Level, rows, k int, src []float32, ld int, dst []float32, step int) {

@@ -6,20 +6,30 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
+// rowsABase is how many rows share a register: at 0, 1, 2, 3 and 4 steps from it.
+const rowsABase = 5
+
 // addresses returns the addresses of h rows at a distance of step bytes from
-// first. Each three rows share a register, the first three the given one.
+// first. The first rows share the given register.
 func addresses(c *build.Context, first, step GPVirtual, h int) (rows []Mem) {
-	base := first
+	base, triple := first, step
+	if h > 3 {
+		triple = c.GP64()
+		c.LEAQ(Mem{Base: step, Index: step, Scale: 2}, triple)
+	}
 	for i := range h {
-		if i > 0 && i%3 == 0 {
+		if i > 0 && i%rowsABase == 0 {
 			next := c.GP64()
-			c.LEAQ(Mem{Base: step, Index: step, Scale: 2}, next)
-			c.ADDQ(base, next)
+			c.LEAQ(Mem{Base: base, Index: step, Scale: 4}, next)
+			c.ADDQ(step, next)
 			base = next
 		}
 		row := Mem{Base: base}
-		if i%3 > 0 {
-			row.Index, row.Scale = step, uint8(i%3)
+		switch n := i % rowsABase; n {
+		case 1, 2, 4:
+			row.Index, row.Scale = step, uint8(n)
+		case 3:
+			row.Index, row.Scale = triple, 1
 		}
 		rows = append(rows, row)
 	}
@@ -28,7 +38,7 @@ func addresses(c *build.Context, first, step GPVirtual, h int) (rows []Mem) {
 
 // bases returns the registers that the rows' addresses share, each once.
 func bases(rows []Mem) (registers []Register) {
-	for i := 0; i < len(rows); i += 3 {
+	for i := 0; i < len(rows); i += rowsABase {
 		registers = append(registers, rows[i].Base)
 	}
 	return registers

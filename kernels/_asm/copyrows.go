@@ -9,49 +9,51 @@ import (
 )
 
 // copyRows writes the AVX2 copy of rows that packing needs, one body for each
-// whole width that tiles come in.
-func copyRows(c *build.Context) {
+// number of vectors, of which the last is read under a mask and written whole.
+func copyRows(c *build.Context, masks Mem) {
 	c.Function("copyRowsAVX2")
 	c.Attributes(build.NOSPLIT)
-	c.Doc("copyRowsAVX2 is copyRows with AVX2, of at least one row of 16, 8 or 6 columns.")
+	c.Doc("copyRowsAVX2 is copyRows with AVX2, of at least one row of 1 to 32 columns.")
 	c.SignatureExpr("func(rows, columns int, src []float32, ld int, dst []float32, step int)")
 	rows := c.Load(c.Param("rows"), c.GP64())
-	columns := c.Load(c.Param("columns"), c.GP64())
+	columns := c.Load(c.Param("columns"), c.GP64()).(GPVirtual)
 	src := c.Load(c.Param("src").Base(), c.GP64()).(GPVirtual)
 	ld := c.Load(c.Param("ld"), c.GP64())
 	dst := c.Load(c.Param("dst").Base(), c.GP64()).(GPVirtual)
-	step := c.Load(c.Param("step"), c.GP64())
+	step := c.Load(c.Param("step"), c.GP64()).(GPVirtual)
 	c.SHLQ(U8(2), ld)
 	c.SHLQ(U8(2), step)
-	for _, n := range []int{8, 6} {
-		c.CMPQ(columns, U8(uint8(n)))
-		c.JEQ(LabelRef(fmt.Sprintf("columns%d", n)))
+	for n := 1; n < 4; n++ {
+		c.CMPQ(columns, U8(uint8(8*n)))
+		c.JLE(LabelRef(fmt.Sprintf("vectors%d", n)))
 	}
-	for _, n := range []int{16, 8, 6} {
-		c.Label(fmt.Sprintf("columns%d", n))
-		from, to := Mem{Base: src}, Mem{Base: dst}
-		switch n {
-		case 16:
-			low, high := c.YMM(), c.YMM()
-			c.VMOVUPS(from, low)
-			c.VMOVUPS(from.Offset(32), high)
-			c.VMOVUPS(low, to)
-			c.VMOVUPS(high, to.Offset(32))
-		case 8:
+	table, mask := c.GP64(), c.YMM()
+	for n := 4; n >= 1; n-- {
+		c.Label(fmt.Sprintf("vectors%d", n))
+		c.LEAQ(masks, table)
+		c.NEGQ(columns)
+		c.VMOVUPS(Mem{Base: table, Index: columns, Scale: 4, Disp: 32 * n}, mask)
+		c.Label(fmt.Sprintf("loop%d", n))
+		for line := 0; line < n; line += 2 { // of the next panel
+			c.PREFETCHT0(Mem{Base: src, Index: step, Scale: 1, Disp: 32 * line})
+		}
+		var ys []VecVirtual
+		for v := range n {
 			y := c.YMM()
-			c.VMOVUPS(from, y)
-			c.VMOVUPS(y, to)
-		case 6:
-			x, last := c.XMM(), c.GP64()
-			c.VMOVUPS(from, x)
-			c.MOVQ(from.Offset(16), last)
-			c.VMOVUPS(x, to)
-			c.MOVQ(last, to.Offset(16))
+			if v < n-1 {
+				c.VMOVUPS(Mem{Base: src, Disp: 32 * v}, y)
+			} else {
+				c.VMASKMOVPS(Mem{Base: src, Disp: 32 * v}, mask, y)
+			}
+			ys = append(ys, y)
+		}
+		for v, y := range ys {
+			c.VMOVUPS(y, Mem{Base: dst, Disp: 32 * v})
 		}
 		c.ADDQ(ld, src)
 		c.ADDQ(step, dst)
 		c.DECQ(rows)
-		c.JNZ(LabelRef(fmt.Sprintf("columns%d", n)))
+		c.JNZ(LabelRef(fmt.Sprintf("loop%d", n)))
 		c.VZEROUPPER()
 		c.RET()
 	}

@@ -2,7 +2,10 @@ module github.com/lowrank/lowrank/kernels/_asm
 
 go 1.26.0
 
-require github.com/mmcloughlin/avo v0.5.0
+require (
+	github.com/mmcloughlin/avo v0.5.0
+	golang.org/x/arch v0.32.0
+)
 
 require (
 	github.com/google/go-cmp v0.7.0 // indirect

@@ -1,28 +1,37 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-func init() { generators["loops_amd64.s"] = loops }
+func init() {
+	generators["loops_avx2_amd64.s"] = func(c *build.Context) { loops(c, "AVX2", 8) }
+	generators["loops_avx512_amd64.s"] = func(c *build.Context) { loops(c, "AVX512", 16) }
+}
 
-// loops writes loops_amd64.s: the element- and row-wise loops in AVX2 and FMA.
-// Each walks its slices eight lanes at a time; the last len mod 8 elements go
-// through the same instructions under a mask, so no lane is ever computed by
-// other code and nothing outside the slices is touched.
-func loops(c *build.Context) {
-	l := &loopWriter{Context: c, constants: map[uint32]operand.Mem{}}
-	l.tailMasks()
+// loops writes the element- and row-wise loops of a level, with vectors of so many
+// lanes. Each walks its slices a vector at a time; what is left at the end goes
+// through the same instructions under a mask, so no lane is ever computed by other
+// code and nothing outside the slices is touched.
+func loops(c *build.Context, level string, lanes int) {
+	l := &loopWriter{Context: c, home: c, level: level, lanes: lanes, constants: map[uint32]operand.Mem{}}
+	if !l.wide() {
+		l.tailMasks()
+	}
 
-	l.reduceSum("dotAVX2", "x", "y")
-	l.reduceSum("dot3AVX2", "x", "y", "z")
-	l.reduceSum("sumAVX2", "x")
+	l.reduceSum("dot", "x", "y")
+	l.reduceSum("dot3", "x", "y", "z")
+	l.reduceSum("sum", "x")
 	l.maximum()
 
 	l.axpy()
@@ -39,23 +48,35 @@ func loops(c *build.Context) {
 	l.geluGrad()
 	l.geluTanh()
 	l.geluTanhGrad()
-	l.rotate()
+	l.rotateHeads()
 	l.adamw()
+
+	l.oddFunctions()
+	l.fused()
+	l.dropout()
 }
 
-type vec = reg.VecVirtual
+type vector = reg.VecVirtual
 
 // loopWriter holds what one loop body needs: the slices' pointers, the place in
 // them, and the mask while the tail is written.
 type loopWriter struct {
 	*build.Context
-	constants map[uint32]operand.Mem // eight equal lanes, by their bits
+	home      *build.Context // of the file, where Context may be that of a part
+	level     string
+	lanes     int                    // of float32 in a vector
+	constants map[uint32]operand.Mem // a vector of equal lanes, by their bits
+	held      map[uint32]vector      // those that the loop holds in registers
+	uses      map[uint32]int         // how often a body uses each, while that is counted
 	masks     operand.Mem
 
 	slices map[string]reg.GPVirtual
 	index  reg.GPVirtual
-	block  int // which group of eight of an unrolled body
-	mask   vec // nil outside the tail
+	block  int               // which vector of an unrolled body
+	blocks int               // of how many
+	tail   bool              // the body is masked, by one of these
+	mask   vector            // AVX2: ones in the lanes that count
+	opmask reg.OpmaskVirtual // AVX-512
 }
 
 // tailMasks is eight lanes of ones before eight of zeros: read from lane 8-r on,
@@ -73,46 +94,118 @@ func (l *loopWriter) tailMasks() {
 
 // global starts a read-only table.
 func (l *loopWriter) global(name string) operand.Mem {
-	m := l.StaticGlobal(name)
-	l.DataAttributes(attr.RODATA | attr.NOPTR)
+	m := l.home.StaticGlobal(name)
+	l.home.DataAttributes(attr.RODATA | attr.NOPTR)
 	return m
 }
 
-// bits is eight lanes of one 32-bit pattern, as a memory operand.
-func (l *loopWriter) bits(b uint32) operand.Mem {
+// bits is a vector of one 32-bit pattern: a register if the loop holds it in one,
+// else a memory operand. A register must not be written to.
+func (l *loopWriter) bits(b uint32) operand.Op {
+	if l.uses != nil {
+		l.uses[b]++
+	} else if v, ok := l.held[b]; ok {
+		return v
+	}
+	return l.table(b)
+}
+
+// table is a vector of one 32-bit pattern in memory.
+func (l *loopWriter) table(b uint32) operand.Mem {
 	if m, ok := l.constants[b]; ok {
 		return m
 	}
 	m := l.global(fmt.Sprintf("lanes%08x", b))
-	for i := 0; i < 8; i++ {
-		l.AddDatum(4*i, operand.U32(b))
+	for i := 0; i < l.lanes/2; i++ {
+		l.home.AddDatum(8*i, operand.U64(uint64(b)<<32|uint64(b)))
 	}
 	l.constants[b] = m
 	return m
 }
 
-func (l *loopWriter) float(v float64) operand.Mem { return l.bits(math.Float32bits(float32(v))) }
+func (l *loopWriter) float(v float64) operand.Op { return l.bits(math.Float32bits(float32(v))) }
 
-// splat is a scalar argument in all lanes.
-func (l *loopWriter) splat(param string) vec {
-	v := l.YMM()
-	a, err := l.Param(param).Resolve()
+// constant is a vector of v in a register.
+func (l *loopWriter) constant(v float64) vector {
+	r := l.vec()
+	l.VMOVUPS(l.float(v), r)
+	return r
+}
+
+// hold loads the constants that a body uses most into registers before the loop,
+// counted by writing the body once for nothing.
+func (l *loopWriter) hold(registers int, body func()) {
+	l.uses = map[uint32]int{}
+	l.instructions(body)
+	uses := l.uses
+	l.uses = nil
+	order := slices.SortedFunc(maps.Keys(uses), func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(uses[b], uses[a]), cmp.Compare(a, b))
+	})
+	for _, b := range order[:min(registers, len(order))] {
+		v := l.vec()
+		l.VMOVUPS(l.table(b), v)
+		l.held[b] = v
+	}
+}
+
+// instructions returns what a body writes.
+func (l *loopWriter) instructions(body func()) []*ir.Instruction {
+	home := l.Context
+	l.Context = build.NewContext()
+	l.Collection = home.Collection
+	l.Function("part")
+	body()
+	part, err := l.Result()
+	l.Context = home
 	if err != nil {
 		panic(err)
 	}
-	l.VBROADCASTSS(a.Addr, v)
+	return part.Functions()[0].Instructions()
+}
+
+// interleaved writes bodies, an instruction of each in turn: a processor holds
+// some hundred instructions that wait for others, not many bodies one after the
+// other.
+func (l *loopWriter) interleaved(blocks int, body func()) {
+	var parts [][]*ir.Instruction
+	l.blocks = blocks
+	for l.block = range blocks {
+		parts = append(parts, l.instructions(body))
+	}
+	l.block = 0
+	for i, left := 0, true; left; i++ {
+		left = false
+		for _, part := range parts {
+			if i < len(part) {
+				l.Instruction(part[i])
+				left = true
+			}
+		}
+	}
+}
+
+// param is the place of a scalar argument.
+func (l *loopWriter) param(name string) operand.Mem {
+	a, err := l.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return a.Addr
+}
+
+// splat is a scalar argument in all lanes.
+func (l *loopWriter) splat(param string) vector {
+	v := l.vec()
+	l.VBROADCASTSS(l.param(param), v)
 	return v
 }
 
 // keep is all ones when the bool argument is true, else zeros: an old value
 // under it is added to, or overwritten.
-func (l *loopWriter) keep(param string) vec {
-	flag, v := l.GP32(), l.YMM()
-	a, err := l.Param(param).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	l.MOVBLZX(a.Addr, flag)
+func (l *loopWriter) keep(param string) vector {
+	flag, v := l.GP32(), l.vec()
+	l.MOVBLZX(l.param(param), flag)
 	l.NEGL(flag)
 	l.VMOVD(flag, v.AsX())
 	l.VPBROADCASTD(v.AsX(), v)
@@ -120,65 +213,74 @@ func (l *loopWriter) keep(param string) vec {
 }
 
 func (l *loopWriter) at(slice string) operand.Mem {
-	return operand.Mem{Base: l.slices[slice], Index: l.index, Scale: 4, Disp: 32 * l.block}
+	return operand.Mem{Base: l.slices[slice], Index: l.index, Scale: 4, Disp: 4 * l.lanes * l.block}
 }
 
-// load reads eight lanes of a slice; lanes beyond its end are 0.
-func (l *loopWriter) load(slice string) vec {
-	v := l.YMM()
-	if l.mask == nil {
+// load reads a vector of a slice; lanes beyond its end are 0.
+func (l *loopWriter) load(slice string) vector {
+	v := l.vec()
+	switch {
+	case !l.tail:
 		l.VMOVUPS(l.at(slice), v)
-	} else {
+	case l.wide():
+		l.VMOVUPS_Z(l.at(slice), l.opmask, v)
+	default:
 		l.VMASKMOVPS(l.at(slice), l.mask, v)
 	}
 	return v
 }
 
-func (l *loopWriter) store(v vec, slice string) {
-	if l.mask == nil {
+func (l *loopWriter) store(v vector, slice string) {
+	switch {
+	case !l.tail:
 		l.VMOVUPS(v, l.at(slice))
-	} else {
+	case l.wide():
+		l.VMOVUPS(v, l.opmask, l.at(slice))
+	default:
 		l.VMASKMOVPS(v, l.mask, l.at(slice))
 	}
 }
 
 // storeAcc writes v, or adds it where keep has ones.
-func (l *loopWriter) storeAcc(v, keep vec, slice string) {
-	old, sum := l.load(slice), l.YMM()
+func (l *loopWriter) storeAcc(v, keep vector, slice string) {
+	old, sum := l.load(slice), l.vec()
 	l.VANDPS(keep, old, old)
 	l.VADDPS(old, v, sum)
 	l.store(sum, slice)
 }
 
-// function starts a loop: scalar arguments are read by the caller afterwards.
+// function starts a loop: scalar arguments are read by the caller afterwards. The
+// level is added to its name.
 func (l *loopWriter) function(name, signature string, slices ...string) {
-	l.Function(name)
+	l.Function(name + l.level)
 	l.Attributes(attr.NOSPLIT)
 	l.SignatureExpr(signature)
-	l.slices = map[string]reg.GPVirtual{}
+	l.slices, l.held = map[string]reg.GPVirtual{}, map[uint32]vector{}
 	for _, s := range slices {
 		l.slices[s] = l.GP64()
 		l.Load(l.Param(s).Base(), l.slices[s])
 	}
 }
 
-// each writes the loop: unroll groups of eight a turn, then single ones, then
-// the tail. length names the slice whose length counts.
+// each writes the loop: unroll vectors a turn, then single ones, then the tail.
+// length names the slice whose length counts.
 func (l *loopWriter) each(length string, unroll int, body func()) {
+	registers := 0
+	if l.wide() {
+		registers = 8
+	}
 	n := l.GP64()
 	l.Load(l.Param(length).Len(), n)
 	l.index = l.GP64()
 	l.XORQ(l.index, l.index)
+	l.hold(registers, body)
 	turn := func(label string, blocks int) {
 		next := l.GP64()
 		l.Label(label)
-		l.LEAQ(operand.Mem{Base: l.index, Disp: 8 * blocks}, next)
+		l.LEAQ(operand.Mem{Base: l.index, Disp: l.lanes * blocks}, next)
 		l.CMPQ(next, n)
 		l.JGT(operand.LabelRef(label + "End"))
-		for l.block = 0; l.block < blocks; l.block++ {
-			body()
-		}
-		l.block = 0
+		l.interleaved(blocks, body)
 		l.MOVQ(next, l.index)
 		l.JMP(operand.LabelRef(label))
 		l.Label(label + "End")
@@ -186,55 +288,35 @@ func (l *loopWriter) each(length string, unroll int, body func()) {
 	if unroll > 1 {
 		turn("many", unroll)
 	}
-	turn("eight", 1)
+	turn("one", 1)
 	l.SUBQ(l.index, n)
 	l.JE(operand.LabelRef("done"))
+	l.selectFirst(n)
+	l.tail = true
+	l.blocks = 1
+	body()
+	l.tail = false
+	l.Label("done")
+}
+
+// selectFirst makes the mask of the first n lanes.
+func (l *loopWriter) selectFirst(n reg.GPVirtual) {
+	if l.wide() {
+		ones := l.GP32()
+		l.MOVL(operand.U32(math.MaxUint32), ones)
+		l.BZHIL(n.As32(), ones, ones)
+		l.opmask = l.K()
+		l.KMOVW(ones, l.opmask)
+		return
+	}
 	table := l.GP64()
 	l.LEAQ(l.masks, table)
 	l.NEGQ(n)
-	l.mask = l.YMM()
+	l.mask = l.vec()
 	l.VMOVUPS(operand.Mem{Base: table, Index: n, Scale: 4, Disp: 32}, l.mask)
-	body()
-	l.mask = nil
-	l.Label("done")
 }
 
 func (l *loopWriter) end() {
 	l.VZEROUPPER()
-	l.RET()
-}
-
-// zeros is a fresh register of zeros.
-func (l *loopWriter) zeros() vec {
-	v := l.YMM()
-	l.VXORPS(v, v, v)
-	return v
-}
-
-// addDoubles widens the eight lanes of v and adds them to two accumulators of
-// four float64 each.
-func (l *loopWriter) addDoubles(v vec, low, high vec) {
-	a, b := l.YMM(), l.YMM()
-	l.VCVTPS2PD(v.AsX(), a)
-	l.VEXTRACTF128(operand.U8(1), v, b.AsX())
-	l.VCVTPS2PD(b.AsX(), b)
-	l.VADDPD(a, low, low)
-	l.VADDPD(b, high, high)
-}
-
-// returnDoubles adds the accumulators pairwise and returns the one sum.
-func (l *loopWriter) returnDoubles(acc ...vec) {
-	for ; len(acc) > 1; acc = acc[:len(acc)/2] {
-		for i := range len(acc) / 2 {
-			l.VADDPD(acc[i+len(acc)/2], acc[i], acc[i])
-		}
-	}
-	s, t := acc[0], l.YMM()
-	l.VEXTRACTF128(operand.U8(1), s, t.AsX())
-	l.VADDPD(t.AsX(), s.AsX(), s.AsX())
-	l.VUNPCKHPD(s.AsX(), s.AsX(), t.AsX())
-	l.VADDSD(t.AsX(), s.AsX(), s.AsX())
-	l.VZEROUPPER()
-	l.Store(s.AsX(), l.ReturnIndex(0))
 	l.RET()
 }

@@ -1,6 +1,7 @@
-// Command _asm writes the amd64 assembly of package kernels: run it in this
-// folder with "go run .". Each generator is a function that registers itself
-// under the name of its file; stale_test.go holds the files to the generators.
+// Command _asm writes the assembly of package kernels: run it in this folder with
+// "go run .". Each generator is a function that registers itself under the name
+// of its file, for amd64 in generators and for arm64 in neonFiles; stale_test.go
+// holds the files to the generators.
 package main
 
 import (
@@ -32,13 +33,29 @@ func source(generate func(*build.Context)) ([]byte, error) {
 	return printer.NewGoAsm(printer.Config{Name: "kernels/_asm"}).Print(file)
 }
 
-// write writes every generated file into folder.
-func write(folder string) error {
+// sources returns the text of every generated file.
+func sources() (map[string][]byte, error) {
+	texts := map[string][]byte{}
 	for name, generate := range generators {
 		text, err := source(generate)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		texts[name] = text
+	}
+	for name, generate := range neonFiles {
+		texts[name] = neonSource(generate)
+	}
+	return texts, nil
+}
+
+// write writes every generated file into folder.
+func write(folder string) error {
+	texts, err := sources()
+	if err != nil {
+		return err
+	}
+	for name, text := range texts {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
 			return err
 		}

@@ -10,6 +10,77 @@ import (
 
 func init() { generators["tile_amd64.s"] = tiles }
 
+// tiles writes the tile of each level, one body for each height and number of
+// vectors, what packing needs, and the loops that measure the machine's peak.
+func tiles(c *build.Context) {
+	masks := tailMasks(c)
+	tileAVX2(c, masks)
+	tileAVX512(c)
+	transpose(c, masks)
+	copyRows(c, masks)
+	fmaPeak(c, "AVX2", 12, c.YMM)
+	fmaPeak(c, "AVX512", 24, c.ZMM)
+}
+
+// tileAVX2 writes the tile of up to 6 rows of two vectors or 12 rows of one.
+// Masks are vectors here, and a masked store is slow: a whole last vector has
+// bodies of its own.
+func tileAVX2(c *build.Context, masks Mem) {
+	t := newTile(c, "AVX2", "1 to 6 rows of up to 16 columns, or to 12 rows of up to 8")
+	one, two := shape{8, 1, 12}, shape{8, 2, 6}
+	t.masks = masks
+	rest := c.GP64() // columns of the last vector, less 8
+	c.MOVQ(t.columns, rest)
+	c.SUBQ(U8(8), rest)
+	c.JLE(LabelRef("one"))
+	c.SUBQ(U8(8), rest)
+	c.JEQ(LabelRef(two.label("")))
+	t.loadMask(rest)
+	t.heights(two, "tail")
+	c.Label("one")
+	c.TESTQ(rest, rest)
+	c.JEQ(LabelRef(one.label("")))
+	t.loadMask(rest)
+	t.heights(one, "tail")
+	t.mask = nil
+	t.heights(two, "")
+	t.heights(one, "")
+}
+
+// tileAVX512 writes the tile of up to 14 rows of two vectors, 16 rows of one or
+// 16 rows of half a vector. A mask costs nothing here, so the last vector always
+// has one.
+func tileAVX512(c *build.Context) {
+	t := newTile(c, "AVX512", "1 to 14 rows of up to 32 columns, or to 16 rows of up to 16")
+	two, one, half := shape{16, 2, 14}, shape{16, 1, 16}, shape{8, 1, 16}
+	t.evex = true
+	t.mask = c.K()
+	bits := c.GP32()
+	c.MOVQ(t.columns, RCX)
+	c.DECQ(RCX)
+	c.ANDQ(U8(15), RCX)
+	c.MOVL(U32(2), bits)
+	c.SHLL(CL, bits)
+	c.DECL(bits)
+	c.KMOVW(bits, t.mask)
+	c.CMPQ(t.columns, U8(8))
+	c.JLE(LabelRef(half.label("")))
+	c.CMPQ(t.columns, U8(16))
+	c.JLE(LabelRef(one.label("")))
+	for _, s := range []shape{two, one, half} {
+		t.heights(s, "")
+	}
+}
+
+// A shape is a width of so many vectors and the most rows that it is written for.
+type shape struct {
+	lanes, vectors, rows int
+}
+
+func (s shape) label(kind string) string {
+	return fmt.Sprintf("%swide%d", kind, s.lanes*s.vectors)
+}
+
 // Offsets of the fields of kernels.strip, and its size.
 const (
 	stripK    = 0
@@ -21,72 +92,89 @@ const (
 	stripSize = 80
 )
 
-// tiles writes the AVX2 tile, one body for each height and width, what packing
-// needs, and the loop that measures the machine's peak.
-func tiles(c *build.Context) {
-	c.Function("tileAVX2")
-	c.Attributes(build.NOSPLIT)
-	c.Doc("tileAVX2 is tile with AVX2 and FMA: 1 to 6 rows of 16 or 8 columns.")
-	// The strips are given as []strip; all that counts here is their address.
-	c.SignatureExpr("func(rows, width int, strips []float32, c []float32, ldc int, acc bool)")
+// A tile holds what all bodies of a function share.
+type tile struct {
+	c             *build.Context
+	rows, columns Register
+	strips, count GPVirtual
+	evex          bool
+	masks         Mem // AVX2's: eight times -1, eight times 0
+	mask          Op  // of the last vector, nil if it is whole
+}
 
-	t := tile{c: c}
+func newTile(c *build.Context, isa, does string) *tile {
+	c.Function("tile" + isa)
+	c.Attributes(build.NOSPLIT)
+	c.Doc("tile" + isa + " is tile with " + isa + ": " + does + ".")
+	// The strips are given as []strip; all that counts here is their address.
+	c.SignatureExpr("func(rows, columns int, strips []float32, c []float32, ldc int, acc bool)")
+	t := &tile{c: c}
+	t.rows = c.Load(c.Param("rows"), c.GP64())
+	t.columns = c.Load(c.Param("columns"), c.GP64())
 	t.strips = c.Load(c.Param("strips").Base(), c.GP64()).(GPVirtual)
 	t.count = c.Load(c.Param("strips").Len(), c.GP64()).(GPVirtual)
-	t.dst = c.Load(c.Param("c").Base(), c.GP64()).(GPVirtual)
-	t.ldc = c.Load(c.Param("ldc"), c.GP64()).(GPVirtual)
-	c.SHLQ(U8(2), t.ldc)
-	rows := c.Load(c.Param("rows"), c.GP64())
-	width := c.Load(c.Param("width"), c.GP64())
+	return t
+}
 
-	c.CMPQ(width, U8(8))
-	c.JEQ(LabelRef("narrow"))
-	for _, vectors := range []int{2, 1} {
-		if vectors == 1 {
-			c.Label("narrow")
-		}
-		for h := 5; h >= 1; h-- {
-			c.CMPQ(rows, U8(uint8(h)))
-			c.JEQ(LabelRef(fmt.Sprintf("tile%dx%d", h, 8*vectors)))
-		}
-		for h := 6; h >= 1; h-- {
-			c.Label(fmt.Sprintf("tile%dx%d", h, 8*vectors))
-			t.body(h, vectors)
-		}
+// loadMask loads AVX2's mask for rest+8 columns, -8 < rest < 0.
+func (t *tile) loadMask(rest GPVirtual) {
+	table, mask := t.c.GP64(), t.c.YMM()
+	t.c.LEAQ(t.masks, table)
+	t.c.NEGQ(rest)
+	t.c.VMOVUPS(Mem{Base: table, Index: rest, Scale: 4}, mask)
+	t.mask = mask
+}
+
+// heights writes the bodies of a shape and the search for the one of t.rows.
+func (t *tile) heights(s shape, kind string) {
+	t.c.Label(s.label(kind))
+	t.search(s, kind, 1, s.rows)
+}
+
+// search branches to the bodies of low to high rows by halves.
+func (t *tile) search(s shape, kind string, low, high int) {
+	if low == high {
+		t.body(s, kind, low)
+		return
 	}
-
-	transpose(c)
-	copyRows(c)
-	fmaPeak(c)
+	middle := (low + high) / 2
+	label := fmt.Sprintf("%sover%d", s.label(kind), middle)
+	t.c.CMPQ(t.rows, U8(uint8(middle)))
+	t.c.JG(LabelRef(label))
+	t.search(s, kind, low, middle)
+	t.c.Label(label)
+	t.search(s, kind, middle+1, high)
 }
 
-// A tile holds the registers that all bodies share.
-type tile struct {
-	c                       *build.Context
-	strips, count, dst, ldc GPVirtual
-}
-
-// body writes the tile of h rows by so many vectors of 8 columns.
-func (t tile) body(h, vectors int) {
+// body writes the tile of h rows of a shape.
+func (t *tile) body(s shape, kind string, h int) {
 	c := t.c
-	label := func(s string) string { return fmt.Sprintf("%s%dx%d", s, h, 8*vectors) }
-
+	label := func(name string) string { return fmt.Sprintf("%s%s%dx%d", name, kind, h, s.lanes*s.vectors) }
+	vector := c.YMM
+	if s.lanes == 16 {
+		vector = c.ZMM
+	}
 	sums := make([][]VecVirtual, h)
 	for i := range sums {
-		for range vectors {
-			sum := c.YMM()
-			c.VXORPS(sum, sum, sum)
+		for range s.vectors {
+			sum := vector()
+			c.VXORPS(sum.AsY(), sum.AsY(), sum.AsY())
 			sums[i] = append(sums[i], sum)
 		}
 	}
-	dst := addresses(c, t.dst, t.ldc, h)
-	for _, row := range dst {
-		c.PREFETCHT0(row)
+	output := func() []Mem {
+		first := c.Load(c.Param("c").Base(), c.GP64()).(GPVirtual)
+		ldc := c.Load(c.Param("ldc"), c.GP64()).(GPVirtual)
+		c.SHLQ(U8(2), ldc)
+		return addresses(c, first, ldc, h)
+	}
+	for _, row := range output() {
+		for v := 0; v < s.vectors*s.lanes; v += 16 {
+			c.PREFETCHT0(row.Offset(4 * v))
+		}
 	}
 
 	c.Label(label("strip"))
-	c.TESTQ(t.count, t.count)
-	c.JZ(LabelRef(label("store")))
 	field := func(offset int, scale bool) GPVirtual {
 		r := c.GP64()
 		c.MOVQ(Mem{Base: t.strips, Disp: offset}, r)
@@ -102,13 +190,17 @@ func (t tile) body(h, vectors int) {
 
 	step := func() {
 		var bs []VecVirtual
-		for v := range vectors {
-			y := c.YMM()
-			c.VMOVUPS(Mem{Base: b}.Offset(32*v), y)
+		for v := range s.vectors {
+			y := vector()
+			t.load(Mem{Base: b}.Offset(4*s.lanes*v), y, v == s.vectors-1)
 			bs = append(bs, y)
 		}
 		for i, row := range rows {
-			x := c.YMM()
+			if t.evex && s.vectors == 1 {
+				c.VFMADD231PS_BCST(row, bs[0], sums[i][0])
+				continue
+			}
+			x := vector()
 			c.VBROADCASTSS(row, x)
 			for v, y := range bs {
 				c.VFMADD231PS(y, x, sums[i][v])
@@ -119,17 +211,25 @@ func (t tile) body(h, vectors int) {
 		}
 		c.ADDQ(bRow, b)
 	}
-	const unroll = 4
-	c.SUBQ(U8(unroll), k)
-	c.JL(LabelRef(label("rest")))
-	c.Label(label("loop"))
-	for range unroll {
-		step()
+	// As many columns of A at once as give the loop 24 multiply-adds, 4 at most.
+	unroll := max(1, min(4, 24/(h*s.vectors)))
+	if unroll == 3 {
+		unroll = 2
 	}
-	c.SUBQ(U8(unroll), k)
-	c.JGE(LabelRef(label("loop")))
-	c.Label(label("rest"))
-	c.ADDQ(U8(unroll), k)
+	if unroll > 1 {
+		c.SUBQ(U8(uint8(unroll)), k)
+		c.JL(LabelRef(label("rest")))
+		c.Label(label("loop"))
+		for range unroll {
+			step()
+		}
+		c.SUBQ(U8(uint8(unroll)), k)
+		c.JGE(LabelRef(label("loop")))
+		c.Label(label("rest"))
+		c.ADDQ(U8(uint8(unroll)), k)
+	} else {
+		c.TESTQ(k, k)
+	}
 	c.JZ(LabelRef(label("next")))
 	c.Label(label("one"))
 	step()
@@ -138,44 +238,81 @@ func (t tile) body(h, vectors int) {
 	c.Label(label("next"))
 	c.ADDQ(U8(stripSize), t.strips)
 	c.DECQ(t.count)
-	c.JMP(LabelRef(label("strip")))
+	c.JG(LabelRef(label("strip")))
 
-	c.Label(label("store"))
+	dst := output()
 	acc := c.Load(c.Param("acc"), c.GP8())
 	c.TESTB(acc, acc)
 	c.JZ(LabelRef(label("write")))
 	for i, row := range dst {
 		for v, sum := range sums[i] {
-			c.VADDPS(row.Offset(32*v), sum, sum)
+			t.add(row.Offset(4*s.lanes*v), sum, v == s.vectors-1)
 		}
 	}
 	c.Label(label("write"))
 	for i, row := range dst {
 		for v, sum := range sums[i] {
-			c.VMOVUPS(sum, row.Offset(32*v))
+			t.store(sum, row.Offset(4*s.lanes*v), v == s.vectors-1)
 		}
 	}
 	c.VZEROUPPER()
 	c.RET()
 }
 
-// fmaPeak writes a loop of 12 independent fused multiply-adds of 8 elements.
-func fmaPeak(c *build.Context) {
-	c.Function("fmaPeakAVX2")
+// load, add and store move a vector, as far as it goes if it is the last one.
+
+func (t *tile) load(from Mem, y VecVirtual, last bool) {
+	switch {
+	case !last || t.mask == nil:
+		t.c.VMOVUPS(from, y)
+	case t.evex:
+		t.c.VMOVUPS_Z(from, t.mask, y)
+	default:
+		t.c.VMASKMOVPS(from, t.mask, y)
+	}
+}
+
+func (t *tile) add(from Mem, y VecVirtual, last bool) {
+	switch {
+	case !last || t.mask == nil:
+		t.c.VADDPS(from, y, y)
+	case t.evex:
+		t.c.VADDPS(from, y, t.mask, y)
+	default:
+		old := t.c.YMM()
+		t.c.VMASKMOVPS(from, t.mask, old)
+		t.c.VADDPS(old, y, y)
+	}
+}
+
+func (t *tile) store(y VecVirtual, to Mem, last bool) {
+	switch {
+	case !last || t.mask == nil:
+		t.c.VMOVUPS(y, to)
+	case t.evex:
+		t.c.VMOVUPS(y, t.mask, to)
+	default:
+		t.c.VMASKMOVPS(y, t.mask, to)
+	}
+}
+
+// fmaPeak writes a loop of independent fused multiply-adds of one vector each.
+func fmaPeak(c *build.Context, isa string, sums int, vector func() VecVirtual) {
+	c.Function("fmaPeak" + isa)
 	c.Attributes(build.NOSPLIT)
-	c.Doc("fmaPeakAVX2 runs 12 fused multiply-adds of 8 elements an iteration, at least one.")
+	c.Doc(fmt.Sprintf("fmaPeak%s runs %d fused multiply-adds of a vector an iteration, at least one.", isa, sums))
 	c.SignatureExpr("func(iterations int)")
 	n := c.Load(c.Param("iterations"), c.GP64())
-	x := c.YMM()
-	c.VXORPS(x, x, x)
-	var sums []VecVirtual
-	for range 12 {
-		sum := c.YMM()
-		c.VXORPS(sum, sum, sum)
-		sums = append(sums, sum)
+	x := vector()
+	c.VXORPS(x.AsY(), x.AsY(), x.AsY())
+	var all []VecVirtual
+	for range sums {
+		sum := vector()
+		c.VXORPS(sum.AsY(), sum.AsY(), sum.AsY())
+		all = append(all, sum)
 	}
 	c.Label("loop")
-	for _, sum := range sums {
+	for _, sum := range all {
 		c.VFMADD231PS(x, x, sum)
 	}
 	c.DECQ(n)

@@ -1,71 +1,130 @@
 package main
 
 import (
-	"fmt"
+	"math"
 
+	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// transpose writes the AVX2 transposition that packing needs, one body for each
-// number of rows.
-func transpose(c *build.Context) {
+// tailMasks declares eight times -1, then eight times 0: the masks of a vector's
+// first n elements begin at element 8-n.
+func tailMasks(c *build.Context) Mem {
+	table := c.StaticGlobal("tailMasks")
+	c.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 16 {
+		c.AddDatum(4*i, U32([]uint32{math.MaxUint32, 0}[i/8]))
+	}
+	return table
+}
+
+// transpose writes the AVX2 transposition that packing needs, of blocks of 8×8. A
+// row that is not there is read as the last one, and zeros are written of it.
+func transpose(c *build.Context, masks Mem) {
 	c.Function("transposeAVX2")
 	c.Attributes(build.NOSPLIT)
-	c.Doc("transposeAVX2 is transpose with AVX2, of k columns, a multiple of 8 and not 0.")
+	c.Doc("transposeAVX2 is transpose with AVX2, of at least one row and column.")
 	c.SignatureExpr("func(rows, k int, src []float32, ld int, dst []float32, step int)")
 	rows := c.Load(c.Param("rows"), c.GP64())
-	k := c.Load(c.Param("k"), c.GP64()).(GPVirtual)
-	src := c.Load(c.Param("src").Base(), c.GP64()).(GPVirtual)
 	ld := c.Load(c.Param("ld"), c.GP64()).(GPVirtual)
-	dst := c.Load(c.Param("dst").Base(), c.GP64()).(GPVirtual)
-	step := c.Load(c.Param("step"), c.GP64()).(GPVirtual)
 	c.SHLQ(U8(2), ld)
+	var from [8]GPVirtual
+	from[0] = c.Load(c.Param("src").Base(), c.GP64()).(GPVirtual)
+	for i := 1; i < 8; i++ {
+		from[i] = c.GP64()
+		c.LEAQ(Mem{Base: from[i-1], Index: ld, Scale: 1}, from[i])
+		c.CMPQ(rows, U8(uint8(i)))
+		c.CMOVQLE(from[i-1], from[i])
+	}
+	step := c.Load(c.Param("step"), c.GP64()).(GPVirtual)
+	// The rows of the next panel are as far away as this one has rows, its step.
+	at, ahead := c.GP64(), ld
+	c.IMULQ(step, ahead)
 	c.SHLQ(U8(2), step)
+	c.XORQ(at, at)
+	dst := c.Load(c.Param("dst").Base(), c.GP64()).(GPVirtual)
+	k := c.Load(c.Param("k"), c.GP64()).(GPVirtual)
 
-	for h := 1; h < 8; h++ {
-		c.CMPQ(rows, U8(uint8(h)))
-		c.JEQ(LabelRef(fmt.Sprintf("rows%d", h)))
-	}
-	for h := 8; h >= 1; h-- {
-		c.Label(fmt.Sprintf("rows%d", h))
-		from := addresses(c, src, ld, h)
-		c.Label(fmt.Sprintf("loop%d", h))
-		for half := range 2 {
-			// Lanes of four: row i beside row i+4, zeros for rows that are not there.
-			var r [4]VecVirtual
-			for i := range r {
-				r[i] = c.YMM()
-				if i >= h {
-					c.VXORPS(r[i], r[i], r[i])
-					continue
-				}
-				c.VMOVUPS(from[i].Offset(16*half), r[i].AsX())
-				if i+4 < h {
-					c.VINSERTF128(U8(1), from[i+4].Offset(16*half), r[i], r[i])
-				}
-			}
-			pair := func(interleave func(ops ...Op), i, j int) VecVirtual {
-				y := c.YMM()
-				interleave(r[j], r[i], y)
-				return y
-			}
-			low01, low23 := pair(c.VUNPCKLPS, 0, 1), pair(c.VUNPCKLPS, 2, 3)
-			high01, high23 := pair(c.VUNPCKHPS, 0, 1), pair(c.VUNPCKHPS, 2, 3)
-			for column, from := range [4][2]VecVirtual{{low01, low23}, {low01, low23}, {high01, high23}, {high01, high23}} {
-				y := c.YMM()
-				c.VSHUFPS(U8([]uint8{0x44, 0xee}[column%2]), from[1], from[0], y)
-				c.VMOVUPS(y, Mem{Base: dst})
-				c.ADDQ(step, dst)
-			}
+	there, lanes := c.GP64(), c.YMM()
+	c.LEAQ(masks, there)
+	c.NEGQ(rows)
+	c.VMOVUPS(Mem{Base: there, Index: rows, Scale: 4, Disp: 32}, lanes)
+
+	// half writes four columns of a block: row i beside row i+4 in lanes of four.
+	half := func(r [4]VecVirtual, store func(y VecVirtual)) {
+		pair := func(interleave func(ops ...Op), i, j int) VecVirtual {
+			y := c.YMM()
+			interleave(r[j], r[i], y)
+			return y
 		}
-		for _, base := range bases(from) {
-			c.ADDQ(U8(32), base)
+		low01, low23 := pair(c.VUNPCKLPS, 0, 1), pair(c.VUNPCKLPS, 2, 3)
+		high01, high23 := pair(c.VUNPCKHPS, 0, 1), pair(c.VUNPCKHPS, 2, 3)
+		for column, from := range [4][2]VecVirtual{{low01, low23}, {low01, low23}, {high01, high23}, {high01, high23}} {
+			y := c.YMM()
+			c.VSHUFPS(U8([]uint8{0x44, 0xee}[column%2]), from[1], from[0], y)
+			c.VANDPS(lanes, y, y)
+			store(y)
 		}
-		c.SUBQ(U8(8), k)
-		c.JNZ(LabelRef(fmt.Sprintf("loop%d", h)))
-		c.VZEROUPPER()
-		c.RET()
 	}
+
+	c.CMPQ(k, U8(8))
+	c.JL(LabelRef("few"))
+	c.Label("loop")
+	for i := range from {
+		c.PREFETCHT0(Mem{Base: from[i], Index: ahead, Scale: 1})
+	}
+	for side := range 2 {
+		var r [4]VecVirtual
+		for i := range r {
+			r[i] = c.YMM()
+			c.VMOVUPS(Mem{Base: from[i], Index: at, Scale: 1}.Offset(16*side), r[i].AsX())
+			c.VINSERTF128(U8(1), Mem{Base: from[i+4], Index: at, Scale: 1}.Offset(16*side), r[i], r[i])
+		}
+		half(r, func(y VecVirtual) {
+			c.VMOVUPS(y, Mem{Base: dst})
+			c.ADDQ(step, dst)
+		})
+	}
+	c.ADDQ(U8(32), at)
+	c.ADDQ(U8(32), ahead)
+	c.SUBQ(U8(8), k)
+	c.JZ(LabelRef("done"))
+	c.CMPQ(k, U8(8))
+	c.JGE(LabelRef("loop"))
+	// The last block begins early enough to be whole.
+	c.SUBQ(U8(8), k)
+	c.LEAQ(Mem{Base: at, Index: k, Scale: 4}, at)
+	c.IMULQ(step, k)
+	c.ADDQ(k, dst)
+	c.MOVQ(U32(8), k)
+	c.JMP(LabelRef("loop"))
+
+	c.Label("few")
+	table := ld // both are done with
+	c.LEAQ(masks, table)
+	c.NEGQ(k)
+	c.LEAQ(Mem{Base: table, Index: k, Scale: 4, Disp: 32}, table)
+	for side := range 2 {
+		mask := c.XMM()
+		c.VMOVUPS(Mem{Base: table, Disp: 16 * side}, mask)
+		var r [4]VecVirtual
+		for i := range r {
+			r[i] = c.YMM()
+			low := c.XMM()
+			c.VMASKMOVPS(Mem{Base: from[i], Disp: 16 * side}, mask, r[i].AsX())
+			c.VMASKMOVPS(Mem{Base: from[i+4], Disp: 16 * side}, mask, low)
+			c.VINSERTF128(U8(1), low, r[i], r[i])
+		}
+		half(r, func(y VecVirtual) {
+			c.VMOVUPS(y, Mem{Base: dst})
+			c.ADDQ(step, dst)
+			c.INCQ(k)
+			c.JZ(LabelRef("done"))
+		})
+	}
+	c.Label("done")
+	c.VZEROUPPER()
+	c.RET()
 }

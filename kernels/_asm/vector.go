@@ -11,16 +11,12 @@ import (
 // before they are multiplied: a product of two float32 is exact in float64.
 func (l *loopWriter) reduceSum(name string, slices ...string) {
 	l.function(name, "func("+strings.Join(slices, ", ")+" []float32) float64", slices...)
-	acc := []vec{l.YMM(), l.YMM(), l.YMM(), l.YMM()}
-	for _, a := range acc {
-		l.VXORPD(a, a, a)
-	}
+	sums := [][2]vector{l.doubles(), l.doubles()}
 	l.each(slices[0], 2, func() {
-		for half := range 2 {
-			sum := acc[2*(l.block%2)+half]
-			var wide []vec
+		for upper, sum := range sums[l.block] {
+			var wide []vector
 			for _, s := range slices {
-				wide = append(wide, l.widen(s, half))
+				wide = append(wide, l.widen(s, upper))
 			}
 			switch len(wide) {
 			case 1:
@@ -33,61 +29,39 @@ func (l *loopWriter) reduceSum(name string, slices ...string) {
 			}
 		}
 	})
-	l.returnDoubles(acc...)
-}
-
-// widen reads four of the eight lanes as float64.
-func (l *loopWriter) widen(slice string, half int) vec {
-	v, m := l.YMM(), l.at(slice)
-	m.Disp += 16 * half
-	if l.mask == nil {
-		l.VCVTPS2PD(m, v)
-		return v
-	}
-	mask := l.mask
-	if half == 1 {
-		mask = l.YMM()
-		l.VEXTRACTF128(operand.U8(1), l.mask, mask.AsX())
-	}
-	l.VMASKMOVPS(m, mask.AsX(), v.AsX())
-	l.VCVTPS2PD(v.AsX(), v)
-	return v
+	l.returnTotals(l.total(sums[0][0], sums[0][1], sums[1][0], sums[1][1]))
 }
 
 func (l *loopWriter) maximum() {
-	l.function("maximumAVX2", "func(x []float32) float32", "x")
-	lowest := l.float(math.Inf(-1))
-	acc := []vec{l.YMM(), l.YMM(), l.YMM(), l.YMM()}
-	for _, a := range acc {
-		l.VMOVUPS(lowest, a)
+	l.function("maximum", "func(x []float32) float32", "x")
+	var tops []vector
+	for range 4 {
+		tops = append(tops, l.constant(math.Inf(-1)))
 	}
 	l.each("x", 4, func() {
-		v := l.load("x")
-		if l.mask != nil {
-			low := l.YMM()
-			l.VMOVUPS(lowest, low)
-			l.VBLENDVPS(l.mask, v, low, v)
-		}
 		// The accumulator is the operand that survives a NaN.
-		l.VMAXPS(acc[l.block], v, acc[l.block])
+		top := tops[l.block]
+		l.VMAXPS(top, l.inside(l.load("x"), math.Inf(-1)), top)
 	})
-	l.VMAXPS(acc[2], acc[0], acc[0])
-	l.VMAXPS(acc[3], acc[1], acc[1])
-	l.VMAXPS(acc[1], acc[0], acc[0])
-	m, t := acc[0].AsX(), l.XMM()
-	l.VEXTRACTF128(operand.U8(1), acc[0], t)
+	l.VMAXPS(tops[2], tops[0], tops[0])
+	l.VMAXPS(tops[3], tops[1], tops[1])
+	l.VMAXPS(tops[1], tops[0], tops[0])
+	top := tops[0]
+	if l.wide() {
+		l.VMAXPS(l.half(top, 1), top.AsY(), top.AsY())
+	}
+	m, t := top.AsX(), l.XMM()
+	l.VEXTRACTF128(operand.U8(1), top.AsY(), t)
 	l.VMAXPS(t, m, m)
 	l.VMOVHLPS(m, m, t)
 	l.VMAXPS(t, m, m)
 	l.VMOVSHDUP(m, t)
 	l.VMAXPS(t, m, m)
-	l.VZEROUPPER()
-	l.Store(m, l.ReturnIndex(0))
-	l.RET()
+	l.returnTotals(top)
 }
 
 func (l *loopWriter) axpy() {
-	l.function("axpyAVX2", "func(alpha float32, x, y []float32)", "x", "y")
+	l.function("axpy", "func(alpha float32, x, y []float32)", "x", "y")
 	alpha := l.splat("alpha")
 	l.each("x", 4, func() {
 		x, y := l.load("x"), l.load("y")
@@ -98,7 +72,7 @@ func (l *loopWriter) axpy() {
 }
 
 func (l *loopWriter) scale() {
-	l.function("scaleAVX2", "func(y []float32, alpha float32, x []float32)", "x", "y")
+	l.function("scale", "func(y []float32, alpha float32, x []float32)", "x", "y")
 	alpha := l.splat("alpha")
 	l.each("x", 4, func() {
 		x := l.load("x")
@@ -109,7 +83,7 @@ func (l *loopWriter) scale() {
 }
 
 func (l *loopWriter) shiftScale() {
-	l.function("shiftScaleAVX2", "func(y []float32, alpha float32, x []float32, shift float32)", "x", "y")
+	l.function("shiftScale", "func(y []float32, alpha float32, x []float32, shift float32)", "x", "y")
 	alpha, shift := l.splat("alpha"), l.splat("shift")
 	l.each("x", 4, func() {
 		x := l.load("x")
@@ -121,7 +95,7 @@ func (l *loopWriter) shiftScale() {
 }
 
 func (l *loopWriter) add() {
-	l.function("addAVX2", "func(dst, a, b []float32)", "dst", "a", "b")
+	l.function("add", "func(dst, a, b []float32)", "dst", "a", "b")
 	l.each("dst", 4, func() {
 		a, b := l.load("a"), l.load("b")
 		l.VADDPS(b, a, a)
@@ -131,7 +105,7 @@ func (l *loopWriter) add() {
 }
 
 func (l *loopWriter) mul() {
-	l.function("mulAVX2", "func(dst []float32, alpha float32, a, b []float32)", "dst", "a", "b")
+	l.function("mul", "func(dst []float32, alpha float32, a, b []float32)", "dst", "a", "b")
 	alpha := l.splat("alpha")
 	l.each("dst", 4, func() {
 		a, b := l.load("a"), l.load("b")
@@ -143,7 +117,7 @@ func (l *loopWriter) mul() {
 }
 
 func (l *loopWriter) mulAdd() {
-	l.function("mulAddAVX2", "func(dst []float32, alpha float32, a, b []float32)", "dst", "a", "b")
+	l.function("mulAdd", "func(dst []float32, alpha float32, a, b []float32)", "dst", "a", "b")
 	alpha := l.splat("alpha")
 	l.each("dst", 4, func() {
 		a, b, d := l.load("a"), l.load("b"), l.load("dst")
@@ -154,35 +128,51 @@ func (l *loopWriter) mulAdd() {
 	l.end()
 }
 
-// rotate is the plane rotation of the pairs (x1_i, x2_i); sign -1 turns back.
-func (l *loopWriter) rotate() {
-	l.function("rotateAVX2", "func(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool)",
-		"y1", "y2", "x1", "x2", "cos", "sin")
+// rotateHeads is the plane rotation of the pairs of each head of a row, of as many
+// elements as there are cosines and sines.
+func (l *loopWriter) rotateHeads() {
+	l.function("rotateHeads", "func(y, x, cos, sin []float32, sign float32, acc bool)", "y", "x", "cos", "sin")
 	sign, keep := l.splat("sign"), l.keep("acc")
-	l.each("y1", 1, func() {
-		x1, x2, cos, sin := l.load("x1"), l.load("x2"), l.load("cos"), l.load("sin")
-		a, b := l.YMM(), l.YMM()
+	half, size, left := l.GP64(), l.GP64(), l.GP64()
+	l.Load(l.Param("cos").Len(), half)
+	l.Load(l.Param("y").Len(), left)
+	for _, s := range []string{"y", "x"} {
+		l.slices[s+"2"] = l.GP64()
+		l.LEAQ(operand.Mem{Base: l.slices[s], Index: half, Scale: 4}, l.slices[s+"2"])
+	}
+	l.MOVQ(half, size)
+	l.SHLQ(operand.U8(3), size)
+	l.Label("head")
+	l.each("cos", 2, func() {
+		x1, x2, cos, sin := l.load("x"), l.load("x2"), l.load("cos"), l.load("sin")
+		a, b := l.vec(), l.vec()
 		l.VMULPS(sign, sin, sin)
 		l.VMULPS(sin, x2, a)
 		l.VMULPS(sin, x1, b)
 		l.VFMSUB231PS(cos, x1, a)
 		l.VFMADD231PS(cos, x2, b)
-		l.storeAcc(a, keep, "y1")
+		l.storeAcc(a, keep, "y")
 		l.storeAcc(b, keep, "y2")
 	})
+	for _, s := range []string{"y", "x", "y2", "x2"} {
+		l.ADDQ(size, l.slices[s])
+	}
+	l.SUBQ(half, left)
+	l.SUBQ(half, left)
+	l.JNZ(operand.LabelRef("head"))
 	l.end()
 }
 
 // adamw is one step of AdamW; the scalars are prepared by the caller.
 func (l *loopWriter) adamw() {
-	l.function("adamwAVX2",
+	l.function("adamw",
 		"func(w, g, m, v []float32, decay, rest1, beta2, rest2, invRoot, eps, step float32)",
 		"w", "g", "m", "v")
 	decay, rest1, beta2, rest2 := l.splat("decay"), l.splat("rest1"), l.splat("beta2"), l.splat("rest2")
 	invRoot, eps, step := l.splat("invRoot"), l.splat("eps"), l.splat("step")
 	l.each("w", 1, func() {
 		w, g, m, v := l.load("w"), l.load("g"), l.load("m"), l.load("v")
-		d := l.YMM()
+		d := l.vec()
 		l.VSUBPS(m, g, d)
 		l.VFMADD231PS(d, rest1, m)
 		l.store(m, "m")

@@ -1,0 +1,227 @@
+package main
+
+import "math"
+
+// clamp is x, or the bound that it is beyond. NaN passes.
+func (l *neonLoop) clamp(x vreg, low, high float64) vreg {
+	v := l.vec()
+	l.fmin(v, x, l.splat(high))
+	l.fmax(v, v, l.splat(low))
+	return v
+}
+
+// horner is the polynomial of x with these coefficients, the highest first,
+// carried on from p unless that is negative.
+func (l *neonLoop) horner(p, x vreg, coefficients ...float64) vreg {
+	for _, c := range coefficients {
+		next := l.vec()
+		l.dup(next, l.single(c))
+		if p >= 0 {
+			l.fmla(next, x, p)
+			l.free(p)
+		}
+		p = next
+	}
+	return p
+}
+
+// none begins a polynomial.
+const none vreg = -1
+
+// exp is e^x in each lane: x = n·ln2 + r with |r| ≤ ln2/2, a polynomial in r, and
+// 2^n in two factors, so that results below the smallest normal number are rounded
+// once. Beyond the clamp the result is 0 or +Inf by itself; NaN passes.
+func (l *neonLoop) exp(x vreg) vreg {
+	r, n, k := l.clamp(x, -104, 89), l.vec(), l.vec()
+	l.fmulBy(n, r, l.single(math.Log2E))
+	l.frintn(n, n)
+	l.fmlsBy(r, n, l.single(ln2High))
+	l.fmlsBy(r, n, l.single(ln2Low))
+	p := l.horner(none, r, expCoefficients...)
+	l.fcvtzs(n, n)
+	l.sshr(k, n, 1)
+	l.op("VSUB %s, %s, %s", k.s4(), n.s4(), n.s4())
+	for _, e := range []vreg{k, n} {
+		l.op("VSHL $23, %s, %s", e.s4(), e.s4())
+		l.op("VADD %s, %s, %s", l.splat(1).s4(), e.s4(), e.s4()) // 2^e
+		l.fmul(p, p, e)
+	}
+	l.free(r, n, k)
+	return p
+}
+
+func (l *neonLoop) expShift() {
+	l.function("expShiftNEON", "func(y, x []float32, scale, shift float32) float64", "y", "x")
+	scale, shift := l.scalar("scale"), l.everywhere("shift")
+	l.fneg(shift, shift)
+	sums := l.sums(2)
+	l.each(1, func() {
+		x, arg := l.read("x"), l.vec()
+		l.move(arg, shift)
+		l.fmlaBy(arg, x, scale)
+		e := l.exp(arg)
+		l.write(e, "y")
+		if l.tail {
+			l.op("FMOVS %s, %s", e.f(), e.f()) // zeros in the other lanes
+		}
+		for half, sum := range sums {
+			l.widen(x, e, half == 1)
+			l.faddDoubles(sum, sum, x)
+		}
+	})
+	l.endWithSum(sums)
+}
+
+// onePlusExp is 1 + e^-x.
+func (l *neonLoop) onePlusExp(x vreg) vreg {
+	minus := l.vec()
+	l.fneg(minus, x)
+	e := l.exp(minus)
+	l.fadd(e, e, l.splat(1))
+	l.free(minus)
+	return e
+}
+
+// sigmoid is 1/(1 + e^-x).
+func (l *neonLoop) sigmoid(x vreg) vreg {
+	d := l.onePlusExp(x)
+	l.fdiv(d, l.splat(1), d)
+	return d
+}
+
+func (l *neonLoop) siluMul() {
+	l.function("siluMulNEON", "func(y, gate, up []float32)", "y", "gate", "up")
+	l.each(1, func() {
+		g := l.read("gate")
+		l.fdiv(g, g, l.onePlusExp(g))
+		l.fmul(g, g, l.read("up"))
+		l.write(g, "y")
+	})
+	l.end()
+}
+
+func (l *neonLoop) siluMulGrad() {
+	l.function("siluMulGradNEON", "func(dgate, dup, dy, gate, up []float32, acc bool)",
+		"dgate", "dup", "dy", "gate", "up")
+	keep := l.keep()
+	l.each(1, func() {
+		g := l.read("gate")
+		s, rest, slope := l.sigmoid(g), l.vec(), l.vec()
+		l.fsub(rest, l.splat(1), s)
+		l.move(slope, l.splat(1))
+		l.fmla(slope, g, rest) // 1 + g·(1-s)
+		l.fmul(slope, slope, s)
+		l.fmul(slope, slope, l.read("up"))
+		l.fmul(g, g, s)
+		dy := l.read("dy")
+		l.fmul(slope, slope, dy)
+		l.fmul(g, g, dy)
+		l.writeAcc(slope, keep, "dgate")
+		l.writeAcc(g, keep, "dup")
+	})
+	l.end()
+}
+
+// normalCDF is Φ(x) = ½ erfc(-x/√2), with t = |x|/√2: near 0 it is ½ + ½ erf(t) by
+// an odd polynomial, and beyond ½ erfc(t) = ½ e^q(t), on the right side taken from
+// 1.
+func (l *neonLoop) normalCDF(x vreg) vreg {
+	t, s := l.vec(), l.vec()
+	l.fabs(t, x)
+	l.fmulBy(t, t, l.single(1/math.Sqrt2))
+	l.fmul(s, t, t)
+
+	high := l.horner(none, t, erfcCoefficients[:2]...)
+	q := l.horner(none, t, erfcCoefficients[2:4]...)
+	l.fmla(q, s, high)
+	q = l.horner(q, t, erfcCoefficients[4:]...)
+	l.fneg(high, t)
+	l.fmla(high, t, q) // q(t) = t·(…) - t
+	tail, upper := l.exp(high), l.vec()
+	l.free(q, high)
+	l.fmulBy(tail, tail, l.single(0.5))
+	l.fsub(upper, l.splat(1), tail)
+	mask := l.vec()
+	l.sshr(mask, x, 31)
+	l.choose(upper, tail, mask)
+	l.free(tail)
+
+	p, z, c := l.horner(none, s, erfCoefficients...), l.vec(), l.vec()
+	l.fmulBy(z, x, l.single(1/math.Sqrt2))
+	l.move(c, z)
+	l.fmla(c, z, p) // erf(x/√2)
+	l.dup(p, l.single(0.5))
+	l.fmlaBy(p, c, l.single(0.5))
+	l.fcmge(mask, l.splat(erfBound), t)
+	l.choose(upper, p, mask)
+	l.free(t, s, p, z, c, mask)
+	return upper
+}
+
+func (l *neonLoop) gelu() {
+	l.function("geluNEON", "func(y, x []float32)", "y", "x")
+	l.each(1, func() {
+		x := l.read("x")
+		l.fmul(x, x, l.normalCDF(x))
+		l.write(x, "y")
+	})
+	l.end()
+}
+
+// geluGrad multiplies by Φ(x) + x·φ(x); beyond ±32 that is 0 or 1 to the last bit.
+func (l *neonLoop) geluGrad() {
+	l.function("geluGradNEON", "func(dx, dy, x []float32, acc bool)", "dx", "dy", "x")
+	keep := l.keep()
+	l.each(1, func() {
+		x := l.clamp(l.read("x"), -32, 32)
+		c, h := l.normalCDF(x), l.vec()
+		l.fmulBy(h, x, l.single(-0.5))
+		l.fmul(h, h, x)
+		density := l.exp(h)
+		l.fmulBy(density, density, l.single(1/math.Sqrt(2*math.Pi)))
+		l.fmla(c, density, x)
+		l.fmul(c, c, l.read("dy"))
+		l.writeAcc(c, keep, "dx")
+	})
+	l.end()
+}
+
+// geluTanhInner is c1·(x + c3·x³), and s = x².
+func (l *neonLoop) geluTanhInner(x vreg) (inner, s vreg) {
+	s = l.vec()
+	l.fmul(s, x, x)
+	inner = l.horner(none, s, geluC1*geluC3, geluC1)
+	l.fmul(inner, inner, x)
+	return inner, s
+}
+
+func (l *neonLoop) geluTanh() {
+	l.function("geluTanhNEON", "func(y, x []float32)", "y", "x")
+	l.each(1, func() {
+		x := l.read("x")
+		inner, _ := l.geluTanhInner(x)
+		l.fdiv(x, x, l.onePlusExp(inner))
+		l.write(x, "y")
+	})
+	l.end()
+}
+
+// geluTanhGrad multiplies by σ + x·σ·(1-σ)·c1·(1 + 3·c3·x²); beyond ±32 that is 0
+// or 1 to the last bit.
+func (l *neonLoop) geluTanhGrad() {
+	l.function("geluTanhGradNEON", "func(dx, dy, x []float32, acc bool)", "dx", "dy", "x")
+	keep := l.keep()
+	l.each(1, func() {
+		x := l.clamp(l.read("x"), -32, 32)
+		inner, square := l.geluTanhInner(x)
+		s, rest, slope := l.sigmoid(inner), l.vec(), l.horner(none, square, 3*geluC1*geluC3, geluC1)
+		l.fmul(slope, slope, x)
+		l.fsub(rest, l.splat(1), s)
+		l.fmul(slope, slope, rest)
+		l.move(rest, s)
+		l.fmla(rest, slope, s)
+		l.fmul(rest, rest, l.read("dy"))
+		l.writeAcc(rest, keep, "dx")
+	})
+	l.end()
+}

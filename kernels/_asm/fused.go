@@ -1,0 +1,117 @@
+package main
+
+// fused writes the loops that do for attention, the norms and softmax in one pass
+// what would be several.
+func (l *loopWriter) fused() {
+	l.expSum()
+	l.scoreGrad()
+	l.moments()
+	l.affine()
+	l.normSums()
+	l.normInput()
+	l.softmaxInput()
+}
+
+func (l *loopWriter) expSum() {
+	l.function("expSum", "func(y, x []float32, shift float32) float64", "y", "x")
+	shift := l.splat("shift")
+	sums := l.doubles()
+	l.eachSummed("x", sums, func() vector {
+		x := l.load("x")
+		l.VSUBPS(shift, x, x)
+		e := l.expNormal(x)
+		l.store(e, "y")
+		return e
+	})
+	l.returnTotals(l.total(sums[0], sums[1]))
+}
+
+func (l *loopWriter) scoreGrad() {
+	l.function("scoreGrad", "func(p, d []float32, shift, mean float32)", "p", "d")
+	shift, mean := l.splat("shift"), l.splat("mean")
+	l.each("p", 3, func() {
+		x := l.load("p")
+		l.VSUBPS(shift, x, x)
+		e := l.expNormal(x)
+		l.store(e, "p")
+		d := l.load("d")
+		l.VSUBPS(mean, d, d)
+		l.VMULPS(e, d, d)
+		l.store(d, "d")
+	})
+	l.end()
+}
+
+func (l *loopWriter) moments() {
+	l.function("moments", "func(x []float32) (sum, squares float64)", "x")
+	sums := [][2]vector{l.doubles(), l.doubles()}
+	squares := [][2]vector{l.doubles(), l.doubles()}
+	l.each("x", 2, func() {
+		for upper := range 2 {
+			x := l.widen("x", upper)
+			sum, square := sums[l.block][upper], squares[l.block][upper]
+			l.VADDPD(x, sum, sum)
+			l.VFMADD231PD(x, x, square)
+		}
+	})
+	l.returnTotals(l.total(sums[0][0], sums[0][1], sums[1][0], sums[1][1]),
+		l.total(squares[0][0], squares[0][1], squares[1][0], squares[1][1]))
+}
+
+func (l *loopWriter) affine() {
+	l.function("affine", "func(y, x, w, b []float32, shift, scale float32)", "y", "x", "w", "b")
+	shift, scale := l.splat("shift"), l.splat("scale")
+	l.each("y", 2, func() {
+		x, w, b := l.load("x"), l.load("w"), l.load("b")
+		l.VSUBPS(shift, x, x)
+		l.VMULPS(scale, x, x)
+		l.VFMADD231PS(w, x, b)
+		l.store(b, "y")
+	})
+	l.end()
+}
+
+func (l *loopWriter) normSums() {
+	l.function("normSums", "func(x, w, dy []float32, shift float32) (level, along float64)", "x", "w", "dy")
+	shift := l.splat("shift")
+	l.VCVTPS2PD(l.half(shift, 0), shift)
+	levels, alongs := l.doubles(), l.doubles()
+	l.each("x", 1, func() {
+		for upper := range 2 {
+			x, w, dy := l.widen("x", upper), l.widen("w", upper), l.widen("dy", upper)
+			l.VSUBPD(shift, x, x)
+			l.VMULPD(w, dy, dy)
+			l.VADDPD(dy, levels[upper], levels[upper])
+			l.VFMADD231PD(x, dy, alongs[upper])
+		}
+	})
+	l.returnTotals(l.total(levels[0], levels[1]), l.total(alongs[0], alongs[1]))
+}
+
+func (l *loopWriter) normInput() {
+	l.function("normInput", "func(dx, x, w, dy []float32, direct, shift, slope, level float32, acc bool)", "dx", "x", "w", "dy")
+	direct, shift, slope, level := l.splat("direct"), l.splat("shift"), l.splat("slope"), l.splat("level")
+	keep := l.keep("acc")
+	l.each("dx", 2, func() {
+		x, w, dy := l.load("x"), l.load("w"), l.load("dy")
+		l.VSUBPS(shift, x, x)
+		l.VMULPS(slope, x, x)
+		l.VADDPS(level, x, x)
+		l.VMULPS(dy, w, w)
+		l.VFMSUB231PS(w, direct, x)
+		l.storeAcc(x, keep, "dx")
+	})
+	l.end()
+}
+
+func (l *loopWriter) softmaxInput() {
+	l.function("softmaxInput", "func(dx, y, dy []float32, mean float32, acc bool)", "dx", "y", "dy")
+	mean, keep := l.splat("mean"), l.keep("acc")
+	l.each("dx", 2, func() {
+		y, dy := l.load("y"), l.load("dy")
+		l.VSUBPS(mean, dy, dy)
+		l.VMULPS(y, dy, dy)
+		l.storeAcc(dy, keep, "dx")
+	})
+	l.end()
+}

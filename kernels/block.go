@@ -1,0 +1,207 @@
+package kernels
+
+// The buffers are what one job needs beside the operands.
+type buffers struct {
+	a, b, q []float32
+	strips  []strip
+	edge    [maxRows * maxWide]float32
+}
+
+var bufferSets = reusable[buffers]{make: func() *buffers { return new(buffers) }}
+
+// A blocking says how the loops of a block are cut: the sum over k into groups of
+// so many pieces of kc, C into groups of columns.
+type blocking struct {
+	k, n  int
+	most  int  // rows of a tile
+	packA bool // for the second-level cache, since many groups of columns read it
+
+	inPlace bool // B is not packed
+}
+
+// blocking returns how to compute m rows and n columns of C.
+func (g *product) blocking(m, n int) blocking {
+	s := shapes[g.level]
+	b := blocking{k: kc, n: s.wide, most: s.rows, inPlace: g.inPlace(m)}
+	switch {
+	case m <= s.most(n) || g.turned:
+		// One row of tiles or two: B is read from end to end.
+		b.k = max(g.k, kc)
+	case n < 4*s.wide:
+		b.n = n
+		if b.k = max(g.k, kc); g.packed == nil {
+			b.k = max(1, machine.L2/2/(4*kc*s.padded(n))) * kc
+		}
+	default:
+		// As many panels as half of the first-level cache holds.
+		b.n = max(1, machine.L1D/2/(4*max(1, min(kc, g.k+g.r))*s.wide)) * s.wide
+		b.packA = b.n < n
+	}
+	if !b.packA {
+		b.most = s.most(n)
+		if g.a.col == 1 && g.a.row%1024 == 0 {
+			// All rows fall into one set of a first-level cache of eight ways.
+			b.most = min(b.most, 7)
+		}
+	}
+	return b
+}
+
+// inPlace tells whether B is read where it is: if that is along its rows, and
+// only once or from the first-level cache.
+func (g *product) inPlace(m int) bool {
+	s := shapes[g.level]
+	return g.packed == nil && g.b.col == 1 && s.masked && (m <= s.most(g.n) || 4*g.k*g.b.row <= machine.L1D)
+}
+
+// block is one job: it computes one block of C in the manner of BLIS, for each
+// group of pieces of k and of columns the tiles from top to bottom.
+func (g *product) block(index int) {
+	i0, j0 := index%g.rowBlocks*g.mc, index/g.rowBlocks*g.nc
+	i1, j1 := min(i0+g.mc, g.m), min(j0+g.nc, g.n)
+	b := g.blocking(i1-i0, j1-j0)
+	w := bufferSets.get()
+	if b.packA {
+		atLeast(&w.a, (i1-i0)*kc+transposeSlack)
+	}
+	for k0 := 0; k0 == 0 || k0 < g.k; k0 += b.k {
+		k1 := min(k0+b.k, g.k)
+		for js := j0; js < j1; js += b.n {
+			je := min(js+b.n, j1)
+			g.right(w, b.inPlace, k0, k1, js, je)
+			for i, h := i0, 0; i < i1; i += h {
+				h = height(i1-i, b.most)
+				if b.packA && js == j0 {
+					packPanel(g.level, w.a[(i-i0)*(k1-k0):], k1-k0, h, h, g.a.at(i, k0).transposed())
+				}
+				g.tiles(w, b.packA, i0, i, h, k0, k1, js, je)
+			}
+		}
+	}
+	clear(w.strips)
+	bufferSets.put(w)
+}
+
+// right makes the strips of rows k0, …, k1-1 and columns j0, …, j1-1 of B, without
+// their left sides: two for each tile, with the second for Q behind the last row.
+// It packs what is not packed and not to be read in place.
+func (g *product) right(w *buffers, inPlace bool, k0, k1, j0, j1 int) {
+	s := shapes[g.level]
+	padded := s.padded(j1 - j0)
+	if n := 2 * max(1, ceil(k1-k0, kc)) * ceil(j1-j0, s.wide); cap(w.strips) < n {
+		w.strips = make([]strip, n)
+	} else {
+		w.strips = w.strips[:n]
+	}
+	if g.packed == nil && !inPlace {
+		atLeast(&w.b, (k1-k0)*padded+transposeSlack)
+	}
+	if g.r > 0 {
+		atLeast(&w.q, g.r*padded+transposeSlack)
+	}
+	at := 0
+	for p := k0; p == k0 || p < k1; p += kc {
+		k := min(kc, k1-p)
+		for j := j0; j < j1; j += s.wide {
+			columns, width := min(s.wide, j1-j), s.width(g.n-j)
+			x, q := &w.strips[at], &w.strips[at+1]
+			at += 2
+			x.k, x.brow = k, width
+			switch {
+			case k == 0:
+			case g.packed != nil:
+				x.b = g.packed.buf[j*g.packed.k+p*width:]
+			case inPlace:
+				from := g.b.at(p, j)
+				x.b, x.brow = from.x, from.row
+			default:
+				x.b = w.b[(j-j0)*(k1-k0)+(p-k0)*width:]
+				packPanel(g.level, x.b, k, columns, width, g.b.at(p, j))
+			}
+			if g.r > 0 && p+k == g.k {
+				q.k, q.b, q.brow = g.r, w.q[(j-j0)*g.r:], width
+				packPanel(g.level, q.b, g.r, columns, width, g.q.at(0, j))
+			}
+		}
+	}
+}
+
+// tiles computes the tiles of rows i, …, i+h-1 and columns j0, …, j1-1 of C over
+// rows k0, …, k1-1 of B.
+func (g *product) tiles(w *buffers, packedA bool, i0, i, h, k0, k1, j0, j1 int) {
+	s := shapes[g.level]
+	at := 0
+	for p := k0; p == k0 || p < k1; p += kc {
+		left := matrix{w.a[:], 1, h}
+		last := min(p+kc, k1) == g.k
+		switch {
+		case k0 == k1:
+		case packedA:
+			left.x = left.x[(i-i0)*(k1-k0):]
+		default:
+			left = g.a.at(i, p)
+		}
+		for j := j0; j < j1; j += s.wide {
+			strips := w.strips[at : at+1]
+			strips[0].a, strips[0].arow, strips[0].acol = left.x, left.row, left.col
+			if g.r > 0 && last {
+				u := g.u.at(i, 0)
+				strips = w.strips[at : at+2]
+				strips[1].a, strips[1].arow, strips[1].acol = u.x, u.row, u.col
+			}
+			at += 2
+			columns := min(s.wide, j1-j)
+			if s.masked && !g.turned {
+				tile(g.level, h, columns, strips, g.c[i*g.ldc+j:], g.ldc, g.acc || p > 0)
+			} else {
+				g.tile(w, strips, i, j, h, columns, s.width(g.n-j), p == 0, last)
+			}
+		}
+	}
+}
+
+// tile computes a tile that may be no direct part of C.
+func (g *product) tile(w *buffers, strips []strip, i, j, h, columns, width int, first, last bool) {
+	acc := g.acc || !first
+	switch {
+	case g.turned:
+		// The elements of C lie far apart: they are read and written once.
+		c := g.c[j*g.ldc+i:]
+		if first && g.acc {
+			transposeGeneric(columns, h, c, g.ldc, w.edge[:], maxWide)
+		}
+		tile(g.level, h, columns, strips, w.edge[:], maxWide, acc)
+		if last {
+			g.storeTurned(h, columns, w.edge[:], c)
+		}
+	case columns == width:
+		tile(g.level, h, columns, strips, g.c[i*g.ldc+j:], g.ldc, acc)
+	default:
+		tile(g.level, h, width, strips, w.edge[:], maxWide, false)
+		storeEdge(h, columns, w.edge[:], g.c[i*g.ldc+j:], g.ldc, acc)
+	}
+}
+
+// storeEdge stores or adds the first columns of a tile at the right edge of C.
+func storeEdge(rows, columns int, edge, c []float32, ldc int, acc bool) {
+	for i := range rows {
+		to, from := c[i*ldc:][:columns], edge[i*maxWide:][:columns]
+		if !acc {
+			copy(to, from)
+			continue
+		}
+		for j := range to {
+			to[j] += from[j]
+		}
+	}
+}
+
+// storeTurned stores the tile of rows×columns of Cᵀ that edge holds. What the
+// transposition overwrites behind 8 columns of C would be its own.
+func (g *product) storeTurned(rows, columns int, edge, c []float32) {
+	if rows == 8 {
+		transpose(g.level, rows, columns, edge, maxWide, c, g.ldc)
+		return
+	}
+	transposeGeneric(rows, columns, edge, maxWide, c, g.ldc)
+}

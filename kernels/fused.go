@@ -1,0 +1,21 @@
+package kernels
+
+// More loops: functions, and the fused ones, which do for attention, the norms and
+// softmax in one pass what would be several. All is said as for the other loops.
+//
+//	tanh(y, x), erf(y, x)
+//	rotateHeads(y, x, cos, sin, sign, acc)
+//	                                 rotate for each head of 2·len(cos) elements of y and x, of
+//	                                 one head at least, which holds all x1 and then all x2
+//	expSum(y, x, shift) float64      y_i = exp(x_i - shift); returns Σ y_i
+//	scoreGrad(p, d, shift, mean)     p_i = exp(p_i - shift), then d_i = p_i·(d_i - mean)
+//	moments(x) (sum, squares)        returns Σ x_i and Σ x_i²
+//	affine(y, x, w, b, shift, scale) y_i = (x_i - shift)·scale·w_i + b_i
+//	normSums(x, w, dy, shift) (level, along)
+//	                                 returns Σ w_i·dy_i and Σ w_i·dy_i·(x_i - shift)
+//	normInput(dx, x, w, dy, direct, shift, slope, level, acc)
+//	                                 dx_i (+)= direct·w_i·dy_i - slope·(x_i - shift) - level
+//	softmaxInput(dx, y, dy, mean, acc)
+//	                                 dx_i (+)= y_i·(dy_i - mean)
+//
+// exp may be 0 below 2^-126 and +Inf above 2^127.

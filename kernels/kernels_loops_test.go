@@ -1,0 +1,451 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// The element- and row-wise kernels of TestTrust.
+
+const trustAlpha = float32(-1.7)
+
+// wantDouble demands that got, which a kernel returned, is Σ a·b in float64.
+func (t *trial) wantDouble(got *float64, n int, a, b *operand) {
+	t.wantThat(func() error {
+		want := dotBounded(n, func(p int) bounded { return a.old(0, p) }, func(p int) bounded { return b.old(0, p) })
+		// n additions in float64, of products that are exact.
+		bound := 2 * float64(n) * 0x1p-53 * want.size
+		same := *got == want.v || math.IsNaN(*got) && math.IsNaN(want.v)
+		if !same && !(math.Abs(*got-want.v) <= bound) {
+			return fmt.Errorf("returned %v, want %v ± %.2g", *got, want.v, bound)
+		}
+		return nil
+	})
+}
+
+var vectorKernels = []kernel{
+	{name: "Axpy", draw: func(t *trial) {
+		n := t.length()
+		x, y := t.in("x", 1, n), t.out("y", 1, n)
+		t.call = func() { Axpy(trustAlpha, x.x, y.x) }
+		t.want(y, true, func(i, j int) bounded { return x.old(i, j).mul(exactly(trustAlpha)) })
+	}},
+	{name: "Scale", draw: func(t *trial) {
+		x := t.out("x", 1, t.length())
+		t.call = func() { Scale(trustAlpha, x.x) }
+		t.want(x, false, func(i, j int) bounded { return x.old(i, j).mul(exactly(trustAlpha)) })
+	}},
+	{name: "Add", draw: func(t *trial) {
+		n := t.length()
+		a, b := t.in("a", 1, n), t.in("b", 1, n)
+		dst := t.outOr(true, "dst", 1, n, a, b)
+		t.call = func() { Add(dst.x, a.x, b.x) }
+		t.want(dst, false, func(i, j int) bounded { return a.old(i, j).add(b.old(i, j)) })
+	}},
+	{name: "Mul", draw: func(t *trial) {
+		n := t.length()
+		a, b := t.in("a", 1, n), t.in("b", 1, n)
+		dst := t.outOr(true, "dst", 1, n, a, b)
+		t.call = func() { Mul(dst.x, a.x, b.x) }
+		t.want(dst, false, func(i, j int) bounded { return a.old(i, j).mul(b.old(i, j)) })
+	}},
+	{name: "MulAdd", draw: func(t *trial) {
+		n := t.length()
+		a, b := t.in("a", 1, n), t.in("b", 1, n)
+		dst := t.outOr(true, "dst", 1, n, a, b)
+		t.call = func() { MulAdd(dst.x, a.x, b.x) }
+		t.want(dst, true, func(i, j int) bounded { return a.old(i, j).mul(b.old(i, j)) })
+	}},
+	{name: "ScaleRows", draw: func(t *trial) {
+		rows, n, acc := t.size(), t.length(), t.coin()
+		rows = t.few(rows)
+		x, g := t.in("x", rows, n), t.in("g", 1, rows)
+		y := t.outOr(!acc, "y", rows, n, x)
+		t.call = func() { ScaleRows(rows, n, x.x, x.ld, g.x, y.x, y.ld, acc) }
+		t.want(y, acc, func(i, j int) bounded { return x.old(i, j).mul(g.old(0, i)) })
+	}},
+	{name: "ScaleCols", draw: func(t *trial) {
+		rows, n, acc := t.size(), t.length(), t.coin()
+		rows = t.few(rows)
+		x, g := t.in("x", rows, n), t.in("g", 1, n)
+		y := t.outOr(!acc, "y", rows, n, x)
+		t.call = func() { ScaleCols(rows, n, x.x, x.ld, g.x, y.x, y.ld, acc) }
+		t.want(y, acc, func(i, j int) bounded { return x.old(i, j).mul(g.old(0, j)) })
+	}},
+	{name: "Dot", draw: func(t *trial) {
+		n := t.length()
+		x, y := t.in("x", 1, n), t.in("y", 1, n)
+		var got float64
+		t.call = func() { got = Dot(x.x, y.x) }
+		t.wantDouble(&got, n, x, y)
+	}},
+	{name: "SumSquares", draw: func(t *trial) {
+		n := t.length()
+		x := t.in("x", 1, n)
+		var got float64
+		t.call = func() { got = SumSquares(x.x) }
+		t.wantDouble(&got, n, x, x)
+	}},
+	dropoutKernel("Dropout", func(y, x []float32, p float64, seed, counter uint64, acc bool) { Dropout(y, x, p, seed, counter) }, false),
+	dropoutKernel("DropoutGrad", DropoutGrad, true),
+	{name: "AdamW", finite: true, draw: func(t *trial) {
+		n := t.length()
+		w, m, v, g := t.out("w", 1, n), t.out("m", 1, n), t.out("v", 1, n), t.in("g", 1, n)
+		for i, x := range v.x {
+			v.x[i] = float32(math.Abs(float64(x)))
+		}
+		const lr, beta1, beta2, eps, wd, c1, c2 = 1e-3, 0.9, 0.999, 1e-8, 0.01, 0.1, 0.001
+		t.call = func() { AdamW(w.x, g.x, m.x, v.x, lr, beta1, beta2, eps, wd, c1, c2) }
+		first := func(i, j int) bounded {
+			return m.old(i, j).mul(exactly(beta1)).add(g.old(i, j).mul(exactly(1 - beta1)))
+		}
+		second := func(i, j int) bounded {
+			return v.old(i, j).mul(exactly(beta2)).add(g.old(i, j).mul(g.old(i, j)).mul(exactly(1 - beta2)))
+		}
+		t.want(m, false, first)
+		t.want(v, false, second)
+		t.want(w, false, func(i, j int) bounded {
+			root := second(i, j).sqrt().mul(exactly(float32(1 / math.Sqrt(c2))))
+			step := first(i, j).div(root.add(exactly(eps))).mul(exactly(lr / c1))
+			return w.old(i, j).mul(exactly(1 - lr*wd)).sub(step)
+		})
+	}},
+}
+
+// dropoutKernel is y = x times what the plain loop makes of ones, which a test of its
+// own holds to known answers; what is dropped is 0, whatever it was.
+func dropoutKernel(name string, run func(y, x []float32, p float64, seed, counter uint64, acc bool), canAdd bool) kernel {
+	return kernel{name: name, draw: func(t *trial) {
+		n, p, seed, counter := 3*t.length(), []float64{0, 0.1, 0.5, 0.99}[t.below(4)], t.Uint64(), t.Uint64()
+		acc := canAdd && t.coin()
+		x := t.in("x", 1, n)
+		y := t.outOr(!acc, "y", 1, n, x)
+		factors := slices.Repeat([]float32{1}, n)
+		table := newDropoutTable(p, seed, counter, false)
+		dropoutGeneric(factors, factors, &table, 0)
+		t.call = func() { run(y.x, x.x, p, seed, counter, acc) }
+		t.want(y, acc, func(_, j int) bounded {
+			if factors[j] == 0 {
+				return bounded{}
+			}
+			return x.old(0, j).mul(exactly(factors[j]))
+		})
+	}}
+}
+
+// few is rows, but few of them if they are long.
+func (t *trial) few(rows int) int {
+	if t.large {
+		return 1
+	}
+	return rows
+}
+
+var activationKernels = []kernel{
+	activation("Exp", func(y, x []float32) { Exp(y, x) }, bounded.exp),
+	activation("Tanh", Tanh, func(x bounded) bounded { return x.apply(math.Tanh, 1) }),
+	activation("Erf", Erf, func(x bounded) bounded { return x.apply(math.Erf, 1.2) }),
+	activation("GELU", GELU, func(x bounded) bounded { return x.mul(x.normalCDF()) }),
+	activation("GELUTanh", GELUTanh, func(x bounded) bounded { return x.mul(tanhArgument(x).sigmoid()) }),
+	slopeKernel("GELUGrad", GELUGrad, func(x bounded) bounded {
+		density := x.mul(x).mul(exactly(-0.5)).exp().mul(exactly(float32(1 / math.Sqrt(2*math.Pi))))
+		return x.normalCDF().add(x.mul(density))
+	}),
+	slopeKernel("GELUTanhGrad", GELUTanhGrad, func(x bounded) bounded {
+		s := tanhArgument(x).sigmoid()
+		inner := exactly(float32(geluC1)).add(x.mul(x).mul(exactly(float32(3 * geluC1 * geluC3))))
+		return s.add(x.mul(s).mul(exactly(1).sub(s)).mul(inner))
+	}),
+	{name: "SiLUMul", draw: func(t *trial) {
+		n := t.length()
+		gate, up := t.in("gate", 1, n), t.in("up", 1, n)
+		y := t.outOr(true, "y", 1, n, gate, up)
+		t.call = func() { SiLUMul(y.x, gate.x, up.x) }
+		t.want(y, false, func(i, j int) bounded {
+			g := gate.old(i, j)
+			return g.mul(g.sigmoid()).mul(up.old(i, j))
+		})
+	}},
+	{name: "SiLUMulGrad", finite: true, draw: func(t *trial) {
+		n, acc := t.length(), t.coin()
+		dy, gate, up := t.in("dy", 1, n), t.in("gate", 1, n), t.in("up", 1, n)
+		dgate, dup := t.out("dgate", 1, n), t.out("dup", 1, n)
+		t.call = func() { SiLUMulGrad(dgate.x, dup.x, dy.x, gate.x, up.x, acc) }
+		t.want(dgate, acc, func(i, j int) bounded {
+			g := gate.old(i, j)
+			s := g.sigmoid()
+			slope := s.mul(exactly(1).add(g.mul(exactly(1).sub(s))))
+			return dy.old(i, j).mul(up.old(i, j)).mul(slope)
+		})
+		t.want(dup, acc, func(i, j int) bounded {
+			g := gate.old(i, j)
+			return dy.old(i, j).mul(g).mul(g.sigmoid())
+		})
+	}},
+}
+
+// tanhArgument is c1·(x + c3·x³).
+func tanhArgument(x bounded) bounded {
+	return x.mul(exactly(float32(geluC1)).add(x.mul(x).mul(exactly(float32(geluC1 * geluC3)))))
+}
+
+// activation is y = f(x), where y may be x.
+func activation(name string, run func(y, x []float32), f func(x bounded) bounded) kernel {
+	return kernel{name: name, draw: func(t *trial) {
+		n := t.length()
+		x := t.in("x", 1, n)
+		y := t.outOr(true, "y", 1, n, x)
+		t.call = func() { run(y.x, x.x) }
+		t.want(y, false, func(i, j int) bounded { return f(x.old(i, j)) })
+	}}
+}
+
+// slopeKernel is dx = dy·f(x), or added to dx, where dx may be dy if it is not. At
+// ±Inf it is the limit.
+func slopeKernel(name string, run func(dx, dy, x []float32, acc bool), f func(x bounded) bounded) kernel {
+	return kernel{name: name, draw: func(t *trial) {
+		n, acc := t.length(), t.coin()
+		dy, x := t.in("dy", 1, n), t.in("x", 1, n)
+		dx := t.outOr(!acc, "dx", 1, n, dy)
+		t.call = func() { run(dx.x, dy.x, x.x, acc) }
+		t.want(dx, acc, func(i, j int) bounded {
+			near := x.old(i, j)
+			if math.Abs(near.v) > 32 {
+				near = exactly(float32(math.Copysign(32, near.v)))
+			}
+			return dy.old(i, j).mul(f(near))
+		})
+	}}
+}
+
+// table draws the sizes of a table: rows of n, together shared by threads if large.
+func (t *trial) table() (rows, n int) {
+	if t.large {
+		return 250 + t.below(30), 130 + t.below(30)
+	}
+	return t.size(), t.size()
+}
+
+// rowBounded returns f's numbers for 0, …, n-1.
+func rowBounded(n int, f func(j int) bounded) []bounded {
+	row := make([]bounded, n)
+	for j := range row {
+		row[j] = f(j)
+	}
+	return row
+}
+
+// meanBounded is Σ_j x(j)/n.
+func meanBounded(n int, x func(j int) bounded) bounded {
+	return sumBounded(n, x).div(exactly(float32(n)))
+}
+
+var rowKernels = []kernel{
+	{name: "RMSNorm", draw: func(t *trial) {
+		rows, n := t.table()
+		x, w := t.in("x", rows, n), t.in("w", 1, n)
+		y, inv := t.outOr(true, "y", rows, n, x), t.out("inv", 1, rows)
+		t.call = func() { RMSNorm(rows, n, x.x, x.ld, w.x, normEps, y.x, y.ld, inv.x) }
+		invOf := func(i int) bounded {
+			square := meanBounded(n, func(j int) bounded { return x.old(i, j).mul(x.old(i, j)) })
+			return square.add(exactly(normEps)).sqrt().inverse()
+		}
+		if n > 0 {
+			t.want(inv, false, func(_, i int) bounded { return invOf(i) })
+		}
+		t.wantRows(y, false, func(i int) []bounded {
+			r := invOf(i)
+			return rowBounded(n, func(j int) bounded { return x.old(i, j).mul(r).mul(w.old(0, j)) })
+		})
+	}},
+	{name: "RMSNormGrad", finite: true, draw: func(t *trial) {
+		rows, n := t.table()
+		acc, frozen := t.coin(), t.below(4)
+		x, w, inv, dy := t.in("x", rows, n), t.in("w", 1, n), t.in("inv", 1, rows), t.in("dy", rows, n)
+		dx, dw := t.out("dx", rows, n), t.out("dw", 1, n)
+		dxx, dwx := dx.x, dw.x
+		if frozen == 1 {
+			dxx = nil
+		} else {
+			t.wantRows(dx, acc, func(i int) []bounded {
+				r := inv.old(0, i)
+				along := meanBounded(n, func(k int) bounded { return x.old(i, k).mul(w.old(0, k)).mul(dy.old(i, k)) })
+				return rowBounded(n, func(j int) bounded {
+					return r.mul(w.old(0, j)).mul(dy.old(i, j)).sub(x.old(i, j).mul(r).mul(r).mul(r).mul(along))
+				})
+			})
+		}
+		if frozen == 2 {
+			dwx = nil
+		} else {
+			t.want(dw, true, func(_, j int) bounded {
+				return sumBounded(rows, func(i int) bounded { return x.old(i, j).mul(inv.old(0, i)).mul(dy.old(i, j)) })
+			})
+		}
+		t.call = func() {
+			RMSNormGrad(rows, n, x.x, x.ld, w.x, inv.x, dy.x, dy.ld, dxx, dx.ld, acc, dwx)
+		}
+	}},
+	{name: "LayerNorm", draw: func(t *trial) {
+		rows, n := t.table()
+		x, w, b := t.in("x", rows, n), t.in("w", 1, n), t.in("b", 1, n)
+		y, mean, inv := t.outOr(true, "y", rows, n, x), t.out("mean", 1, rows), t.out("inv", 1, rows)
+		t.call = func() { LayerNorm(rows, n, x.x, x.ld, w.x, b.x, normEps, y.x, y.ld, mean.x, inv.x) }
+		of := func(i int) (m, r bounded) {
+			m = meanBounded(n, func(j int) bounded { return x.old(i, j) })
+			variance := meanBounded(n, func(j int) bounded {
+				d := x.old(i, j).sub(m)
+				return d.mul(d)
+			})
+			return m, variance.add(exactly(normEps)).sqrt().inverse()
+		}
+		if n > 0 {
+			t.want(mean, false, func(_, i int) bounded { m, _ := of(i); return m })
+			t.want(inv, false, func(_, i int) bounded { _, r := of(i); return r })
+		}
+		t.wantRows(y, false, func(i int) []bounded {
+			m, r := of(i)
+			return rowBounded(n, func(j int) bounded { return x.old(i, j).sub(m).mul(r).mul(w.old(0, j)).add(b.old(0, j)) })
+		})
+	}},
+	{name: "LayerNormGrad", finite: true, draw: func(t *trial) {
+		rows, n := t.table()
+		acc, frozen := t.coin(), t.below(4)
+		x, w, dy := t.in("x", rows, n), t.in("w", 1, n), t.in("dy", rows, n)
+		mean, inv := t.in("mean", 1, rows), t.in("inv", 1, rows)
+		dx, dw, db := t.out("dx", rows, n), t.out("dw", 1, n), t.out("db", 1, n)
+		dxx, dwx, dbx := dx.x, dw.x, db.x
+		z := func(i, j int) bounded { return x.old(i, j).sub(mean.old(0, i)).mul(inv.old(0, i)) }
+		if frozen == 1 {
+			dxx = nil
+		} else {
+			t.wantRows(dx, acc, func(i int) []bounded {
+				g := func(j int) bounded { return w.old(0, j).mul(dy.old(i, j)) }
+				level := meanBounded(n, g)
+				along := meanBounded(n, func(k int) bounded { return z(i, k).mul(g(k)) })
+				return rowBounded(n, func(j int) bounded {
+					return inv.old(0, i).mul(g(j).sub(level).sub(z(i, j).mul(along)))
+				})
+			})
+		}
+		if frozen == 2 {
+			dwx = nil
+		} else {
+			t.want(dw, true, func(_, j int) bounded {
+				return sumBounded(rows, func(i int) bounded { return z(i, j).mul(dy.old(i, j)) })
+			})
+		}
+		if frozen == 3 {
+			dbx = nil
+		} else {
+			t.want(db, true, func(_, j int) bounded { return sumBounded(rows, func(i int) bounded { return dy.old(i, j) }) })
+		}
+		t.call = func() {
+			LayerNormGrad(rows, n, x.x, x.ld, w.x, mean.x, inv.x, dy.x, dy.ld, dxx, dx.ld, acc, dwx, dbx)
+		}
+	}},
+	{name: "Softmax", draw: func(t *trial) {
+		rows, n := t.table()
+		x := t.in("x", rows, n)
+		y := t.outOr(true, "y", rows, n, x)
+		t.call = func() { Softmax(rows, n, x.x, x.ld, y.x, y.ld) }
+		t.wantRows(y, false, func(i int) []bounded {
+			e, total := exponentials(n, func(j int) bounded { return x.old(i, j) })
+			return rowBounded(n, func(j int) bounded { return e[j].div(total) })
+		})
+	}},
+	{name: "SoftmaxGrad", finite: true, draw: func(t *trial) {
+		rows, n := t.table()
+		acc := t.coin()
+		y, dy := t.in("y", rows, n), t.in("dy", rows, n)
+		dx := t.outOr(!acc, "dx", rows, n, dy)
+		t.call = func() { SoftmaxGrad(rows, n, y.x, y.ld, dy.x, dy.ld, dx.x, dx.ld, acc) }
+		t.wantRows(dx, acc, func(i int) []bounded {
+			mean := sumBounded(n, func(k int) bounded { return dy.old(i, k).mul(y.old(i, k)) })
+			return rowBounded(n, func(j int) bounded { return y.old(i, j).mul(dy.old(i, j).sub(mean)) })
+		})
+	}},
+	{name: "CrossEntropy", finite: true, draw: func(t *trial) {
+		rows, n := t.table()
+		x := t.in("logits", rows, n)
+		loss := t.out("loss", 1, rows)
+		d := t.outOr(true, "dlogits", rows, n, x)
+		_, targets := place[int32](t, "targets", 1, rows, 0)
+		for i := range targets {
+			targets[i] = int32(t.below(n+1)) - 1
+		}
+		dx := d.x
+		if t.below(4) == 0 {
+			dx = nil
+		} else {
+			t.wantRows(d, false, func(i int) []bounded {
+				if targets[i] < 0 {
+					return make([]bounded, n)
+				}
+				e, total := exponentials(n, func(j int) bounded { return x.old(i, j) })
+				return rowBounded(n, func(j int) bounded {
+					p := e[j].div(total)
+					if j == int(targets[i]) {
+						return p.sub(exactly(1))
+					}
+					return p
+				})
+			})
+		}
+		t.call = func() { CrossEntropy(rows, n, x.x, x.ld, targets, loss.x, dx, d.ld) }
+		t.want(loss, false, func(_, i int) bounded {
+			if targets[i] < 0 {
+				return bounded{}
+			}
+			old := func(j int) bounded { return x.old(i, j) }
+			_, total := exponentials(n, old)
+			return total.log().add(exactly(largestOf(n, old))).sub(old(int(targets[i])))
+		})
+	}},
+	rotation2("RoPE", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
+		RoPE(rows, heads, dim, x.x, x.ld, cos, sin, y.x, y.ld)
+	}, 1),
+	rotation2("RoPEGrad", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
+		RoPEGrad(rows, heads, dim, x.x, x.ld, cos, sin, y.x, y.ld, acc)
+	}, -1),
+}
+
+// largestOf is the largest x(j), NaN if one is.
+func largestOf(n int, x func(j int) bounded) float32 {
+	top := math.Inf(-1)
+	for j := range n {
+		top = max(top, x(j).v)
+	}
+	return float32(top)
+}
+
+// exponentials are exp(x(j) - max x) and their sum.
+func exponentials(n int, x func(j int) bounded) (e []bounded, total bounded) {
+	top := exactly(largestOf(n, x))
+	e = rowBounded(n, func(j int) bounded { return x(j).sub(top).exp() })
+	return e, sumBounded(n, func(j int) bounded { return e[j] })
+}
+
+// rotation2 is RoPE with a sign, -1 for its gradient, which may be added.
+func rotation2(name string, run func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool), sign float32) kernel {
+	return kernel{name: name, draw: func(t *trial) {
+		rows, n := t.table()
+		dim := 2 * t.below(20)
+		heads := n / max(dim, 4)
+		n = heads * dim
+		acc := sign < 0 && t.coin()
+		x, cos, sin := t.in("x", rows, n), t.in("cos", 1, rows*dim/2), t.in("sin", 1, rows*dim/2)
+		y := t.outOr(!acc, "y", rows, n, x)
+		t.call = func() { run(rows, heads, dim, x, cos.x, sin.x, y, acc) }
+		t.want(y, acc, func(i, j int) bounded {
+			h := dim / 2
+			pair, s := j+h, sign
+			if j%dim >= h {
+				pair, s = j-h, -sign
+			}
+			angle := i*h + j%h
+			return x.old(i, j).mul(cos.old(0, angle)).sub(x.old(i, pair).mul(sin.old(0, angle)).mul(exactly(s)))
+		})
+	}}
+}

@@ -1,0 +1,176 @@
+package kernels
+
+import (
+	"math"
+	"slices"
+	"sort"
+)
+
+// An NF4Weight is a weight (Rows×Cols) in 4-bit NormalFloat with double
+// quantization (QLoRA, arXiv 2305.14314, section 3), as bitsandbytes stores it.
+// The elements are taken row after row without gaps and cut into blocks of 64:
+// element e of block b = e/64 stands for
+//
+//	absmax_b = Map[Absmax[b]]·Scale[b/256] + Offset
+//	w_e      = nf4[code_e]·absmax_b
+//
+// where code_e is the upper half of Codes[e/2] if e is even, the lower half if it
+// is odd, and nf4 are the 16 numbers of the paper's appendix E. Each product and
+// sum is rounded to float32, in this order.
+//
+// In a checkpoint of bitsandbytes these are weight, absmax, nested_quant_map,
+// nested_absmax and the quant_state's nested_offset.
+type NF4Weight struct {
+	Rows, Cols int
+	Codes      []byte    // of two elements each
+	Absmax     []byte    // one a block, places in Map
+	Map        []float32 // 256 numbers of -1 to 1
+	Scale      []float32 // one for each 256 blocks
+	Offset     float32
+}
+
+// nf4Block is how many elements share an absmax, nf4Group how many of these share
+// a scale.
+const (
+	nf4Block = 64
+	nf4Group = 256
+)
+
+// nf4 are quantiles of the standard normal distribution, scaled so that the
+// largest is 1.
+var nf4 = [16]float32{
+	-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+	-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0,
+	0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+	0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+}
+
+// check panics unless the parts of w have the lengths that its shape demands.
+func (w *NF4Weight) check(fn string) {
+	checkSize(fn, "w.Rows", w.Rows)
+	checkSize(fn, "w.Cols", w.Cols)
+	n := w.Rows * w.Cols
+	checkVector(fn, "w.Codes", ceil(n, 2), w.Codes)
+	checkVector(fn, "w.Absmax", ceil(n, nf4Block), w.Absmax)
+	checkVector(fn, "w.Map", 256, w.Map)
+	checkVector(fn, "w.Scale", ceil(n, nf4Block*nf4Group), w.Scale)
+}
+
+// DecodeNF4 writes the weight to x (w.Rows×w.Cols). It panics if x or a part of w
+// is too short.
+func DecodeNF4(w *NF4Weight, x []float32, ldx int) {
+	const fn = "DecodeNF4"
+	w.check(fn)
+	checkMatrix(fn, "x", w.Rows, w.Cols, x, ldx)
+	if w.Cols == 0 {
+		return
+	}
+	for i := range w.Rows {
+		w.decode(x[i*ldx:][:w.Cols], i*w.Cols)
+	}
+}
+
+// decode writes the elements from number first on.
+func (w *NF4Weight) decode(x []float32, first int) {
+	for len(x) > 0 {
+		b := first / nf4Block
+		absmax := float32(w.Map[w.Absmax[b]]*w.Scale[b/nf4Group]) + w.Offset
+		values := nf4
+		for i := range values {
+			values[i] *= absmax
+		}
+		n := min(len(x), (b+1)*nf4Block-first)
+		block, e := x[:n], first
+		if e%2 == 1 {
+			block[0] = values[w.Codes[e/2]&15]
+			block, e = block[1:], e+1
+		}
+		codes := w.Codes[e/2:]
+		for ; len(block) > 1; block, codes = block[2:], codes[1:] {
+			block[0], block[1] = values[codes[0]>>4], values[codes[0]&15]
+		}
+		if len(block) > 0 {
+			block[0] = values[codes[0]>>4]
+		}
+		x, first = x[n:], first+n
+	}
+}
+
+// QuantizeNF4 rounds a weight (rows×cols) to 4-bit NormalFloat: each element,
+// divided by the largest of its block, to the nearest of the 16 numbers, of two to
+// the lower one; and each block's largest, less their mean and divided by what is
+// then the largest of 256, to the nearest of the 256 numbers of the dynamic data
+// type (8-bit Optimizers, arXiv 2110.02861, section 1.3). It returns an error if an
+// element is not finite, and panics if x is too short or a size negative.
+func QuantizeNF4(rows, cols int, x []float32, ldx int) (*NF4Weight, error) {
+	const fn = "QuantizeNF4"
+	checkSize(fn, "rows", rows)
+	checkSize(fn, "cols", cols)
+	checkMatrix(fn, "x", rows, cols, x, ldx)
+	if err := checkFinite(fn, rows, cols, x, ldx); err != nil {
+		return nil, err
+	}
+	n := rows * cols
+	flat := make([]float32, 0, n)
+	for i := range n / max(cols, 1) {
+		flat = append(flat, x[i*ldx:][:cols]...)
+	}
+	w := &NF4Weight{Rows: rows, Cols: cols, Codes: make([]byte, ceil(n, 2)), Map: dynamicMap()}
+	var absmax []float32
+	var total float64
+	for block := range slices.Chunk(flat, nf4Block) {
+		m := largest(block)
+		for i, v := range block {
+			code := byte(7) // that of 0
+			if m > 0 {
+				code = nearest(nf4[:], v/m)
+			}
+			e := len(absmax)*nf4Block + i
+			w.Codes[e/2] |= code << (4 * (^e & 1))
+		}
+		absmax = append(absmax, m)
+		total += float64(m)
+	}
+	if len(absmax) > 0 {
+		w.Offset = float32(total / float64(len(absmax)))
+	}
+	for group := range slices.Chunk(absmax, nf4Group) {
+		for i := range group {
+			group[i] -= w.Offset
+		}
+		m := largest(group)
+		for _, v := range group {
+			if m > 0 {
+				v /= m
+			}
+			w.Absmax = append(w.Absmax, nearest(w.Map, v))
+		}
+		w.Scale = append(w.Scale, m)
+	}
+	return w, nil
+}
+
+// nearest returns the place of the number nearest to v in a sorted list, of two
+// the lower one.
+func nearest(sorted []float32, v float32) byte {
+	return byte(sort.Search(len(sorted)-1, func(i int) bool {
+		return float64(v) <= (float64(sorted[i])+float64(sorted[i+1]))/2
+	}))
+}
+
+// dynamicMap returns the numbers of the dynamic data type in ascending order: 0, 1
+// and, for each decade 10⁻⁶, …, 1, as many signed numbers as the bits left of it
+// count, 1, 2, …, 64: the middles of equal parts of 0.1 to 1 of it.
+func dynamicMap() []float32 {
+	numbers := []float32{0, 1}
+	for i := range 7 {
+		parts := 1 << i
+		for p := range parts {
+			middle := 0.1 + 0.9*(float64(p)+0.5)/float64(parts)
+			v := float32(middle * math.Pow10(i-6))
+			numbers = append(numbers, v, -v)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}

@@ -1,0 +1,56 @@
+//go:build !purego
+
+package kernels
+
+var shapes = [...]shape{
+	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4},
+	NEON:    {rows: 6, wide: 16, tall: 8, narrow: 8},
+}
+
+func tile(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+	if l == Generic {
+		tileGeneric(rows, columns, strips, c, ldc, acc)
+		return
+	}
+	tileNEON(rows, columns, strips, c, ldc, acc)
+}
+
+func transpose(l Level, rows, k int, src []float32, ld int, dst []float32, step int) {
+	if whole := k &^ 3; l == NEON && whole > 0 {
+		transposeNEON(rows, whole, src, ld, dst, step)
+		if whole == k {
+			return
+		}
+		k, src, dst = k-whole, src[whole:], dst[whole*step:]
+	}
+	transposeGeneric(rows, k, src, ld, dst, step)
+}
+
+func copyRows(l Level, rows, columns int, src []float32, ld int, dst []float32, step int) {
+	if whole := columns == 16 || columns == 8 || columns == 6; l == NEON && whole && rows > 0 {
+		copyRowsNEON(rows, columns, src, ld, dst, step)
+		return
+	}
+	copyRowsGeneric(rows, columns, src, ld, dst, step)
+}
+
+func fmaPeak(l Level, iterations int) (flops int) {
+	if l == Generic {
+		return fmaPeakGeneric(iterations)
+	}
+	iterations = max(1, iterations)
+	fmaPeakNEON(iterations)
+	return 24 * 4 * 2 * iterations
+}
+
+//go:noescape
+func tileNEON(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+
+//go:noescape
+func transposeNEON(rows, k int, src []float32, ld int, dst []float32, step int)
+
+//go:noescape
+func copyRowsNEON(rows, columns int, src []float32, ld int, dst []float32, step int)
+
+//go:noescape
+func fmaPeakNEON(iterations int)
