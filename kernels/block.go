@@ -10,48 +10,54 @@ type buffers struct {
 var bufferSets = reusable[buffers]{make: func() *buffers { return new(buffers) }}
 
 // A blocking says how the loops of a block are cut: the sum over k into groups of
-// so many pieces of kc, C into groups of columns.
+// so many pieces of kc, C into groups of n columns and those into tiles.
 type blocking struct {
-	k, n  int
-	most  int  // rows of a tile
-	packA bool // for the second-level cache, since many groups of columns read it
-
-	inPlace bool // B is not packed
+	k, n    int
+	most    int   // rows of a tile
+	shape   shape // with wide the columns of a tile
+	packA   bool  // for the second-level cache, since many groups of columns read it
+	inPlace bool  // B is not packed
 }
 
 // blocking returns how to compute m rows and n columns of C.
 func (g *product) blocking(m, n int) blocking {
 	s := shapes[g.level]
-	b := blocking{k: kc, n: s.wide, most: s.rows, inPlace: g.inPlace(m)}
+	b := blocking{k: kc, shape: s}
+	if g.packed == nil {
+		b.shape.wide = s.step(m)
+	}
+	step := b.shape.wide
+	b.n, b.most = step, s.most(min(step, n))
 	switch {
-	case m <= s.most(n) || g.turned:
+	case m <= b.most || g.turned:
 		// One row of tiles or two: B is read from end to end.
 		b.k = max(g.k, kc)
 	case n < 4*s.wide:
 		b.n = n
 		if b.k = max(g.k, kc); g.packed == nil {
-			b.k = max(1, machine.L2/2/(4*kc*s.padded(n))) * kc
+			b.k = max(1, machine.L2/2/(4*kc*n)) * kc
 		}
 	default:
 		// As many panels as half of the first-level cache holds.
-		b.n = max(1, machine.L1D/2/(4*max(1, min(kc, g.k+g.r))*s.wide)) * s.wide
+		b.n = max(1, machine.L1D/2/(4*max(1, min(kc, g.k+g.r))*step)) * step
 		b.packA = b.n < n
 	}
-	if !b.packA {
-		b.most = s.most(n)
-		if g.a.col == 1 && g.a.row%1024 == 0 {
-			// All rows fall into one set of a first-level cache of eight ways.
-			b.most = min(b.most, 7)
-		}
+	if g.a.col == 1 && g.a.row%1024 == 0 && !b.packA {
+		// The rows of a tile fall into one set of a first-level cache of eight ways.
+		b.most = min(b.most, 7)
 	}
+	b.inPlace = g.inPlace(m, b.most)
 	return b
 }
 
 // inPlace tells whether B is read where it is: if that is along its rows, and
-// only once or from the first-level cache.
-func (g *product) inPlace(m int) bool {
-	s := shapes[g.level]
-	return g.packed == nil && g.b.col == 1 && s.masked && (m <= s.most(g.n) || 4*g.k*g.b.row <= machine.L1D)
+// only once or in the first-level cache. Rows at a large power of two would fall
+// into one set of the cache.
+func (g *product) inPlace(m, most int) bool {
+	if g.packed != nil || g.b.col != 1 || !shapes[g.level].masked {
+		return false
+	}
+	return m <= most || m <= 2*most && g.b.row%512 != 0 || 4*g.k*g.b.row <= machine.L1D
 }
 
 // block is one job: it computes one block of C in the manner of BLIS, for each
@@ -62,19 +68,19 @@ func (g *product) block(index int) {
 	b := g.blocking(i1-i0, j1-j0)
 	w := bufferSets.get()
 	if b.packA {
-		atLeast(&w.a, (i1-i0)*kc+transposeSlack)
+		atLeast(&w.a, (i1-i0)*(kc+transposeSlack))
 	}
 	for k0 := 0; k0 == 0 || k0 < g.k; k0 += b.k {
 		k1 := min(k0+b.k, g.k)
 		for js := j0; js < j1; js += b.n {
 			je := min(js+b.n, j1)
-			g.right(w, b.inPlace, k0, k1, js, je)
+			g.right(w, b, k0, k1, js, je)
+			if b.packA && js == j0 {
+				g.left(w, b.most, i0, i1, k0, k1-k0)
+			}
 			for i, h := i0, 0; i < i1; i += h {
 				h = height(i1-i, b.most)
-				if b.packA && js == j0 {
-					packPanel(g.level, w.a[(i-i0)*(k1-k0):], k1-k0, h, h, g.a.at(i, k0).transposed())
-				}
-				g.tiles(w, b.packA, i0, i, h, k0, k1, js, je)
+				g.tiles(w, b, i0, i, h, k0, k1, js, je)
 			}
 		}
 	}
@@ -82,18 +88,35 @@ func (g *product) block(index int) {
 	bufferSets.put(w)
 }
 
+// left packs rows i0, …, i1-1 and k columns of A from k0 on, a tile's rows at once,
+// or if A is held transposed, a few columns of all of them: so it is read in long
+// runs.
+func (g *product) left(w *buffers, most, i0, i1, k0, k int) {
+	columns := k
+	if g.a.row == 1 {
+		columns = rowsAtOnce
+	}
+	for p := 0; p < k; p += columns {
+		n := min(columns, k-p)
+		for i, h := i0, 0; i < i1; i += h {
+			h = height(i1-i, most)
+			packPanel(g.level, w.a[(i-i0)*(k+transposeSlack)+p*h:], n, h, h, g.a.at(i, k0+p).transposed())
+		}
+	}
+}
+
 // right makes the strips of rows k0, …, k1-1 and columns j0, …, j1-1 of B, without
 // their left sides: two for each tile, with the second for Q behind the last row.
 // It packs what is not packed and not to be read in place.
-func (g *product) right(w *buffers, inPlace bool, k0, k1, j0, j1 int) {
-	s := shapes[g.level]
+func (g *product) right(w *buffers, b blocking, k0, k1, j0, j1 int) {
+	s := b.shape
 	padded := s.padded(j1 - j0)
 	if n := 2 * max(1, ceil(k1-k0, kc)) * ceil(j1-j0, s.wide); cap(w.strips) < n {
 		w.strips = make([]strip, n)
 	} else {
 		w.strips = w.strips[:n]
 	}
-	if g.packed == nil && !inPlace {
+	if g.packed == nil && !b.inPlace {
 		atLeast(&w.b, (k1-k0)*padded+transposeSlack)
 	}
 	if g.r > 0 {
@@ -111,7 +134,7 @@ func (g *product) right(w *buffers, inPlace bool, k0, k1, j0, j1 int) {
 			case k == 0:
 			case g.packed != nil:
 				x.b = g.packed.buf[j*g.packed.k+p*width:]
-			case inPlace:
+			case b.inPlace:
 				from := g.b.at(p, j)
 				x.b, x.brow = from.x, from.row
 			default:
@@ -128,16 +151,16 @@ func (g *product) right(w *buffers, inPlace bool, k0, k1, j0, j1 int) {
 
 // tiles computes the tiles of rows i, …, i+h-1 and columns j0, …, j1-1 of C over
 // rows k0, …, k1-1 of B.
-func (g *product) tiles(w *buffers, packedA bool, i0, i, h, k0, k1, j0, j1 int) {
-	s := shapes[g.level]
+func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
+	s := b.shape
 	at := 0
 	for p := k0; p == k0 || p < k1; p += kc {
-		left := matrix{w.a[:], 1, h}
+		left := matrix{w.a, 1, h}
 		last := min(p+kc, k1) == g.k
 		switch {
 		case k0 == k1:
-		case packedA:
-			left.x = left.x[(i-i0)*(k1-k0):]
+		case b.packA:
+			left.x = left.x[(i-i0)*(k1-k0+transposeSlack):]
 		default:
 			left = g.a.at(i, p)
 		}

@@ -86,8 +86,7 @@ var dtypeKernels = []kernel{
 			return to
 		}
 		floats := func(name string, from []float32) []float32 {
-			o, to := place[float32](t, name, 1, len(from), 0)
-			_ = o
+			_, to := place[float32](t, name, 1, len(from), 0)
 			copy(to, from)
 			return to
 		}

@@ -403,10 +403,10 @@ var rowKernels = []kernel{
 			return total.log().add(exactly(largestOf(n, old))).sub(old(int(targets[i])))
 		})
 	}},
-	rotation2("RoPE", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
+	rotationKernel("RoPE", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
 		RoPE(rows, heads, dim, x.x, x.ld, cos, sin, y.x, y.ld)
 	}, 1),
-	rotation2("RoPEGrad", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
+	rotationKernel("RoPEGrad", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
 		RoPEGrad(rows, heads, dim, x.x, x.ld, cos, sin, y.x, y.ld, acc)
 	}, -1),
 }
@@ -427,8 +427,8 @@ func exponentials(n int, x func(j int) bounded) (e []bounded, total bounded) {
 	return e, sumBounded(n, func(j int) bounded { return e[j] })
 }
 
-// rotation2 is RoPE with a sign, -1 for its gradient, which may be added.
-func rotation2(name string, run func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool), sign float32) kernel {
+// rotationKernel is RoPE with a sign, -1 for its gradient, which may be added.
+func rotationKernel(name string, run func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool), sign float32) kernel {
 	return kernel{name: name, draw: func(t *trial) {
 		rows, n := t.table()
 		dim := 2 * t.below(20)

@@ -60,6 +60,10 @@ func MatMul(op Op, acc bool, m, n, k int, a []float32, lda int, b []float32, ldb
 }
 
 func multiply(l Level, acc bool, m, n, k int, a, b matrix, c []float32, ldc int) {
+	if s := &shapes[l]; s.small(m, n, k, b) {
+		multiplySmall(l, s, acc, m, n, k, a, b, c, ldc)
+		return
+	}
 	g := products.get()
 	g.level, g.acc, g.m, g.n, g.k = l, acc, m, n, k
 	g.a, g.b, g.c, g.ldc = a, b, c, ldc

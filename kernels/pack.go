@@ -93,6 +93,9 @@ func (g *product) pack(index int) {
 // The columns behind the n-th are zeros. It may overwrite up to transposeSlack
 // elements behind the panel, unless width is a multiple of 8.
 func packPanel(l Level, panel []float32, k, n, width int, b matrix) {
+	if k == 0 {
+		return // b may be empty whatever its distances are
+	}
 	if n < width && !shapes[l].masked {
 		clear(panel[:k*width])
 	}

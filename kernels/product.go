@@ -1,6 +1,9 @@
 package kernels
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // kc is the length of the pieces that the sum over k is cut into, the same for
 // every level and machine since it decides the rounding. A panel of kc×16
@@ -67,11 +70,15 @@ func atLeast(x *[]float32, n int) []float32 {
 // A reusable keeps values that are out of use for whoever needs one next.
 type reusable[T any] struct {
 	make func() *T
+	last atomic.Pointer[T] // one of them, for the common case
 	mu   sync.Mutex
 	free []*T
 }
 
 func (r *reusable[T]) get() *T {
+	if x := r.last.Swap(nil); x != nil {
+		return x
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.free) == 0 {
@@ -83,6 +90,9 @@ func (r *reusable[T]) get() *T {
 }
 
 func (r *reusable[T]) put(x *T) {
+	if r.last.CompareAndSwap(nil, x) {
+		return
+	}
 	r.mu.Lock()
 	r.free = append(r.free, x)
 	r.mu.Unlock()
@@ -102,7 +112,7 @@ func (g *product) multiply() {
 	if g.m*g.n*(g.k+g.r) >= parallelWork {
 		threads = Threads()
 	}
-	if g.packed != nil || g.m <= selfPackRows || threads == 1 && g.m <= g.blockRows() || g.inPlace(g.m) {
+	if g.packed != nil || g.m <= selfPackRows || threads == 1 && g.m <= g.blockRows() || g.inPlace(g.m, 0) {
 		g.run(threads)
 		return
 	}
@@ -132,19 +142,20 @@ const selfPackRows = 96
 // ten microseconds of work.
 const parallelWork = 1 << 20
 
-// turn exchanges the sides of a product of so few columns that they would leave
-// most of a vector empty: it becomes Cᵀ = Bᵀ·Aᵀ, which has the same sums.
+// turn exchanges the sides of a product, if A is held transposed, and either C has
+// so few columns that they leave most of a vector empty or the tiles would read
+// little of each cache line of A, and its lines fall into few sets of the cache. It
+// becomes Cᵀ = Bᵀ·Aᵀ, which has the same sums.
 func (g *product) turn() {
 	s := shapes[g.level]
-	if g.packed != nil || g.r > 0 || !s.masked || g.m < s.narrow {
+	if g.packed != nil || g.r > 0 || !s.masked || g.a.row != 1 || g.m < s.narrow {
 		return
 	}
-	if along := g.a.row == 1; g.n > 8 || g.n > 4 && !along {
-		return
+	if g.n <= 8 || g.n <= 64 && s.rows < 8 && g.a.col%512 == 0 {
+		g.m, g.n = g.n, g.m
+		g.a, g.b = g.b.transposed(), g.a.transposed()
+		g.turned = true
 	}
-	g.m, g.n = g.n, g.m
-	g.a, g.b = g.b.transposed(), g.a.transposed()
-	g.turned = true
 }
 
 // blockRows is how many rows of A take half of the second-level cache.

@@ -31,11 +31,9 @@ type strip struct {
 //		}
 //	}
 //
-// of at least one strip, where rows is 1 to the level's rows, or to tall if there
-// are no more columns than narrow, and columns is exactly wide or narrow, or at a
-// masked level any number up to wide. The sum is of fused multiply-adds at a
-// level that has them. The assembly trusts its arguments: a, b and c must hold
-// what the loop reads.
+// of at least one strip, of one of the level's shapes. The sum is of fused
+// multiply-adds at a level that has them. The assembly trusts its arguments: a, b
+// and c must hold what the loop reads.
 
 // Packing needs a copy of rows and a transposition beside the tile:
 //
@@ -58,10 +56,12 @@ type strip struct {
 // columns a multiple of 8, with zeros at a masked level; what comes later stands,
 // so a step may be as short as the group.
 
-// A shape gives the tiles of a level: wide columns of C by up to rows rows, and
-// narrow columns by up to tall. A level is masked if its tile takes any number of
-// columns up to these, and touches nothing behind them.
+// A shape gives the tiles of a level: wide columns of C by up to rows rows, narrow
+// columns by up to tall, and broad by up to few, if there are any. A level is
+// masked if its tile takes any number of columns up to these, and touches nothing
+// behind them.
 type shape struct {
+	few, broad   int
 	rows, wide   int
 	tall, narrow int
 	masked       bool
@@ -71,11 +71,11 @@ type shape struct {
 // edges of a level that is not masked, and of at most eight rows of a turned one.
 const (
 	maxRows = 8
-	maxWide = 32
+	maxWide = 48
 )
 
-// width returns the width of the panel for the tiles that compute the next columns
-// of n left.
+// width returns the width of the panel for a tile that computes the next columns
+// of n left, wide of them at most.
 func (s shape) width(n int) int {
 	switch {
 	case s.masked:
@@ -86,7 +86,7 @@ func (s shape) width(n int) int {
 	return s.wide
 }
 
-// padded returns the sum of the widths of the tiles that cover n columns.
+// padded returns the sum of the widths of the panels that cover n columns.
 func (s shape) padded(n int) int {
 	edge := n % s.wide
 	if edge == 0 {
@@ -105,10 +105,26 @@ func height(m, most int) int {
 	return min(m, most)
 }
 
+// step returns the columns of the tiles that compute m rows of C. The fewer the
+// rows, the broader the tile, so that its sums are many enough to hide their latency
+// and few tiles read an element of B.
+func (s *shape) step(m int) int {
+	switch {
+	case m <= s.few:
+		return s.broad
+	case m > s.rows && m <= s.tall:
+		return s.narrow
+	}
+	return s.wide
+}
+
 // most returns the most rows of a tile of so many columns.
 func (s shape) most(columns int) int {
-	if columns <= s.narrow {
+	switch {
+	case columns <= s.narrow:
 		return s.tall
+	case columns > s.wide:
+		return s.few
 	}
 	return s.rows
 }

@@ -22,37 +22,33 @@ func tiles(c *build.Context) {
 	fmaPeak(c, "AVX512", 24, c.ZMM)
 }
 
-// tileAVX2 writes the tile of up to 6 rows of two vectors or 12 rows of one.
-// Masks are vectors here, and a masked store is slow: a whole last vector has
+// tileAVX2 writes the tile of 6 rows of two vectors or 12 of one. Masks are vectors here, and a masked store is slow: a whole last vector has
 // bodies of its own.
 func tileAVX2(c *build.Context, masks Mem) {
-	t := newTile(c, "AVX2", "1 to 6 rows of up to 16 columns, or to 12 rows of up to 8")
-	one, two := shape{8, 1, 12}, shape{8, 2, 6}
+	t := newTile(c, "AVX2", "6 rows of up to 16 columns or 12 of up to 8")
 	t.masks = masks
 	rest := c.GP64() // columns of the last vector, less 8
 	c.MOVQ(t.columns, rest)
 	c.SUBQ(U8(8), rest)
 	c.JLE(LabelRef("one"))
 	c.SUBQ(U8(8), rest)
-	c.JEQ(LabelRef(two.label("")))
-	t.loadMask(rest)
-	t.heights(two, "tail")
-	c.Label("one")
-	c.TESTQ(rest, rest)
-	c.JEQ(LabelRef(one.label("")))
-	t.loadMask(rest)
-	t.heights(one, "tail")
-	t.mask = nil
-	t.heights(two, "")
-	t.heights(one, "")
+	for _, s := range []shape{{8, 2, 6}, {8, 1, 12}} {
+		if s.vectors == 1 {
+			c.Label("one")
+			c.TESTQ(rest, rest)
+		}
+		c.JEQ(LabelRef(s.label("")))
+		t.loadMask(rest)
+		t.heights(s, "tail")
+		t.mask = nil
+		t.heights(s, "")
+	}
 }
 
-// tileAVX512 writes the tile of up to 14 rows of two vectors, 16 rows of one or
-// 16 rows of half a vector. A mask costs nothing here, so the last vector always
-// has one.
+// tileAVX512 writes the tile of 8 rows of three vectors, 14 of two, 16 of one or 16
+// of half a vector. A mask costs nothing here, so the last vector always has one.
 func tileAVX512(c *build.Context) {
-	t := newTile(c, "AVX512", "1 to 14 rows of up to 32 columns, or to 16 rows of up to 16")
-	two, one, half := shape{16, 2, 14}, shape{16, 1, 16}, shape{8, 1, 16}
+	t := newTile(c, "AVX512", "8 rows of up to 48 columns, 14 of up to 32 or 16 of up to 16")
 	t.evex = true
 	t.mask = c.K()
 	bits := c.GP32()
@@ -63,12 +59,13 @@ func tileAVX512(c *build.Context) {
 	c.SHLL(CL, bits)
 	c.DECL(bits)
 	c.KMOVW(bits, t.mask)
-	c.CMPQ(t.columns, U8(8))
-	c.JLE(LabelRef(half.label("")))
-	c.CMPQ(t.columns, U8(16))
-	c.JLE(LabelRef(one.label("")))
-	for _, s := range []shape{two, one, half} {
-		t.heights(s, "")
+	shapes := []shape{{8, 1, 16}, {16, 1, 16}, {16, 2, 14}, {16, 3, 8}}
+	for _, s := range shapes[:3] {
+		c.CMPQ(t.columns, U8(uint8(s.lanes*s.vectors)))
+		c.JLE(LabelRef(s.label("")))
+	}
+	for i := range shapes {
+		t.heights(shapes[3-i], "")
 	}
 }
 
@@ -168,6 +165,9 @@ func (t *tile) body(s shape, kind string, h int) {
 		c.SHLQ(U8(2), ldc)
 		return addresses(c, first, ldc, h)
 	}
+	const soon = 16 // columns of A: C is wanted too soon to be fetched before
+	c.CMPQ(Mem{Base: t.strips, Disp: stripK}, U8(soon))
+	c.JLE(LabelRef(label("strip")))
 	for _, row := range output() {
 		for v := 0; v < s.vectors*s.lanes; v += 16 {
 			c.PREFETCHT0(row.Offset(4 * v))

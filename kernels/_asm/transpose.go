@@ -52,8 +52,11 @@ func transpose(c *build.Context, masks Mem) {
 	c.NEGQ(rows)
 	c.VMOVUPS(Mem{Base: there, Index: rows, Scale: 4, Disp: 32}, lanes)
 
-	// half writes four columns of a block: row i beside row i+4 in lanes of four.
-	half := func(r [4]VecVirtual, store func(y VecVirtual)) {
+	triple := c.GP64()
+	c.LEAQ(Mem{Base: step, Index: step, Scale: 2}, triple)
+	// half writes four columns of a block, as far as there are rows if whole is not
+	// set: r has row i beside row i+4 in lanes of four.
+	half := func(r [4]VecVirtual, whole bool, stored func()) {
 		pair := func(interleave func(ops ...Op), i, j int) VecVirtual {
 			y := c.YMM()
 			interleave(r[j], r[i], y)
@@ -61,48 +64,57 @@ func transpose(c *build.Context, masks Mem) {
 		}
 		low01, low23 := pair(c.VUNPCKLPS, 0, 1), pair(c.VUNPCKLPS, 2, 3)
 		high01, high23 := pair(c.VUNPCKHPS, 0, 1), pair(c.VUNPCKHPS, 2, 3)
+		to := [4]Mem{{Base: dst}, {Base: dst, Index: step, Scale: 1}, {Base: dst, Index: step, Scale: 2}, {Base: dst, Index: triple, Scale: 1}}
 		for column, from := range [4][2]VecVirtual{{low01, low23}, {low01, low23}, {high01, high23}, {high01, high23}} {
 			y := c.YMM()
 			c.VSHUFPS(U8([]uint8{0x44, 0xee}[column%2]), from[1], from[0], y)
-			c.VANDPS(lanes, y, y)
-			store(y)
+			if !whole {
+				c.VANDPS(lanes, y, y)
+			}
+			c.VMOVUPS(y, to[column])
+			stored()
 		}
+		c.LEAQ(Mem{Base: dst, Index: step, Scale: 4}, dst)
+	}
+	// blocks writes all columns, of which there are at least 8.
+	blocks := func(name string, whole bool) {
+		c.Label(name)
+		for i := range from {
+			c.PREFETCHT0(Mem{Base: from[i], Index: ahead, Scale: 1})
+		}
+		for side := range 2 {
+			var r [4]VecVirtual
+			for i := range r {
+				r[i] = c.YMM()
+				c.VMOVUPS(Mem{Base: from[i], Index: at, Scale: 1}.Offset(16*side), r[i].AsX())
+				c.VINSERTF128(U8(1), Mem{Base: from[i+4], Index: at, Scale: 1}.Offset(16*side), r[i], r[i])
+			}
+			half(r, whole, func() {})
+		}
+		c.ADDQ(U8(32), at)
+		c.ADDQ(U8(32), ahead)
+		c.SUBQ(U8(8), k)
+		c.JZ(LabelRef("done"))
+		c.CMPQ(k, U8(8))
+		c.JGE(LabelRef(name))
+		// The last block begins early enough to be whole.
+		c.SUBQ(U8(8), k)
+		c.LEAQ(Mem{Base: at, Index: k, Scale: 4}, at)
+		c.IMULQ(step, k)
+		c.ADDQ(k, dst)
+		c.MOVQ(U32(8), k)
+		c.JMP(LabelRef(name))
 	}
 
 	c.CMPQ(k, U8(8))
 	c.JL(LabelRef("few"))
-	c.Label("loop")
-	for i := range from {
-		c.PREFETCHT0(Mem{Base: from[i], Index: ahead, Scale: 1})
-	}
-	for side := range 2 {
-		var r [4]VecVirtual
-		for i := range r {
-			r[i] = c.YMM()
-			c.VMOVUPS(Mem{Base: from[i], Index: at, Scale: 1}.Offset(16*side), r[i].AsX())
-			c.VINSERTF128(U8(1), Mem{Base: from[i+4], Index: at, Scale: 1}.Offset(16*side), r[i], r[i])
-		}
-		half(r, func(y VecVirtual) {
-			c.VMOVUPS(y, Mem{Base: dst})
-			c.ADDQ(step, dst)
-		})
-	}
-	c.ADDQ(U8(32), at)
-	c.ADDQ(U8(32), ahead)
-	c.SUBQ(U8(8), k)
-	c.JZ(LabelRef("done"))
-	c.CMPQ(k, U8(8))
-	c.JGE(LabelRef("loop"))
-	// The last block begins early enough to be whole.
-	c.SUBQ(U8(8), k)
-	c.LEAQ(Mem{Base: at, Index: k, Scale: 4}, at)
-	c.IMULQ(step, k)
-	c.ADDQ(k, dst)
-	c.MOVQ(U32(8), k)
-	c.JMP(LabelRef("loop"))
+	c.CMPQ(rows, I8(-8))
+	c.JNE(LabelRef("partial"))
+	blocks("whole", true)
+	blocks("partial", false)
 
 	c.Label("few")
-	table := ld // both are done with
+	table := ahead // is done with
 	c.LEAQ(masks, table)
 	c.NEGQ(k)
 	c.LEAQ(Mem{Base: table, Index: k, Scale: 4, Disp: 32}, table)
@@ -117,9 +129,7 @@ func transpose(c *build.Context, masks Mem) {
 			c.VMASKMOVPS(Mem{Base: from[i+4], Disp: 16 * side}, mask, low)
 			c.VINSERTF128(U8(1), low, r[i], r[i])
 		}
-		half(r, func(y VecVirtual) {
-			c.VMOVUPS(y, Mem{Base: dst})
-			c.ADDQ(step, dst)
+		half(r, false, func() {
 			c.INCQ(k)
 			c.JZ(LabelRef("done"))
 		})
