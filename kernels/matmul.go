@@ -60,6 +60,10 @@ func MatMul(op Op, acc bool, m, n, k int, a []float32, lda int, b []float32, ldb
 }
 
 func multiply(l Level, acc bool, m, n, k int, a, b matrix, c []float32, ldc int) {
+	if n == 1 && ldc == 1 && (a.row == 1 || m > maxRows) {
+		// A column that is also a row: computed as one, its sums fill vectors.
+		m, n, a, b, ldc = 1, m, b.transposed(), a.transposed(), m
+	}
 	if s := &shapes[l]; s.small(m, n, k, b) {
 		multiplySmall(l, s, acc, m, n, k, a, b, c, ldc)
 		return

@@ -13,19 +13,23 @@ func (s *shape) small(m, n, k int, b matrix) bool {
 // multiplySmall is multiply for a small product: a call costs little more than its
 // tiles. A is read in place, and so is B if it lies along its rows.
 func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []float32, ldc int) {
-	step := s.step(m)
-	most := s.most(min(n, step))
-	if a.col == 1 && a.row%1024 == 0 {
-		most = min(most, 7) // see blocking
+	if m == 1 && n >= dotRows && a.col == 1 && b.row == 1 && b.col > 1 {
+		multiplyRow(acc, n, k, a.x, b, c)
+		return
 	}
+	step := s.step(m)
 	var w *buffers
 	if b.col != 1 && n > 1 {
 		w = bufferSets.get()
 		atLeast(&w.b, k*step)
 	}
 	strips := [1]strip{{k: k, arow: a.row, acol: a.col, brow: b.row}}
-	for j := 0; j < n; j += step {
-		columns := min(step, n-j)
+	for j, columns := 0, 0; j < n; j += columns {
+		columns = s.columns(n-j, step)
+		most := s.most(columns)
+		if a.col == 1 && a.row%1024 == 0 {
+			most = min(most, 7) // see blocking
+		}
 		if w != nil {
 			strips[0].b, strips[0].brow = w.b, (columns+7)&^7
 			packPanel(l, w.b, k, columns, strips[0].brow, b.at(0, j))
@@ -40,5 +44,41 @@ func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []fl
 	}
 	if w != nil {
 		bufferSets.put(w)
+	}
+}
+
+// The rows of B that is held transposed and one row of A make sums of their own:
+//
+//	func dots(groups, k int, a []float32, lda int, x, sums []float32)
+//
+//	for i := range groups * dotRows {
+//		for p := range k {
+//			sums[i] += a[i*lda+p] * x[p] // from zero, of fused multiply-adds
+//		}
+//	}
+//
+// of 1 to dotGroups groups.
+const dotRows, dotGroups = 8, 4
+
+// multiplyRow computes one row of n ≥ dotRows columns of C = x·B.
+func multiplyRow(acc bool, n, k int, x []float32, b matrix, c []float32) {
+	var sums [dotRows * dotGroups]float32
+	for j := 0; j < n; {
+		groups := min((n-j)/dotRows, dotGroups)
+		from := j // of the columns that are computed, of which some may be again
+		if groups == 0 {
+			groups, from = 1, n-dotRows
+		}
+		dots(groups, k, b.x[from*b.col:], b.col, x, sums[:])
+		next := from + groups*dotRows
+		to, sums := c[j:next], sums[j-from:]
+		for i := range to {
+			sum := sums[i]
+			if acc {
+				sum = to[i] + sum
+			}
+			to[i] = sum
+		}
+		j = next
 	}
 }

@@ -118,6 +118,15 @@ func (s *shape) step(m int) int {
 	return s.wide
 }
 
+// columns returns the columns of the tile that computes the next of n left, step of
+// them at most. Half a vector more than a narrow tile is a tile of its own.
+func (s *shape) columns(n, step int) int {
+	if n <= s.narrow || n > s.narrow*3/2 || s.narrow < 16 {
+		return min(n, step)
+	}
+	return s.narrow
+}
+
 // most returns the most rows of a tile of so many columns.
 func (s shape) most(columns int) int {
 	switch {

@@ -18,6 +18,7 @@ func tiles(c *build.Context) {
 	tileAVX512(c)
 	transpose(c, masks)
 	copyRows(c, masks)
+	dots(c, masks)
 	fmaPeak(c, "AVX2", 12, c.YMM)
 	fmaPeak(c, "AVX512", 24, c.ZMM)
 }
