@@ -30,7 +30,7 @@ func (g *product) blocking(m, n int) blocking {
 	b.n, b.most = step, s.most(min(step, n))
 	switch {
 	case m <= b.most || g.turned:
-		// One row of tiles or two: B is read from end to end.
+		// One row of tiles: B is read from end to end.
 		b.k = max(g.k, kc)
 	case n < 4*s.wide:
 		b.n = n
@@ -38,9 +38,10 @@ func (g *product) blocking(m, n int) blocking {
 			b.k = max(1, machine.L2/2/(4*kc*n)) * kc
 		}
 	default:
-		// As many panels as half of the first-level cache holds.
-		b.n = max(1, machine.L1D/2/(4*max(1, min(kc, g.k+g.r))*step)) * step
-		b.packA = b.n < n
+		// As many panels as a quarter of the second-level cache holds: there they stay
+		// while the rows of A go by.
+		b.n = max(1, machine.L2/4/(4*max(1, min(kc, g.k+g.r))*step)) * step
+		b.packA = g.a.col != 1 || g.a.row%512 == 0
 	}
 	if g.a.col == 1 && g.a.row%1024 == 0 && !b.packA {
 		// The rows of a tile fall into one set of a first-level cache of eight ways.
@@ -88,13 +89,17 @@ func (g *product) block(index int) {
 	bufferSets.put(w)
 }
 
+// columnsAtOnce is how many columns of a transposed A are packed in turn, for all
+// rows: enough for each tile's part to be worth a call.
+const columnsAtOnce = 32
+
 // left packs rows i0, …, i1-1 and k columns of A from k0 on, a tile's rows at once,
-// or if A is held transposed, a few columns of all of them: so it is read in long
-// runs.
+// or if A is held transposed, columnsAtOnce columns of all of them: so it is read in
+// long runs.
 func (g *product) left(w *buffers, most, i0, i1, k0, k int) {
 	columns := k
 	if g.a.row == 1 {
-		columns = rowsAtOnce
+		columns = columnsAtOnce
 	}
 	for p := 0; p < k; p += columns {
 		n := min(columns, k-p)

@@ -23,7 +23,7 @@
 // # Sums
 //
 // The order of every sum is fixed. In a matrix product an element of C is the
-// sum over k in ascending order, cut at multiples of 256: each piece is one
+// sum over k in ascending order, cut at multiples of 512: each piece is one
 // running sum from zero (of fused multiply-adds, at a level that has them), and
 // the pieces are added to C one after the other. This holds for whatever other
 // rows and columns are computed, for packed operands and plain ones, and for

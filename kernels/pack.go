@@ -1,7 +1,7 @@
 package kernels
 
 // A Packed is a right-hand operand B (k×n) in the order that the tiles read it:
-// panels of 16 columns (of the level's width), each k×16 and contiguous. A
+// panels of as many columns as the level's tile is wide, each contiguous. A
 // frozen weight is packed once and multiplied by in every step.
 //
 // A Packed belongs to the level that was active when it was made, and products
@@ -47,28 +47,28 @@ func (p *Packed) panel(j int) (panel []float32, width int) {
 	return p.buf[j*p.k:], shapes[p.level].width(p.n - j)
 }
 
-// panelsAtOnce is how many panels one job packs, and rowsAtOnce how many rows of
-// them in turn if B is row-major: so it is read in long runs.
+// packColumns is how many columns one job packs, whole panels at every level, and
+// rowsAtOnce how many rows of them in turn if B is row-major: so it is read in long
+// runs.
 const (
-	panelsAtOnce = 16
-	rowsAtOnce   = 8
+	packColumns = 192
+	rowsAtOnce  = 8
 )
 
 // fill packs b into p.
 func (p *Packed) fill(b matrix) {
 	g := products.get()
 	g.b, g.packed = b, p
-	columns := panelsAtOnce * shapes[p.level].wide
-	Parallel((p.n+columns-1)/columns, g.packJob)
+	Parallel(ceil(p.n, packColumns), g.packJob)
 	g.release()
 }
 
-// pack is one job of fill: it packs panels index·panelsAtOnce, ….
+// pack is one job of fill: it packs the columns from index·packColumns on.
 func (g *product) pack(index int) {
 	p := g.packed
 	wide := shapes[p.level].wide
-	first := index * panelsAtOnce * wide
-	end := min(p.n, first+panelsAtOnce*wide)
+	first := index * packColumns
+	end := min(p.n, first+packColumns)
 	rows := rowsAtOnce
 	if g.b.row == 1 {
 		rows = kc

@@ -56,10 +56,9 @@ func PackNF4(op Op, w *NF4Weight) *Packed {
 func packDecoded(op Op, k, n int, decode func(x []float32, i, j int)) *Packed {
 	p := &Packed{}
 	p.resize(active, k, n)
-	columns := panelsAtOnce * shapes[p.level].wide
-	Parallel(ceil(n, columns), func(index int) {
-		first := index * columns
-		end := min(n, first+columns)
+	Parallel(ceil(n, packColumns), func(index int) {
+		first := index * packColumns
+		end := min(n, first+packColumns)
 		if op == NT {
 			p.fillFromRows(first, end, decode)
 		} else {

@@ -6,9 +6,10 @@ import (
 )
 
 // kc is the length of the pieces that the sum over k is cut into, the same for
-// every level and machine since it decides the rounding. A panel of kc×16
-// elements fills half of a 32 KiB first-level cache.
-const kc = 256
+// every level and machine since it decides the rounding: long enough that reading
+// and writing C once a piece costs little, and short enough for the rows of a tile
+// to stay in a first-level cache of 32 KiB while panels go by.
+const kc = 512
 
 // A matrix is an operand of any orientation: element (i, j) is x[i*row+j*col].
 type matrix struct {
@@ -112,13 +113,14 @@ func (g *product) multiply() {
 	if g.m*g.n*(g.k+g.r) >= parallelWork {
 		threads = Threads()
 	}
-	if g.packed != nil || g.m <= selfPackRows || threads == 1 && g.m <= g.blockRows() || g.inPlace(g.m, 0) {
+	if g.packed != nil || g.m <= selfPackRows || threads == 1 || g.inPlace(g.m, 0) {
 		g.run(threads)
 		return
 	}
 	whole := *g
-	sliceK := 8 * kc
-	sliceN := max(256, machine.L3/8/(4*sliceK)/maxWide*maxWide)
+	sliceK := 4 * kc
+	slices := ceil(whole.n, max(256, machine.L3/4/(4*sliceK)))
+	sliceN := ceil(ceil(whole.n, slices), maxWide) * maxWide
 	for j := 0; j < whole.n; j += sliceN {
 		for p := 0; p == 0 || p < whole.k; p += sliceK {
 			n, k := min(sliceN, whole.n-j), min(sliceK, whole.k-p)
@@ -158,26 +160,26 @@ func (g *product) turn() {
 	}
 }
 
-// blockRows is how many rows of A take half of the second-level cache.
-func (g *product) blockRows() int {
-	rows := shapes[g.level].rows
-	return max(1, machine.L2/2/(4*kc*rows)) * rows
-}
+// blockRows is the most rows of a block: it bounds the memory of A's packed part.
+const blockRows = 4096
 
 // run cuts C into blocks and computes them. Which blocks these are has no
 // influence on the result.
 func (g *product) run(threads int) {
 	s := shapes[g.level]
-	jobs := 1
+	rows, columns := ceil(g.m, blockRows), 1
 	if threads > 1 {
-		jobs = 4 * threads
-	}
-	// To have enough jobs, blocks become narrower first, down to 8 panels, then
-	// lower.
-	rows := ceil(g.m, g.blockRows())
-	columns := min(ceil(jobs, rows), ceil(g.n, 8*s.wide))
-	if g.packed != nil {
-		rows = max(rows, min(ceil(jobs, columns), ceil(g.m, 4*s.rows)))
+		// Blocks of few rows or columns read the other operand too often. A packed B
+		// is cut by rows first, so that few blocks pack the same rows of A; otherwise
+		// each block packs its own columns of B.
+		jobs := 4 * threads
+		if g.packed != nil {
+			rows = max(rows, min(jobs, ceil(g.m, 128)))
+		}
+		columns = min(ceil(jobs, rows), ceil(g.n, 4*s.wide))
+		if g.packed != nil {
+			rows = max(rows, min(ceil(jobs, columns), ceil(g.m, 4*s.rows)))
+		}
 	}
 	g.mc = ceil(ceil(g.m, rows), s.rows) * s.rows
 	g.nc = ceil(ceil(g.n, columns), s.wide) * s.wide

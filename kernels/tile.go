@@ -56,12 +56,10 @@ type strip struct {
 // columns a multiple of 8, with zeros at a masked level; what comes later stands,
 // so a step may be as short as the group.
 
-// A shape gives the tiles of a level: wide columns of C by up to rows rows, narrow
-// columns by up to tall, and broad by up to few, if there are any. A level is
-// masked if its tile takes any number of columns up to these, and touches nothing
-// behind them.
+// A shape gives the tiles of a level: wide columns of C by up to rows rows, and
+// narrow columns by up to tall. A level is masked if its tile takes any number of
+// columns up to these, and touches nothing behind them.
 type shape struct {
-	few, broad   int
 	rows, wide   int
 	tall, narrow int
 	masked       bool
@@ -105,14 +103,10 @@ func height(m, most int) int {
 	return min(m, most)
 }
 
-// step returns the columns of the tiles that compute m rows of C. The fewer the
-// rows, the broader the tile, so that its sums are many enough to hide their latency
-// and few tiles read an element of B.
+// step returns the columns of the tiles that compute m rows of C: wide, unless more
+// rows fit into one narrow tile.
 func (s *shape) step(m int) int {
-	switch {
-	case m <= s.few:
-		return s.broad
-	case m > s.rows && m <= s.tall:
+	if m > s.rows && m <= s.tall {
 		return s.narrow
 	}
 	return s.wide
@@ -129,11 +123,8 @@ func (s *shape) columns(n, step int) int {
 
 // most returns the most rows of a tile of so many columns.
 func (s shape) most(columns int) int {
-	switch {
-	case columns <= s.narrow:
+	if columns <= s.narrow {
 		return s.tall
-	case columns > s.wide:
-		return s.few
 	}
 	return s.rows
 }

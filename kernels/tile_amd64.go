@@ -5,7 +5,7 @@ package kernels
 var shapes = [...]shape{
 	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4},
 	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, masked: true},
-	AVX512:  {few: 8, broad: 48, rows: 14, wide: 32, tall: 16, narrow: 16, masked: true},
+	AVX512:  {rows: 8, wide: 48, tall: 16, narrow: 16, masked: true},
 }
 
 func tile(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {

@@ -12706,6 +12706,64 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-80
 	JLE     vectors2
 	CMPQ    CX, $0x18
 	JLE     vectors3
+	CMPQ    CX, $0x20
+	JLE     vectors4
+	CMPQ    CX, $0x28
+	JLE     vectors5
+	LEAQ    tailMasks<>+0(SB), R8
+	NEGQ    CX
+	VMOVUPS 192(R8)(CX*4), Y0
+
+loop6:
+	PREFETCHT0 (DX)(DI*1)
+	PREFETCHT0 64(DX)(DI*1)
+	PREFETCHT0 128(DX)(DI*1)
+	VMOVUPS    (DX), Y1
+	VMOVUPS    32(DX), Y2
+	VMOVUPS    64(DX), Y3
+	VMOVUPS    96(DX), Y4
+	VMOVUPS    128(DX), Y5
+	VMASKMOVPS 160(DX), Y0, Y6
+	VMOVUPS    Y1, (SI)
+	VMOVUPS    Y2, 32(SI)
+	VMOVUPS    Y3, 64(SI)
+	VMOVUPS    Y4, 96(SI)
+	VMOVUPS    Y5, 128(SI)
+	VMOVUPS    Y6, 160(SI)
+	ADDQ       BX, DX
+	ADDQ       DI, SI
+	DECQ       AX
+	JNZ        loop6
+	VZEROUPPER
+	RET
+
+vectors5:
+	LEAQ    tailMasks<>+0(SB), R8
+	NEGQ    CX
+	VMOVUPS 160(R8)(CX*4), Y0
+
+loop5:
+	PREFETCHT0 (DX)(DI*1)
+	PREFETCHT0 64(DX)(DI*1)
+	PREFETCHT0 128(DX)(DI*1)
+	VMOVUPS    (DX), Y1
+	VMOVUPS    32(DX), Y2
+	VMOVUPS    64(DX), Y3
+	VMOVUPS    96(DX), Y4
+	VMASKMOVPS 128(DX), Y0, Y5
+	VMOVUPS    Y1, (SI)
+	VMOVUPS    Y2, 32(SI)
+	VMOVUPS    Y3, 64(SI)
+	VMOVUPS    Y4, 96(SI)
+	VMOVUPS    Y5, 128(SI)
+	ADDQ       BX, DX
+	ADDQ       DI, SI
+	DECQ       AX
+	JNZ        loop5
+	VZEROUPPER
+	RET
+
+vectors4:
 	LEAQ    tailMasks<>+0(SB), R8
 	NEGQ    CX
 	VMOVUPS 128(R8)(CX*4), Y0

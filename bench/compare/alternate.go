@@ -16,8 +16,8 @@ type pace struct {
 }
 
 var (
-	full  = pace{row: 500 * time.Millisecond, block: 6 * time.Millisecond, sample: 20 * time.Microsecond}
-	quick = pace{row: 120 * time.Millisecond, block: 4 * time.Millisecond, sample: 20 * time.Microsecond}
+	full  = pace{row: 600 * time.Millisecond, block: 20 * time.Millisecond, sample: 20 * time.Microsecond}
+	quick = pace{row: 150 * time.Millisecond, block: 12 * time.Millisecond, sample: 20 * time.Microsecond}
 )
 
 // fewest and most rounds in which every side has a block.

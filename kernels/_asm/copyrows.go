@@ -13,7 +13,7 @@ import (
 func copyRows(c *build.Context, masks Mem) {
 	c.Function("copyRowsAVX2")
 	c.Attributes(build.NOSPLIT)
-	c.Doc("copyRowsAVX2 is copyRows with AVX2, of at least one row of 1 to 32 columns.")
+	c.Doc("copyRowsAVX2 is copyRows with AVX2, of at least one row of 1 to 48 columns.")
 	c.SignatureExpr("func(rows, columns int, src []float32, ld int, dst []float32, step int)")
 	rows := c.Load(c.Param("rows"), c.GP64())
 	columns := c.Load(c.Param("columns"), c.GP64()).(GPVirtual)
@@ -23,12 +23,12 @@ func copyRows(c *build.Context, masks Mem) {
 	step := c.Load(c.Param("step"), c.GP64()).(GPVirtual)
 	c.SHLQ(U8(2), ld)
 	c.SHLQ(U8(2), step)
-	for n := 1; n < 4; n++ {
+	for n := 1; n < 6; n++ {
 		c.CMPQ(columns, U8(uint8(8*n)))
 		c.JLE(LabelRef(fmt.Sprintf("vectors%d", n)))
 	}
 	table, mask := c.GP64(), c.YMM()
-	for n := 4; n >= 1; n-- {
+	for n := 6; n >= 1; n-- {
 		c.Label(fmt.Sprintf("vectors%d", n))
 		c.LEAQ(masks, table)
 		c.NEGQ(columns)
