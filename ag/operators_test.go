@@ -113,6 +113,34 @@ func operators() (list []operator) {
 		}
 	}
 
+	for _, c := range []struct {
+		name         string
+		tokens, keys int
+		options      ag.AttentionOptions
+	}{
+		{"to other keys", 3, 7, ag.AttentionOptions{}},
+		{"over a cache", 3, 7, ag.AttentionOptions{Mask: ag.Mask{Causal: true, Offset: 4}}},
+		{"padded behind", 7, 7, ag.AttentionOptions{Mask: ag.Mask{End: []int{7, 5}}}},
+		{"causal, padded before", 7, 7, ag.AttentionOptions{Mask: ag.Mask{Causal: true, First: []int{3, 0}}}},
+		{"in a window", 9, 9, ag.AttentionOptions{Mask: ag.Mask{Causal: true, Window: 3}}},
+		{"of scale 1", 5, 7, ag.AttentionOptions{Scale: 1}},
+	} {
+		const batch, heads, kv, dim = 2, 4, 2, 3
+		operands := []*ag.Variable{random(batch*c.tokens, heads*dim), random(batch*c.keys, kv*dim), random(batch*c.keys, kv*dim)}
+		for _, biased := range []bool{false, true} {
+			if biased {
+				operands = append(operands, random(heads*c.tokens, c.keys))
+			}
+			add(fmt.Sprintf("Attention %s bias=%t", c.name, biased), none, func(in inputs) ag.Function {
+				o := c.options
+				if biased {
+					o.Bias = in[3]
+				}
+				return ag.NewAttentionTo(in[0], in[1], in[2], batch, c.tokens, c.keys, heads, kv, o)
+			}, operands...)
+		}
+	}
+
 	add("Sum", none, func(in inputs) ag.Function { return ag.NewSum([]float32{0.5, -2, 0}, in...) }, random(1, 1), random(1, 1), random(1, 1))
 
 	// One tensor in several places.

@@ -61,6 +61,14 @@ func TestShapeErrors(t *testing.T) {
 		{func() { ag.NewAttention(v(6, 8), v(6, 8), v(6, 8), 2, 3, 4, 2, true) }, "Attention: q is 6×8, k is 6×8, 4 heads of 2, 2 key heads: k must be 6×4"},
 		{func() { ag.NewAttention(v(6, 8), v(6, 4), v(5, 4), 2, 3, 4, 2, true) }, "Attention: q is 6×8, v is 5×4, 4 heads of 2, 2 key heads: v must be 6×4"},
 
+		{func() { ag.NewAttentionTo(v(6, 8), v(8, 4), v(6, 4), 2, 3, 4, 4, 2, ag.AttentionOptions{}) }, "Attention: q is 6×8, v is 6×4, 4 heads of 2, 2 key heads: v must be 8×4"},
+		{func() {
+			ag.NewAttentionTo(v(6, 8), v(8, 4), v(8, 4), 2, 3, 4, 4, 2, ag.AttentionOptions{Bias: v(3, 4)})
+		}, "Attention: bias is 3×4, 4 heads of 3 tokens, 4 keys: bias must be 12×4"},
+		{func() {
+			ag.NewAttentionTo(v(6, 8), v(8, 4), v(8, 4), 2, 3, 4, 4, 2, ag.AttentionOptions{Mask: ag.Mask{End: []int{4, 5}}})
+		}, "Attention: 2 sequences of 3 tokens and 4 keys: mask: End[1] = 5, need 0 to 4"},
+
 		{func() { ag.NewTopKSoftmax(v(2, 3), 4) }, "TopKSoftmax: z is 2×3, k is 4: k must be in 1..3"},
 		{func() { ag.NewBalance(v(2, 3), 0) }, "Balance: z is 2×3, k is 0: k must be in 1..3"},
 		{func() { ag.NewSum([]float32{1}, v(1, 1), v(1, 1)) }, "Sum: 1 weights, 2 tensors: must be as many"},
@@ -84,7 +92,7 @@ func TestEmptyShapes(t *testing.T) {
 		ag.NewLinear(v(0, 3), v(2, 3)), ag.NewFrozenLinear(v(0, 8), w), ag.NewProduct(v(5, 0), v(0, 8), 1), ag.NewRowNorms(w, v(0, 8), v(5, 0), 1),
 		ag.NewLowRankLinear(v(4, 8), w, v(0, 8), v(5, 0), 1, nil), ag.NewLowRankLinear(v(0, 8), w, v(2, 8), v(5, 2), 1, v(0, 2)),
 		ag.NewEmbedding(v(4, 3), nil), ag.NewCrossEntropy(v(0, 3), nil), ag.NewRoPE(v(0, 8), 2, 4, 5, 10),
-		ag.NewAttention(v(0, 8), v(0, 8), v(0, 8), 0, 5, 2, 2, true), ag.NewTopKSoftmax(v(0, 3), 2), ag.NewBalance(v(0, 3), 2),
+		ag.NewAttention(v(0, 8), v(0, 8), v(0, 8), 0, 5, 2, 2, true), ag.NewAttentionTo(v(6, 8), v(0, 8), v(0, 8), 2, 3, 0, 2, 2, ag.AttentionOptions{Bias: v(6, 0)}), ag.NewTopKSoftmax(v(0, 3), 2), ag.NewBalance(v(0, 3), 2),
 		ag.NewOrthogonality(v(0, 3), true), ag.NewSum(nil),
 	} {
 		tape := ag.NewTape()

@@ -99,6 +99,10 @@ func TestValues(t *testing.T) {
 	score := func(h, i, j int) float64 {
 		return math.Exp(sum(dim, func(d int) float64 { return X.at(i, h*dim+d) * K.at(j, d) }) / math.Sqrt(dim))
 	}
+	places, Places := random(heads*tokens, tokens)
+	placed := func(h, i, j int) float64 { // of tokens 1 to 4, without √d
+		return math.Exp(sum(dim, func(d int) float64 { return X.at(i, h*dim+d) * K.at(j+1, d) }) + Places.at(h*tokens+i, j+1))
+	}
 
 	for name, c := range map[string]struct {
 		f    ag.Function
@@ -150,6 +154,12 @@ func TestValues(t *testing.T) {
 		"Attention": {ag.NewAttention(x, k, v, batch, tokens, heads, kv, true), entries(m, n, func(i, j int) float64 {
 			h, d := j/dim, j%dim
 			return sum(i+1, func(t int) float64 { return score(h, i, t) * V.at(t, d) }) / sum(i+1, func(t int) float64 { return score(h, i, t) })
+		})},
+		"Attention with a bias": {ag.NewAttentionTo(x, k, v, batch, tokens, tokens, heads, kv, ag.AttentionOptions{
+			Scale: 1, Bias: places, Mask: ag.Mask{First: []int{1}, End: []int{5}},
+		}), entries(m, n, func(i, j int) float64 {
+			h, d := j/dim, j%dim
+			return sum(4, func(t int) float64 { return placed(h, i, t) * V.at(t+1, d) }) / sum(4, func(t int) float64 { return placed(h, i, t) })
 		})},
 		"TopKSoftmax": {ag.NewTopKSoftmax(ag.NewVariable(3, 4, []float32{
 			1, 3, 2, 0,

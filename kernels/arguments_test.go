@@ -35,10 +35,26 @@ func TestLoopArguments(t *testing.T) {
 		{"kernels: RoPE: dim = 3, need an even number", func() { RoPE(1, 1, 3, x(3), 3, x(1), x(1), x(3), 3) }},
 		{"kernels: RoPEGrad: len(sin) = 1, need 2", func() { RoPEGrad(1, 1, 4, x(4), 4, x(2), x(1), x(4), 4, false) }},
 		{"kernels: AdamW: len(v) = 1, need 2 (len(w))", func() { AdamW(x(2), x(2), x(2), x(1), 0, 0, 0, 0, 0, 1, 1) }},
-		{"kernels: Attention: kvHeads = 2, need a divisor of heads = 3", func() { Attention(1, 1, 3, 2, 1, 1, true, x(3), 3, x(2), 2, x(2), 2, x(3), 3, x(3)) }},
-		{"kernels: Attention: len(lse) = 2, need 4", func() { Attention(1, 2, 2, 1, 1, 1, true, x(4), 2, x(2), 1, x(2), 1, x(4), 2, x(2)) }},
+		{"kernels: Attention: KVHeads = 2, need a divisor of Heads = 3", func() {
+			Attention(AttentionShape{1, 1, 1, 3, 2, 1}, 1, Mask{}, x(3), 3, x(2), 2, x(2), 2, nil, 0, x(3), 3, x(3))
+		}},
+		{"kernels: Attention: len(lse) = 2, need 4", func() {
+			Attention(AttentionShape{1, 2, 2, 2, 1, 1}, 1, Mask{}, x(4), 2, x(2), 1, x(2), 1, nil, 0, x(4), 2, x(2))
+		}},
+		{"kernels: Attention: len(bias) = 7, need 8 (4 rows of 2, ld 2)", func() {
+			Attention(AttentionShape{1, 2, 2, 2, 1, 1}, 1, Mask{}, x(4), 2, x(2), 1, x(2), 1, x(7), 2, x(4), 2, x(4))
+		}},
+		{"kernels: Attention: Window = -1, need at least 0", func() {
+			Attention(AttentionShape{1, 2, 2, 2, 1, 1}, 1, Mask{Window: -1}, x(4), 2, x(2), 1, x(2), 1, nil, 0, x(4), 2, x(4))
+		}},
+		{"kernels: Attention: len(End) = 1, need 2", func() {
+			Attention(AttentionShape{2, 1, 2, 2, 1, 1}, 1, Mask{End: []int{1}}, x(4), 2, x(4), 1, x(4), 1, nil, 0, x(4), 2, x(4))
+		}},
+		{"kernels: Attention: First[1] = 3, need 0 to 2", func() {
+			Attention(AttentionShape{2, 1, 2, 2, 1, 1}, 1, Mask{First: []int{0, 3}}, x(4), 2, x(4), 1, x(4), 1, nil, 0, x(4), 2, x(4))
+		}},
 		{"kernels: AttentionGrad: lddv = 0, need at least 1 (columns of dv)", func() {
-			AttentionGrad(1, 2, 2, 1, 1, 1, true, x(4), 2, x(2), 1, x(2), 1, x(4), 2, x(4), x(4), 2, x(4), 2, x(2), 1, x(2), 0, true)
+			AttentionGrad(AttentionShape{1, 2, 2, 2, 1, 1}, 1, Mask{}, x(4), 2, x(2), 1, x(2), 1, nil, 0, x(4), 2, x(4), x(4), 2, x(4), 2, x(2), 1, x(2), 0, nil, 0, true)
 		}},
 	} {
 		if got := panics(c.call); got != c.want {

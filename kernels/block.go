@@ -41,7 +41,7 @@ func (g *product) blocking(m, n int) blocking {
 		// As many panels as a quarter of the second-level cache holds: there they stay
 		// while the rows of A go by.
 		b.n = max(1, machine.L2/4/(4*max(1, min(kc, g.k+g.r))*step)) * step
-		b.packA = g.a.col != 1 || g.a.row%512 == 0
+		b.packA = g.a.col != 1 || g.a.row%1024 == 0
 	}
 	if g.a.col == 1 && g.a.row%1024 == 0 && !b.packA {
 		// The rows of a tile fall into one set of a first-level cache of eight ways.
@@ -51,14 +51,18 @@ func (g *product) blocking(m, n int) blocking {
 	return b
 }
 
+// inPlaceRows is up to how many rows of C reading B's rows where they lie, once for
+// each tile, costs less than packing them.
+const inPlaceRows = 64
+
 // inPlace tells whether B is read where it is: if that is along its rows, and
-// only once or in the first-level cache. Rows at a large power of two would fall
-// into one set of the cache.
+// only a few times or in the first-level cache. Rows at a large power of two would
+// fall into few sets of the caches.
 func (g *product) inPlace(m, most int) bool {
 	if g.packed != nil || g.b.col != 1 || !shapes[g.level].masked {
 		return false
 	}
-	return m <= most || m <= 2*most && g.b.row%512 != 0 || 4*g.k*g.b.row <= machine.L1D
+	return m <= most || m <= inPlaceRows && g.b.row%512 != 0 || 4*g.k*g.b.row <= machine.L1D
 }
 
 // block is one job: it computes one block of C in the manner of BLIS, for each

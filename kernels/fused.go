@@ -8,7 +8,8 @@ package kernels
 //	                                 rotate for each head of 2·len(cos) elements of y and x, of
 //	                                 one head at least, which holds all x1 and then all x2
 //	expSum(y, x, shift) float64      y_i = exp(x_i - shift); returns Σ y_i
-//	scoreGrad(p, d, shift, mean)     p_i = exp(p_i - shift), then d_i = p_i·(d_i - mean)
+//	exp2Sum(y, x, shift) float64     y_i = 2^(x_i - shift), where that is below 2^127; returns Σ y_i
+//	scoreGrad(p, d, shift, mean)     p_i = 2^(p_i - shift), then d_i = p_i·(d_i - mean)
 //	moments(x) (sum, squares)        returns Σ x_i and Σ x_i²
 //	affine(y, x, w, b, shift, scale) y_i = (x_i - shift)·scale·w_i + b_i
 //	normSums(x, w, dy, shift) (level, along)

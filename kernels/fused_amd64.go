@@ -47,6 +47,16 @@ func expSum(y, x []float32, shift float32) float64 {
 	return expSumAVX2(y, x, shift)
 }
 
+func exp2Sum(y, x []float32, shift float32) float64 {
+	switch active {
+	case Generic:
+		return exp2SumGeneric(y, x, shift)
+	case AVX512:
+		return exp2SumAVX512(y, x, shift)
+	}
+	return exp2SumAVX2(y, x, shift)
+}
+
 func scoreGrad(p, d []float32, shift, mean float32) {
 	switch active {
 	case Generic:
@@ -124,6 +134,9 @@ func erfAVX2(y, x []float32)
 func expSumAVX2(y, x []float32, shift float32) float64
 
 //go:noescape
+func exp2SumAVX2(y, x []float32, shift float32) float64
+
+//go:noescape
 func scoreGradAVX2(p, d []float32, shift, mean float32)
 
 //go:noescape
@@ -152,6 +165,9 @@ func erfAVX512(y, x []float32)
 
 //go:noescape
 func expSumAVX512(y, x []float32, shift float32) float64
+
+//go:noescape
+func exp2SumAVX512(y, x []float32, shift float32) float64
 
 //go:noescape
 func scoreGradAVX512(p, d []float32, shift, mean float32)

@@ -33,10 +33,21 @@ func expSumGeneric(y, x []float32, shift float32) float64 {
 	return s
 }
 
+func exp2SumGeneric(y, x []float32, shift float32) float64 {
+	y = y[:len(x)]
+	var s float64
+	for i, v := range x {
+		e := float32(math.Exp2(float64(v) - float64(shift)))
+		y[i] = e
+		s += float64(e)
+	}
+	return s
+}
+
 func scoreGradGeneric(p, d []float32, shift, mean float32) {
 	d = d[:len(p)]
 	for i, v := range p {
-		e := float32(math.Exp(float64(v) - float64(shift)))
+		e := float32(math.Exp2(float64(v) - float64(shift)))
 		p[i] = e
 		d[i] = e * (d[i] - mean)
 	}

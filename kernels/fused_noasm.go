@@ -20,6 +20,10 @@ func expSum(y, x []float32, shift float32) float64 {
 	return expSumGeneric(y, x, shift)
 }
 
+func exp2Sum(y, x []float32, shift float32) float64 {
+	return exp2SumGeneric(y, x, shift)
+}
+
 func scoreGrad(p, d []float32, shift, mean float32) {
 	scoreGradGeneric(p, d, shift, mean)
 }

@@ -7,10 +7,7 @@ import "math"
 // lengths differ.
 func DecodeBF16(x []float32, b []uint16) {
 	checkLen("DecodeBF16", "b", len(b), "x", len(x))
-	x = x[:len(b)]
-	for i, v := range b {
-		x[i] = math.Float32frombits(uint32(v) << 16)
-	}
+	decodeBF16(x, b)
 }
 
 // EncodeBF16 is b = x, element by element, rounded to the nearest, of two to the
@@ -28,31 +25,12 @@ func EncodeBF16(b []uint16, x []float32) {
 	}
 }
 
-// The bits of a binary16: sign, five of exponent (all ones: Inf and NaN) and ten
-// of mantissa.
-const (
-	f16Sign      = 0x8000
-	f16Magnitude = 0x7fff
-	f16Inf       = 0x7c00
-	f16Quiet     = 0x0200
-)
-
 // DecodeF16 is x = b, element by element. A binary16 fits into a float32 with
 // 13 bits to spare, so all 65,536 keep their value, NaN its payload. It panics if
 // the lengths differ.
 func DecodeF16(x []float32, b []uint16) {
 	checkLen("DecodeF16", "b", len(b), "x", len(x))
-	x = x[:len(b)]
-	for i, v := range b {
-		bits := uint32(v&f16Sign)<<16 | uint32(v&f16Magnitude)<<13
-		if v&f16Inf == f16Inf {
-			x[i] = math.Float32frombits(bits | 0xff<<23)
-			continue
-		}
-		// The exponents are biased by 15 and 127. A product is right for the
-		// subnormal numbers too.
-		x[i] = math.Float32frombits(bits) * (1 << (127 - 15))
-	}
+	decodeF16(x, b)
 }
 
 // EncodeF16 is b = x, element by element, rounded to the nearest, of two to the

@@ -23,22 +23,6 @@ func DecodeInt8(rows, cols int, q []int8, ldq int, scale []float32, x []float32,
 	}
 }
 
-func decodeInt8(x []float32, q []int8, scale float32) {
-	q = q[:len(x)]
-	for j, v := range q {
-		x[j] = scale * int8Values[uint8(v)]
-	}
-}
-
-// int8Values are the integers as float32, by their bits: a look-up is faster than a
-// conversion.
-var int8Values = func() (values [256]float32) {
-	for v := range values {
-		values[v] = float32(int8(v))
-	}
-	return values
-}()
-
 // QuantizeInt8 rounds a weight (rows×cols) to 8-bit integers with one scale a row,
 //
 //	scale_i = max_j |x_ij| / 127

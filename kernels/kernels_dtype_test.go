@@ -4,12 +4,22 @@ import "math"
 
 // The formats of weights among the kernels of TestTrust.
 
+// used returns a Packed of another weight, from one call to the next.
+func (t *trial) used() func() *Packed {
+	k, n := t.size(), t.size()
+	old := make([]float32, k*n)
+	for i := range old {
+		old[i] = canary
+	}
+	return func() *Packed { return Pack(NN, k, n, old, n) }
+}
+
 // halfKernel rounds a weight to a 16-bit format and back, and multiplies by it.
 func halfKernel(name string, precision float64, encode func(b []uint16, x []float32), decode func(x []float32, b []uint16),
-	pack func(op Op, k, n int, b []uint16, ldb int) *Packed) kernel {
-	return kernel{name: "Encode" + name + "+Decode" + name + "+Pack" + name, finite: true, draw: func(t *trial) {
+	pack func(op Op, k, n int, b []uint16, ldb int) *Packed, repack func(p *Packed, op Op, k, n int, b []uint16, ldb int)) kernel {
+	return kernel{name: "Encode" + name + "+Decode" + name + "+Pack" + name + "+Repack" + name, finite: true, draw: func(t *trial) {
 		m, n, k := t.sizes()
-		op := Op(t.below(2))
+		op, fresh, used := Op(t.below(2)), t.coin(), t.used()
 		x, right := t.inT(op == NT, "x", k, n)
 		rows, cols := x.rows, x.cols
 		o, words := place[uint16](t, "words", rows, cols, t.below(3))
@@ -23,7 +33,11 @@ func halfKernel(name string, precision float64, encode func(b []uint16, x []floa
 					decode(y.x[i*y.ld:][:cols], words[i*o.ld:][:cols])
 				}
 			}
-			MatMulPacked(false, m, a.x, a.ld, pack(op, k, n, words, o.ld), c.x, c.ld)
+			p := used()
+			if repack(p, op, k, n, words, o.ld); fresh {
+				p = pack(op, k, n, words, o.ld)
+			}
+			MatMulPacked(false, m, a.x, a.ld, p, c.x, c.ld)
 		}
 		near := func(v bounded) bounded {
 			v.err = math.Abs(v.v)*precision + 0x1p-25
@@ -35,11 +49,11 @@ func halfKernel(name string, precision float64, encode func(b []uint16, x []floa
 }
 
 var dtypeKernels = []kernel{
-	halfKernel("BF16", 0x1p-8, EncodeBF16, DecodeBF16, PackBF16),
-	halfKernel("F16", 0x1p-11, EncodeF16, DecodeF16, PackF16),
-	{name: "QuantizeInt8+DecodeInt8+PackInt8", finite: true, draw: func(t *trial) {
+	halfKernel("BF16", 0x1p-8, EncodeBF16, DecodeBF16, PackBF16, (*Packed).RepackBF16),
+	halfKernel("F16", 0x1p-11, EncodeF16, DecodeF16, PackF16, (*Packed).RepackF16),
+	{name: "QuantizeInt8+DecodeInt8+PackInt8+RepackInt8", finite: true, draw: func(t *trial) {
 		m, n, k := t.sizes()
-		op := Op(t.below(2))
+		op, fresh, used := Op(t.below(2)), t.coin(), t.used()
 		x, right := t.inT(op == NT, "x", k, n)
 		rows, cols := x.rows, x.cols
 		o, q := place[int8](t, "q", rows, cols, t.below(3))
@@ -51,7 +65,11 @@ var dtypeKernels = []kernel{
 				panic(err)
 			}
 			DecodeInt8(rows, cols, q, o.ld, scale.x, y.x, y.ld)
-			MatMulPacked(false, m, a.x, a.ld, PackInt8(op, k, n, q, o.ld, scale.x), c.x, c.ld)
+			p := used()
+			if p.RepackInt8(op, k, n, q, o.ld, scale.x); fresh {
+				p = PackInt8(op, k, n, q, o.ld, scale.x)
+			}
+			MatMulPacked(false, m, a.x, a.ld, p, c.x, c.ld)
 		}
 		near := func(v bounded, row int) bounded {
 			// Half a step; a scale below the normal numbers is not a 127th.
@@ -66,9 +84,9 @@ var dtypeKernels = []kernel{
 			return near(right(p, j), p)
 		}))
 	}},
-	{name: "QuantizeNF4+DecodeNF4+PackNF4", finite: true, draw: func(t *trial) {
+	{name: "QuantizeNF4+DecodeNF4+PackNF4+RepackNF4", finite: true, draw: func(t *trial) {
 		m, n, k := t.sizes()
-		op := Op(t.below(2))
+		op, fresh, used := Op(t.below(2)), t.coin(), t.used()
 		x, _ := t.inT(op == NT, "x", k, n)
 		var made *NF4Weight
 		quantize := func() {
@@ -97,7 +115,11 @@ var dtypeKernels = []kernel{
 		t.call = func() {
 			quantize()
 			DecodeNF4(w, y.x, y.ld)
-			MatMulPacked(false, m, a.x, a.ld, PackNF4(op, w), c.x, c.ld)
+			p := used()
+			if p.RepackNF4(op, w); fresh {
+				p = PackNF4(op, w)
+			}
+			MatMulPacked(false, m, a.x, a.ld, p, c.x, c.ld)
 		}
 		decoded := func(i, j int) bounded {
 			e := i*w.Cols + j

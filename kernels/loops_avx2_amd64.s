@@ -3416,167 +3416,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func scoreGradAVX2(p []float32, d []float32, shift float32, mean float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·scoreGradAVX2(SB), NOSPLIT, $0-56
-	MOVQ         p_base+0(FP), AX
-	MOVQ         d_base+24(FP), CX
-	VBROADCASTSS shift+48(FP), Y0
-	VBROADCASTSS mean+52(FP), Y1
-	MOVQ         p_len+8(FP), DX
-	XORQ         BX, BX
-
-many:
-	LEAQ         24(BX), SI
-	CMPQ         SI, DX
-	JGT          manyEnd
-	VMOVUPS      (AX)(BX*4), Y2
-	VMOVUPS      32(AX)(BX*4), Y5
-	VMOVUPS      64(AX)(BX*4), Y8
-	VSUBPS       Y0, Y2, Y2
-	VSUBPS       Y0, Y5, Y5
-	VSUBPS       Y0, Y8, Y8
-	VMOVUPS      lanes42b17218<>+0(SB), Y3
-	VMOVUPS      lanes42b17218<>+0(SB), Y6
-	VMOVUPS      lanes42b17218<>+0(SB), Y9
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y4
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y7
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y10
-	VMINPS       Y2, Y3, Y3
-	VMINPS       Y5, Y6, Y6
-	VMINPS       Y8, Y9, Y9
-	VMAXPS       Y3, Y4, Y3
-	VMAXPS       Y6, Y7, Y6
-	VMAXPS       Y9, Y10, Y9
-	VMOVUPS      lanes4b40007f<>+0(SB), Y2
-	VMOVUPS      lanes4b40007f<>+0(SB), Y5
-	VMOVUPS      lanes4b40007f<>+0(SB), Y8
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y3, Y2
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y6, Y5
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y9, Y8
-	VSUBPS       lanes4b40007f<>+0(SB), Y2, Y4
-	VSUBPS       lanes4b40007f<>+0(SB), Y5, Y7
-	VSUBPS       lanes4b40007f<>+0(SB), Y8, Y10
-	VFNMADD231PS lanes3f318000<>+0(SB), Y4, Y3
-	VFNMADD231PS lanes3f318000<>+0(SB), Y7, Y6
-	VFNMADD231PS lanes3f318000<>+0(SB), Y10, Y9
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y4, Y3
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y7, Y6
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y10, Y9
-	VMOVUPS      lanes3ab51218<>+0(SB), Y4
-	VMOVUPS      lanes3ab51218<>+0(SB), Y7
-	VMOVUPS      lanes3ab51218<>+0(SB), Y10
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y6, Y7
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y9, Y10
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y6, Y7
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y9, Y10
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y6, Y7
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y9, Y10
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y6, Y7
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y9, Y10
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y6, Y7
-	VFMADD213PS  lanes3f800000<>+0(SB), Y9, Y10
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y6, Y7
-	VFMADD213PS  lanes3f800000<>+0(SB), Y9, Y10
-	VPSLLD       $0x17, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y2, Y4, Y4
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y8, Y10, Y10
-	VMOVUPS      Y4, (AX)(BX*4)
-	VMOVUPS      Y7, 32(AX)(BX*4)
-	VMOVUPS      Y10, 64(AX)(BX*4)
-	VMOVUPS      (CX)(BX*4), Y2
-	VMOVUPS      32(CX)(BX*4), Y3
-	VMOVUPS      64(CX)(BX*4), Y5
-	VSUBPS       Y1, Y2, Y2
-	VSUBPS       Y1, Y3, Y3
-	VSUBPS       Y1, Y5, Y5
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y7, Y3, Y3
-	VMULPS       Y10, Y5, Y5
-	VMOVUPS      Y2, (CX)(BX*4)
-	VMOVUPS      Y3, 32(CX)(BX*4)
-	VMOVUPS      Y5, 64(CX)(BX*4)
-	MOVQ         SI, BX
-	JMP          many
-
-manyEnd:
-one:
-	LEAQ         8(BX), SI
-	CMPQ         SI, DX
-	JGT          oneEnd
-	VMOVUPS      (AX)(BX*4), Y2
-	VSUBPS       Y0, Y2, Y2
-	VMOVUPS      lanes42b17218<>+0(SB), Y3
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y4
-	VMINPS       Y2, Y3, Y3
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      lanes4b40007f<>+0(SB), Y2
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y3, Y2
-	VSUBPS       lanes4b40007f<>+0(SB), Y2, Y4
-	VFNMADD231PS lanes3f318000<>+0(SB), Y4, Y3
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y4, Y3
-	VMOVUPS      lanes3ab51218<>+0(SB), Y4
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VMOVUPS      Y4, (AX)(BX*4)
-	VMOVUPS      (CX)(BX*4), Y2
-	VSUBPS       Y1, Y2, Y2
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      Y2, (CX)(BX*4)
-	MOVQ         SI, BX
-	JMP          one
-
-oneEnd:
-	SUBQ         BX, DX
-	JE           done
-	LEAQ         tailMasks<>+0(SB), SI
-	NEGQ         DX
-	VMOVUPS      32(SI)(DX*4), Y2
-	VMASKMOVPS   (AX)(BX*4), Y2, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      lanes42b17218<>+0(SB), Y0
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y4
-	VMINPS       Y3, Y0, Y0
-	VMAXPS       Y0, Y4, Y0
-	VMOVUPS      lanes4b40007f<>+0(SB), Y3
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y0, Y3
-	VSUBPS       lanes4b40007f<>+0(SB), Y3, Y4
-	VFNMADD231PS lanes3f318000<>+0(SB), Y4, Y0
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y4, Y0
-	VMOVUPS      lanes3ab51218<>+0(SB), Y4
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y0, Y4
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y4
-	VMASKMOVPS   Y4, Y2, (AX)(BX*4)
-	VMASKMOVPS   (CX)(BX*4), Y2, Y0
-	VSUBPS       Y1, Y0, Y0
-	VMULPS       Y4, Y0, Y0
-	VMASKMOVPS   Y0, Y2, (CX)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
 // func momentsAVX2(x []float32) (sum float64, squares float64)
 // Requires: AVX, FMA3, SSE2
 TEXT ·momentsAVX2(SB), NOSPLIT, $0-40
@@ -3968,6 +3807,314 @@ oneEnd:
 	VANDPS     Y1, Y0, Y0
 	VADDPS     Y0, Y4, Y0
 	VMASKMOVPS Y0, Y2, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func exp2SumAVX2(y []float32, x []float32, shift float32) float64
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·exp2SumAVX2(SB), NOSPLIT, $0-64
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	VBROADCASTSS shift+48(FP), Y0
+	VMOVUPS      lanes4b40007f<>+0(SB), Y1
+	VMOVUPS      lanesc2fe0000<>+0(SB), Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         x_len+32(FP), DX
+	XORQ         BX, BX
+
+many:
+	LEAQ         24(BX), SI
+	CMPQ         SI, DX
+	JGT          manyEnd
+	VMOVUPS      (CX)(BX*4), Y5
+	VMOVUPS      32(CX)(BX*4), Y8
+	VMOVUPS      64(CX)(BX*4), Y11
+	VSUBPS       Y0, Y5, Y5
+	VSUBPS       Y0, Y8, Y8
+	VSUBPS       Y0, Y11, Y11
+	VMAXPS       Y5, Y2, Y5
+	VMAXPS       Y8, Y2, Y8
+	VMAXPS       Y11, Y2, Y11
+	VADDPS       Y1, Y5, Y6
+	VADDPS       Y1, Y8, Y9
+	VADDPS       Y1, Y11, Y12
+	VSUBPS       Y1, Y6, Y7
+	VSUBPS       Y1, Y9, Y10
+	VSUBPS       Y1, Y12, Y13
+	VSUBPS       Y7, Y5, Y5
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       Y13, Y11, Y11
+	VMOVUPS      lanes3aaddd0a<>+0(SB), Y7
+	VMOVUPS      lanes3aaddd0a<>+0(SB), Y10
+	VMOVUPS      lanes3aaddd0a<>+0(SB), Y13
+	VFMADD213PS  lanes3c1e7544<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3c1e7544<>+0(SB), Y8, Y10
+	VFMADD213PS  lanes3c1e7544<>+0(SB), Y11, Y13
+	VFMADD213PS  lanes3d635ba9<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d635ba9<>+0(SB), Y8, Y10
+	VFMADD213PS  lanes3d635ba9<>+0(SB), Y11, Y13
+	VFMADD213PS  lanes3e75fcde<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e75fcde<>+0(SB), Y8, Y10
+	VFMADD213PS  lanes3e75fcde<>+0(SB), Y11, Y13
+	VFMADD213PS  lanes3f317215<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f317215<>+0(SB), Y8, Y10
+	VFMADD213PS  lanes3f317215<>+0(SB), Y11, Y13
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y8, Y10
+	VFMADD213PS  lanes3f800000<>+0(SB), Y11, Y13
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y12, Y12
+	VMULPS       Y6, Y7, Y5
+	VMULPS       Y9, Y10, Y8
+	VMULPS       Y12, Y13, Y11
+	VMOVUPS      Y5, (AX)(BX*4)
+	VMOVUPS      Y8, 32(AX)(BX*4)
+	VMOVUPS      Y11, 64(AX)(BX*4)
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y11, Y5, Y5
+	VCVTPS2PD    X5, Y6
+	VADDPD       Y6, Y3, Y3
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y5, Y4, Y4
+	MOVQ         SI, BX
+	JMP          many
+
+manyEnd:
+one:
+	LEAQ         8(BX), SI
+	CMPQ         SI, DX
+	JGT          oneEnd
+	VMOVUPS      (CX)(BX*4), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMAXPS       Y5, Y2, Y5
+	VADDPS       Y1, Y5, Y6
+	VSUBPS       Y1, Y6, Y7
+	VSUBPS       Y7, Y5, Y5
+	VMOVUPS      lanes3aaddd0a<>+0(SB), Y7
+	VFMADD213PS  lanes3c1e7544<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3d635ba9<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3e75fcde<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f317215<>+0(SB), Y5, Y7
+	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y7
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y5
+	VMOVUPS      Y5, (AX)(BX*4)
+	VCVTPS2PD    X5, Y6
+	VADDPD       Y6, Y3, Y3
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y5, Y4, Y4
+	MOVQ         SI, BX
+	JMP          one
+
+oneEnd:
+	SUBQ         BX, DX
+	JE           done
+	LEAQ         tailMasks<>+0(SB), SI
+	NEGQ         DX
+	VMOVUPS      32(SI)(DX*4), Y5
+	VMASKMOVPS   (CX)(BX*4), Y5, Y6
+	VSUBPS       Y0, Y6, Y6
+	VMAXPS       Y6, Y2, Y6
+	VADDPS       Y1, Y6, Y0
+	VSUBPS       Y1, Y0, Y1
+	VSUBPS       Y1, Y6, Y6
+	VMOVUPS      lanes3aaddd0a<>+0(SB), Y1
+	VFMADD213PS  lanes3c1e7544<>+0(SB), Y6, Y1
+	VFMADD213PS  lanes3d635ba9<>+0(SB), Y6, Y1
+	VFMADD213PS  lanes3e75fcde<>+0(SB), Y6, Y1
+	VFMADD213PS  lanes3f317215<>+0(SB), Y6, Y1
+	VFMADD213PS  lanes3f800000<>+0(SB), Y6, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y1, Y6
+	VMASKMOVPS   Y6, Y5, (AX)(BX*4)
+	VMOVUPS      lanes00000000<>+0(SB), Y0
+	VBLENDVPS    Y5, Y6, Y0, Y0
+	VCVTPS2PD    X0, Y1
+	VADDPD       Y1, Y3, Y3
+	VEXTRACTF128 $0x01, Y0, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y0, Y4, Y4
+
+done:
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPD       X0, X3, X3
+	VUNPCKHPD    X3, X3, X0
+	VADDSD       X0, X3, X3
+	MOVSD        X3, ret+56(FP)
+	VZEROUPPER
+	RET
+
+DATA lanesc2fe0000<>+0(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+8(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+16(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+24(SB)/8, $0xc2fe0000c2fe0000
+GLOBL lanesc2fe0000<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3aaddd0a<>+0(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+8(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+16(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+24(SB)/8, $0x3aaddd0a3aaddd0a
+GLOBL lanes3aaddd0a<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3c1e7544<>+0(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+8(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+16(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+24(SB)/8, $0x3c1e75443c1e7544
+GLOBL lanes3c1e7544<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3d635ba9<>+0(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+8(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+16(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+24(SB)/8, $0x3d635ba93d635ba9
+GLOBL lanes3d635ba9<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3e75fcde<>+0(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+8(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+16(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+24(SB)/8, $0x3e75fcde3e75fcde
+GLOBL lanes3e75fcde<>(SB), RODATA|NOPTR, $32
+
+DATA lanes3f317215<>+0(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+8(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+16(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+24(SB)/8, $0x3f3172153f317215
+GLOBL lanes3f317215<>(SB), RODATA|NOPTR, $32
+
+// func scoreGradAVX2(p []float32, d []float32, shift float32, mean float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scoreGradAVX2(SB), NOSPLIT, $0-56
+	MOVQ         p_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	VBROADCASTSS shift+48(FP), Y0
+	VBROADCASTSS mean+52(FP), Y1
+	VMOVUPS      lanes4b40007f<>+0(SB), Y2
+	VMOVUPS      lanesc2fe0000<>+0(SB), Y3
+	MOVQ         p_len+8(FP), DX
+	XORQ         BX, BX
+
+many:
+	LEAQ        24(BX), SI
+	CMPQ        SI, DX
+	JGT         manyEnd
+	VMOVUPS     (AX)(BX*4), Y4
+	VMOVUPS     32(AX)(BX*4), Y7
+	VMOVUPS     64(AX)(BX*4), Y10
+	VSUBPS      Y0, Y4, Y4
+	VSUBPS      Y0, Y7, Y7
+	VSUBPS      Y0, Y10, Y10
+	VMAXPS      Y4, Y3, Y4
+	VMAXPS      Y7, Y3, Y7
+	VMAXPS      Y10, Y3, Y10
+	VADDPS      Y2, Y4, Y5
+	VADDPS      Y2, Y7, Y8
+	VADDPS      Y2, Y10, Y11
+	VSUBPS      Y2, Y5, Y6
+	VSUBPS      Y2, Y8, Y9
+	VSUBPS      Y2, Y11, Y12
+	VSUBPS      Y6, Y4, Y4
+	VSUBPS      Y9, Y7, Y7
+	VSUBPS      Y12, Y10, Y10
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y6
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y9
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y12
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y7, Y9
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y10, Y12
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y7, Y9
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y10, Y12
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y7, Y9
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y10, Y12
+	VFMADD213PS lanes3f317215<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3f317215<>+0(SB), Y7, Y9
+	VFMADD213PS lanes3f317215<>+0(SB), Y10, Y12
+	VFMADD213PS lanes3f800000<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3f800000<>+0(SB), Y7, Y9
+	VFMADD213PS lanes3f800000<>+0(SB), Y10, Y12
+	VPSLLD      $0x17, Y5, Y5
+	VPSLLD      $0x17, Y8, Y8
+	VPSLLD      $0x17, Y11, Y11
+	VMULPS      Y5, Y6, Y4
+	VMULPS      Y8, Y9, Y7
+	VMULPS      Y11, Y12, Y10
+	VMOVUPS     Y4, (AX)(BX*4)
+	VMOVUPS     Y7, 32(AX)(BX*4)
+	VMOVUPS     Y10, 64(AX)(BX*4)
+	VMOVUPS     (CX)(BX*4), Y5
+	VMOVUPS     32(CX)(BX*4), Y6
+	VMOVUPS     64(CX)(BX*4), Y8
+	VSUBPS      Y1, Y5, Y5
+	VSUBPS      Y1, Y6, Y6
+	VSUBPS      Y1, Y8, Y8
+	VMULPS      Y4, Y5, Y5
+	VMULPS      Y7, Y6, Y6
+	VMULPS      Y10, Y8, Y8
+	VMOVUPS     Y5, (CX)(BX*4)
+	VMOVUPS     Y6, 32(CX)(BX*4)
+	VMOVUPS     Y8, 64(CX)(BX*4)
+	MOVQ        SI, BX
+	JMP         many
+
+manyEnd:
+one:
+	LEAQ        8(BX), SI
+	CMPQ        SI, DX
+	JGT         oneEnd
+	VMOVUPS     (AX)(BX*4), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMAXPS      Y4, Y3, Y4
+	VADDPS      Y2, Y4, Y5
+	VSUBPS      Y2, Y5, Y6
+	VSUBPS      Y6, Y4, Y4
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y6
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3f317215<>+0(SB), Y4, Y6
+	VFMADD213PS lanes3f800000<>+0(SB), Y4, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y6, Y4
+	VMOVUPS     Y4, (AX)(BX*4)
+	VMOVUPS     (CX)(BX*4), Y5
+	VSUBPS      Y1, Y5, Y5
+	VMULPS      Y4, Y5, Y5
+	VMOVUPS     Y5, (CX)(BX*4)
+	MOVQ        SI, BX
+	JMP         one
+
+oneEnd:
+	SUBQ        BX, DX
+	JE          done
+	LEAQ        tailMasks<>+0(SB), SI
+	NEGQ        DX
+	VMOVUPS     32(SI)(DX*4), Y4
+	VMASKMOVPS  (AX)(BX*4), Y4, Y5
+	VSUBPS      Y0, Y5, Y5
+	VMAXPS      Y5, Y3, Y5
+	VADDPS      Y2, Y5, Y0
+	VSUBPS      Y2, Y0, Y2
+	VSUBPS      Y2, Y5, Y5
+	VMOVUPS     lanes3aaddd0a<>+0(SB), Y2
+	VFMADD213PS lanes3c1e7544<>+0(SB), Y5, Y2
+	VFMADD213PS lanes3d635ba9<>+0(SB), Y5, Y2
+	VFMADD213PS lanes3e75fcde<>+0(SB), Y5, Y2
+	VFMADD213PS lanes3f317215<>+0(SB), Y5, Y2
+	VFMADD213PS lanes3f800000<>+0(SB), Y5, Y2
+	VPSLLD      $0x17, Y0, Y0
+	VMULPS      Y0, Y2, Y5
+	VMASKMOVPS  Y5, Y4, (AX)(BX*4)
+	VMASKMOVPS  (CX)(BX*4), Y4, Y0
+	VSUBPS      Y1, Y0, Y0
+	VMULPS      Y5, Y0, Y0
+	VMASKMOVPS  Y0, Y4, (CX)(BX*4)
 
 done:
 	VZEROUPPER

@@ -3702,175 +3702,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func scoreGradAVX512(p []float32, d []float32, shift float32, mean float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·scoreGradAVX512(SB), NOSPLIT, $0-56
-	MOVQ         p_base+0(FP), AX
-	MOVQ         d_base+24(FP), CX
-	VBROADCASTSS shift+48(FP), Z0
-	VBROADCASTSS mean+52(FP), Z1
-	MOVQ         p_len+8(FP), DX
-	XORQ         BX, BX
-	VMOVUPS      lanes3f800000<>+0(SB), Z2
-	VMOVUPS      lanes4b40007f<>+0(SB), Z3
-	VMOVUPS      lanes3ab51218<>+0(SB), Z4
-	VMOVUPS      lanes3c091cf1<>+0(SB), Z5
-	VMOVUPS      lanes3d2aac79<>+0(SB), Z6
-	VMOVUPS      lanes3e2aaa49<>+0(SB), Z7
-	VMOVUPS      lanes3efffffe<>+0(SB), Z8
-	VMOVUPS      lanes3f318000<>+0(SB), Z9
-
-many:
-	LEAQ         48(BX), SI
-	CMPQ         SI, DX
-	JGT          manyEnd
-	VMOVUPS      (AX)(BX*4), Z10
-	VMOVUPS      64(AX)(BX*4), Z13
-	VMOVUPS      128(AX)(BX*4), Z16
-	VSUBPS       Z0, Z10, Z10
-	VSUBPS       Z0, Z13, Z13
-	VSUBPS       Z0, Z16, Z16
-	VMOVUPS      lanes42b17218<>+0(SB), Z11
-	VMOVUPS      lanes42b17218<>+0(SB), Z14
-	VMOVUPS      lanes42b17218<>+0(SB), Z17
-	VMOVUPS      lanesc2b00f34<>+0(SB), Z12
-	VMOVUPS      lanesc2b00f34<>+0(SB), Z15
-	VMOVUPS      lanesc2b00f34<>+0(SB), Z18
-	VMINPS       Z10, Z11, Z11
-	VMINPS       Z13, Z14, Z14
-	VMINPS       Z16, Z17, Z17
-	VMAXPS       Z11, Z12, Z11
-	VMAXPS       Z14, Z15, Z14
-	VMAXPS       Z17, Z18, Z17
-	VMOVUPS      Z3, Z10
-	VMOVUPS      Z3, Z13
-	VMOVUPS      Z3, Z16
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Z11, Z10
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Z14, Z13
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Z17, Z16
-	VSUBPS       Z3, Z10, Z12
-	VSUBPS       Z3, Z13, Z15
-	VSUBPS       Z3, Z16, Z18
-	VFNMADD231PS Z9, Z12, Z11
-	VFNMADD231PS Z9, Z15, Z14
-	VFNMADD231PS Z9, Z18, Z17
-	VFNMADD231PS lanesb95e8083<>+0(SB), Z12, Z11
-	VFNMADD231PS lanesb95e8083<>+0(SB), Z15, Z14
-	VFNMADD231PS lanesb95e8083<>+0(SB), Z18, Z17
-	VMOVUPS      Z4, Z12
-	VMOVUPS      Z4, Z15
-	VMOVUPS      Z4, Z18
-	VFMADD213PS  Z5, Z11, Z12
-	VFMADD213PS  Z5, Z14, Z15
-	VFMADD213PS  Z5, Z17, Z18
-	VFMADD213PS  Z6, Z11, Z12
-	VFMADD213PS  Z6, Z14, Z15
-	VFMADD213PS  Z6, Z17, Z18
-	VFMADD213PS  Z7, Z11, Z12
-	VFMADD213PS  Z7, Z14, Z15
-	VFMADD213PS  Z7, Z17, Z18
-	VFMADD213PS  Z8, Z11, Z12
-	VFMADD213PS  Z8, Z14, Z15
-	VFMADD213PS  Z8, Z17, Z18
-	VFMADD213PS  Z2, Z11, Z12
-	VFMADD213PS  Z2, Z14, Z15
-	VFMADD213PS  Z2, Z17, Z18
-	VFMADD213PS  Z2, Z11, Z12
-	VFMADD213PS  Z2, Z14, Z15
-	VFMADD213PS  Z2, Z17, Z18
-	VPSLLD       $0x17, Z10, Z10
-	VPSLLD       $0x17, Z13, Z13
-	VPSLLD       $0x17, Z16, Z16
-	VMULPS       Z10, Z12, Z12
-	VMULPS       Z13, Z15, Z15
-	VMULPS       Z16, Z18, Z18
-	VMOVUPS      Z12, (AX)(BX*4)
-	VMOVUPS      Z15, 64(AX)(BX*4)
-	VMOVUPS      Z18, 128(AX)(BX*4)
-	VMOVUPS      (CX)(BX*4), Z10
-	VMOVUPS      64(CX)(BX*4), Z11
-	VMOVUPS      128(CX)(BX*4), Z13
-	VSUBPS       Z1, Z10, Z10
-	VSUBPS       Z1, Z11, Z11
-	VSUBPS       Z1, Z13, Z13
-	VMULPS       Z12, Z10, Z10
-	VMULPS       Z15, Z11, Z11
-	VMULPS       Z18, Z13, Z13
-	VMOVUPS      Z10, (CX)(BX*4)
-	VMOVUPS      Z11, 64(CX)(BX*4)
-	VMOVUPS      Z13, 128(CX)(BX*4)
-	MOVQ         SI, BX
-	JMP          many
-
-manyEnd:
-one:
-	LEAQ         16(BX), SI
-	CMPQ         SI, DX
-	JGT          oneEnd
-	VMOVUPS      (AX)(BX*4), Z10
-	VSUBPS       Z0, Z10, Z10
-	VMOVUPS      lanes42b17218<>+0(SB), Z11
-	VMOVUPS      lanesc2b00f34<>+0(SB), Z12
-	VMINPS       Z10, Z11, Z11
-	VMAXPS       Z11, Z12, Z11
-	VMOVUPS      Z3, Z10
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Z11, Z10
-	VSUBPS       Z3, Z10, Z12
-	VFNMADD231PS Z9, Z12, Z11
-	VFNMADD231PS lanesb95e8083<>+0(SB), Z12, Z11
-	VMOVUPS      Z4, Z12
-	VFMADD213PS  Z5, Z11, Z12
-	VFMADD213PS  Z6, Z11, Z12
-	VFMADD213PS  Z7, Z11, Z12
-	VFMADD213PS  Z8, Z11, Z12
-	VFMADD213PS  Z2, Z11, Z12
-	VFMADD213PS  Z2, Z11, Z12
-	VPSLLD       $0x17, Z10, Z10
-	VMULPS       Z10, Z12, Z12
-	VMOVUPS      Z12, (AX)(BX*4)
-	VMOVUPS      (CX)(BX*4), Z10
-	VSUBPS       Z1, Z10, Z10
-	VMULPS       Z12, Z10, Z10
-	VMOVUPS      Z10, (CX)(BX*4)
-	MOVQ         SI, BX
-	JMP          one
-
-oneEnd:
-	SUBQ         BX, DX
-	JE           done
-	MOVL         $0xffffffff, SI
-	BZHIL        DX, SI, SI
-	KMOVW        SI, K1
-	VMOVUPS.Z    (AX)(BX*4), K1, Z10
-	VSUBPS       Z0, Z10, Z10
-	VMOVUPS      lanes42b17218<>+0(SB), Z0
-	VMOVUPS      lanesc2b00f34<>+0(SB), Z11
-	VMINPS       Z10, Z0, Z0
-	VMAXPS       Z0, Z11, Z0
-	VMOVUPS      Z3, Z10
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Z0, Z10
-	VSUBPS       Z3, Z10, Z3
-	VFNMADD231PS Z9, Z3, Z0
-	VFNMADD231PS lanesb95e8083<>+0(SB), Z3, Z0
-	VMOVUPS      Z4, Z3
-	VFMADD213PS  Z5, Z0, Z3
-	VFMADD213PS  Z6, Z0, Z3
-	VFMADD213PS  Z7, Z0, Z3
-	VFMADD213PS  Z8, Z0, Z3
-	VFMADD213PS  Z2, Z0, Z3
-	VFMADD213PS  Z2, Z0, Z3
-	VPSLLD       $0x17, Z10, Z10
-	VMULPS       Z10, Z3, Z3
-	VMOVUPS      Z3, K1, (AX)(BX*4)
-	VMOVUPS.Z    (CX)(BX*4), K1, Z0
-	VSUBPS       Z1, Z0, Z0
-	VMULPS       Z3, Z0, Z0
-	VMOVUPS      Z0, K1, (CX)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
 // func momentsAVX512(x []float32) (sum float64, squares float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
 TEXT ·momentsAVX512(SB), NOSPLIT, $0-40
@@ -4262,6 +4093,352 @@ oneEnd:
 	VANDPS    Z1, Z0, Z0
 	VADDPS    Z0, Z3, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func exp2SumAVX512(y []float32, x []float32, shift float32) float64
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+TEXT ·exp2SumAVX512(SB), NOSPLIT, $0-64
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	VBROADCASTSS shift+48(FP), Z0
+	VMOVUPS      lanes4b40007f<>+0(SB), Z1
+	VMOVUPS      lanesc2fe0000<>+0(SB), Z2
+	VXORPS       Z3, Z3, Z3
+	VXORPS       Z4, Z4, Z4
+	MOVQ         x_len+32(FP), DX
+	XORQ         BX, BX
+	VMOVUPS      lanes3aaddd0a<>+0(SB), Z5
+	VMOVUPS      lanes3c1e7544<>+0(SB), Z6
+	VMOVUPS      lanes3d635ba9<>+0(SB), Z7
+	VMOVUPS      lanes3e75fcde<>+0(SB), Z8
+	VMOVUPS      lanes3f317215<>+0(SB), Z9
+	VMOVUPS      lanes3f800000<>+0(SB), Z10
+
+many:
+	LEAQ          48(BX), SI
+	CMPQ          SI, DX
+	JGT           manyEnd
+	VMOVUPS       (CX)(BX*4), Z11
+	VMOVUPS       64(CX)(BX*4), Z14
+	VMOVUPS       128(CX)(BX*4), Z17
+	VSUBPS        Z0, Z11, Z11
+	VSUBPS        Z0, Z14, Z14
+	VSUBPS        Z0, Z17, Z17
+	VMAXPS        Z11, Z2, Z11
+	VMAXPS        Z14, Z2, Z14
+	VMAXPS        Z17, Z2, Z17
+	VADDPS        Z1, Z11, Z12
+	VADDPS        Z1, Z14, Z15
+	VADDPS        Z1, Z17, Z18
+	VSUBPS        Z1, Z12, Z13
+	VSUBPS        Z1, Z15, Z16
+	VSUBPS        Z1, Z18, Z19
+	VSUBPS        Z13, Z11, Z11
+	VSUBPS        Z16, Z14, Z14
+	VSUBPS        Z19, Z17, Z17
+	VMOVUPS       Z5, Z13
+	VMOVUPS       Z5, Z16
+	VMOVUPS       Z5, Z19
+	VFMADD213PS   Z6, Z11, Z13
+	VFMADD213PS   Z6, Z14, Z16
+	VFMADD213PS   Z6, Z17, Z19
+	VFMADD213PS   Z7, Z11, Z13
+	VFMADD213PS   Z7, Z14, Z16
+	VFMADD213PS   Z7, Z17, Z19
+	VFMADD213PS   Z8, Z11, Z13
+	VFMADD213PS   Z8, Z14, Z16
+	VFMADD213PS   Z8, Z17, Z19
+	VFMADD213PS   Z9, Z11, Z13
+	VFMADD213PS   Z9, Z14, Z16
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z11, Z13
+	VFMADD213PS   Z10, Z14, Z16
+	VFMADD213PS   Z10, Z17, Z19
+	VPSLLD        $0x17, Z12, Z12
+	VPSLLD        $0x17, Z15, Z15
+	VPSLLD        $0x17, Z18, Z18
+	VMULPS        Z12, Z13, Z11
+	VMULPS        Z15, Z16, Z14
+	VMULPS        Z18, Z19, Z17
+	VMOVUPS       Z11, (AX)(BX*4)
+	VMOVUPS       Z14, 64(AX)(BX*4)
+	VMOVUPS       Z17, 128(AX)(BX*4)
+	VADDPS        Z14, Z11, Z11
+	VADDPS        Z17, Z11, Z11
+	VCVTPS2PD     Y11, Z12
+	VADDPD        Z12, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        Z11, Z4, Z4
+	MOVQ          SI, BX
+	JMP           many
+
+manyEnd:
+one:
+	LEAQ          16(BX), SI
+	CMPQ          SI, DX
+	JGT           oneEnd
+	VMOVUPS       (CX)(BX*4), Z11
+	VSUBPS        Z0, Z11, Z11
+	VMAXPS        Z11, Z2, Z11
+	VADDPS        Z1, Z11, Z12
+	VSUBPS        Z1, Z12, Z13
+	VSUBPS        Z13, Z11, Z11
+	VMOVUPS       Z5, Z13
+	VFMADD213PS   Z6, Z11, Z13
+	VFMADD213PS   Z7, Z11, Z13
+	VFMADD213PS   Z8, Z11, Z13
+	VFMADD213PS   Z9, Z11, Z13
+	VFMADD213PS   Z10, Z11, Z13
+	VPSLLD        $0x17, Z12, Z12
+	VMULPS        Z12, Z13, Z11
+	VMOVUPS       Z11, (AX)(BX*4)
+	VCVTPS2PD     Y11, Z12
+	VADDPD        Z12, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z11, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        Z11, Z4, Z4
+	MOVQ          SI, BX
+	JMP           one
+
+oneEnd:
+	SUBQ          BX, DX
+	JE            done
+	MOVL          $0xffffffff, SI
+	BZHIL         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*4), K1, Z11
+	VSUBPS        Z0, Z11, Z11
+	VMAXPS        Z11, Z2, Z11
+	VADDPS        Z1, Z11, Z0
+	VSUBPS        Z1, Z0, Z1
+	VSUBPS        Z1, Z11, Z11
+	VMOVUPS       Z5, Z1
+	VFMADD213PS   Z6, Z11, Z1
+	VFMADD213PS   Z7, Z11, Z1
+	VFMADD213PS   Z8, Z11, Z1
+	VFMADD213PS   Z9, Z11, Z1
+	VFMADD213PS   Z10, Z11, Z1
+	VPSLLD        $0x17, Z0, Z0
+	VMULPS        Z0, Z1, Z11
+	VMOVUPS       Z11, K1, (AX)(BX*4)
+	VMOVUPS       lanes00000000<>+0(SB), Z0
+	VBLENDMPS     Z11, Z0, K1, Z20
+	VCVTPS2PD     Y20, Z0
+	VADDPD        Z0, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z20, Y0
+	VCVTPS2PD     Y0, Z0
+	VADDPD        Z0, Z4, Z4
+
+done:
+	VADDPD        Z4, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPD        Y0, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X0
+	VADDPD        X0, X3, X3
+	VUNPCKHPD     X3, X3, X0
+	VADDSD        X0, X3, X3
+	MOVSD         X3, ret+56(FP)
+	VZEROUPPER
+	RET
+
+DATA lanesc2fe0000<>+0(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+8(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+16(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+24(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+32(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+40(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+48(SB)/8, $0xc2fe0000c2fe0000
+DATA lanesc2fe0000<>+56(SB)/8, $0xc2fe0000c2fe0000
+GLOBL lanesc2fe0000<>(SB), RODATA|NOPTR, $64
+
+DATA lanes3aaddd0a<>+0(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+8(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+16(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+24(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+32(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+40(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+48(SB)/8, $0x3aaddd0a3aaddd0a
+DATA lanes3aaddd0a<>+56(SB)/8, $0x3aaddd0a3aaddd0a
+GLOBL lanes3aaddd0a<>(SB), RODATA|NOPTR, $64
+
+DATA lanes3c1e7544<>+0(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+8(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+16(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+24(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+32(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+40(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+48(SB)/8, $0x3c1e75443c1e7544
+DATA lanes3c1e7544<>+56(SB)/8, $0x3c1e75443c1e7544
+GLOBL lanes3c1e7544<>(SB), RODATA|NOPTR, $64
+
+DATA lanes3d635ba9<>+0(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+8(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+16(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+24(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+32(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+40(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+48(SB)/8, $0x3d635ba93d635ba9
+DATA lanes3d635ba9<>+56(SB)/8, $0x3d635ba93d635ba9
+GLOBL lanes3d635ba9<>(SB), RODATA|NOPTR, $64
+
+DATA lanes3e75fcde<>+0(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+8(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+16(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+24(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+32(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+40(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+48(SB)/8, $0x3e75fcde3e75fcde
+DATA lanes3e75fcde<>+56(SB)/8, $0x3e75fcde3e75fcde
+GLOBL lanes3e75fcde<>(SB), RODATA|NOPTR, $64
+
+DATA lanes3f317215<>+0(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+8(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+16(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+24(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+32(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+40(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+48(SB)/8, $0x3f3172153f317215
+DATA lanes3f317215<>+56(SB)/8, $0x3f3172153f317215
+GLOBL lanes3f317215<>(SB), RODATA|NOPTR, $64
+
+// func scoreGradAVX512(p []float32, d []float32, shift float32, mean float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scoreGradAVX512(SB), NOSPLIT, $0-56
+	MOVQ         p_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	VBROADCASTSS shift+48(FP), Z0
+	VBROADCASTSS mean+52(FP), Z1
+	VMOVUPS      lanes4b40007f<>+0(SB), Z2
+	VMOVUPS      lanesc2fe0000<>+0(SB), Z3
+	MOVQ         p_len+8(FP), DX
+	XORQ         BX, BX
+	VMOVUPS      lanes3aaddd0a<>+0(SB), Z4
+	VMOVUPS      lanes3c1e7544<>+0(SB), Z5
+	VMOVUPS      lanes3d635ba9<>+0(SB), Z6
+	VMOVUPS      lanes3e75fcde<>+0(SB), Z7
+	VMOVUPS      lanes3f317215<>+0(SB), Z8
+	VMOVUPS      lanes3f800000<>+0(SB), Z9
+
+many:
+	LEAQ        48(BX), SI
+	CMPQ        SI, DX
+	JGT         manyEnd
+	VMOVUPS     (AX)(BX*4), Z10
+	VMOVUPS     64(AX)(BX*4), Z13
+	VMOVUPS     128(AX)(BX*4), Z16
+	VSUBPS      Z0, Z10, Z10
+	VSUBPS      Z0, Z13, Z13
+	VSUBPS      Z0, Z16, Z16
+	VMAXPS      Z10, Z3, Z10
+	VMAXPS      Z13, Z3, Z13
+	VMAXPS      Z16, Z3, Z16
+	VADDPS      Z2, Z10, Z11
+	VADDPS      Z2, Z13, Z14
+	VADDPS      Z2, Z16, Z17
+	VSUBPS      Z2, Z11, Z12
+	VSUBPS      Z2, Z14, Z15
+	VSUBPS      Z2, Z17, Z18
+	VSUBPS      Z12, Z10, Z10
+	VSUBPS      Z15, Z13, Z13
+	VSUBPS      Z18, Z16, Z16
+	VMOVUPS     Z4, Z12
+	VMOVUPS     Z4, Z15
+	VMOVUPS     Z4, Z18
+	VFMADD213PS Z5, Z10, Z12
+	VFMADD213PS Z5, Z13, Z15
+	VFMADD213PS Z5, Z16, Z18
+	VFMADD213PS Z6, Z10, Z12
+	VFMADD213PS Z6, Z13, Z15
+	VFMADD213PS Z6, Z16, Z18
+	VFMADD213PS Z7, Z10, Z12
+	VFMADD213PS Z7, Z13, Z15
+	VFMADD213PS Z7, Z16, Z18
+	VFMADD213PS Z8, Z10, Z12
+	VFMADD213PS Z8, Z13, Z15
+	VFMADD213PS Z8, Z16, Z18
+	VFMADD213PS Z9, Z10, Z12
+	VFMADD213PS Z9, Z13, Z15
+	VFMADD213PS Z9, Z16, Z18
+	VPSLLD      $0x17, Z11, Z11
+	VPSLLD      $0x17, Z14, Z14
+	VPSLLD      $0x17, Z17, Z17
+	VMULPS      Z11, Z12, Z10
+	VMULPS      Z14, Z15, Z13
+	VMULPS      Z17, Z18, Z16
+	VMOVUPS     Z10, (AX)(BX*4)
+	VMOVUPS     Z13, 64(AX)(BX*4)
+	VMOVUPS     Z16, 128(AX)(BX*4)
+	VMOVUPS     (CX)(BX*4), Z11
+	VMOVUPS     64(CX)(BX*4), Z12
+	VMOVUPS     128(CX)(BX*4), Z14
+	VSUBPS      Z1, Z11, Z11
+	VSUBPS      Z1, Z12, Z12
+	VSUBPS      Z1, Z14, Z14
+	VMULPS      Z10, Z11, Z11
+	VMULPS      Z13, Z12, Z12
+	VMULPS      Z16, Z14, Z14
+	VMOVUPS     Z11, (CX)(BX*4)
+	VMOVUPS     Z12, 64(CX)(BX*4)
+	VMOVUPS     Z14, 128(CX)(BX*4)
+	MOVQ        SI, BX
+	JMP         many
+
+manyEnd:
+one:
+	LEAQ        16(BX), SI
+	CMPQ        SI, DX
+	JGT         oneEnd
+	VMOVUPS     (AX)(BX*4), Z10
+	VSUBPS      Z0, Z10, Z10
+	VMAXPS      Z10, Z3, Z10
+	VADDPS      Z2, Z10, Z11
+	VSUBPS      Z2, Z11, Z12
+	VSUBPS      Z12, Z10, Z10
+	VMOVUPS     Z4, Z12
+	VFMADD213PS Z5, Z10, Z12
+	VFMADD213PS Z6, Z10, Z12
+	VFMADD213PS Z7, Z10, Z12
+	VFMADD213PS Z8, Z10, Z12
+	VFMADD213PS Z9, Z10, Z12
+	VPSLLD      $0x17, Z11, Z11
+	VMULPS      Z11, Z12, Z10
+	VMOVUPS     Z10, (AX)(BX*4)
+	VMOVUPS     (CX)(BX*4), Z11
+	VSUBPS      Z1, Z11, Z11
+	VMULPS      Z10, Z11, Z11
+	VMOVUPS     Z11, (CX)(BX*4)
+	MOVQ        SI, BX
+	JMP         one
+
+oneEnd:
+	SUBQ        BX, DX
+	JE          done
+	MOVL        $0xffffffff, SI
+	BZHIL       DX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (AX)(BX*4), K1, Z10
+	VSUBPS      Z0, Z10, Z10
+	VMAXPS      Z10, Z3, Z10
+	VADDPS      Z2, Z10, Z0
+	VSUBPS      Z2, Z0, Z2
+	VSUBPS      Z2, Z10, Z10
+	VMOVUPS     Z4, Z2
+	VFMADD213PS Z5, Z10, Z2
+	VFMADD213PS Z6, Z10, Z2
+	VFMADD213PS Z7, Z10, Z2
+	VFMADD213PS Z8, Z10, Z2
+	VFMADD213PS Z9, Z10, Z2
+	VPSLLD      $0x17, Z0, Z0
+	VMULPS      Z0, Z2, Z10
+	VMOVUPS     Z10, K1, (AX)(BX*4)
+	VMOVUPS.Z   (CX)(BX*4), K1, Z0
+	VSUBPS      Z1, Z0, Z0
+	VMULPS      Z10, Z0, Z0
+	VMOVUPS     Z0, K1, (CX)(BX*4)
 
 done:
 	VZEROUPPER

@@ -70,30 +70,38 @@ func DecodeNF4(w *NF4Weight, x []float32, ldx int) {
 	}
 }
 
-// decode writes the elements from number first on.
+// blocksAtOnce is how many blocks are decoded by one call, enough for what comes with
+// it not to count.
+const blocksAtOnce = 16
+
+// decode writes the elements from number first on. A part of a block goes by way of
+// the whole.
 func (w *NF4Weight) decode(x []float32, first int) {
+	var absmax [blocksAtOnce]float32
 	for len(x) > 0 {
-		b := first / nf4Block
-		absmax := float32(w.Map[w.Absmax[b]]*w.Scale[b/nf4Group]) + w.Offset
-		values := nf4
-		for i := range values {
-			values[i] *= absmax
+		b, skip := first/nf4Block, first%nf4Block
+		n := min(len(x)/nf4Block, blocksAtOnce)
+		if skip > 0 || n == 0 {
+			var codes [nf4Block / 2]byte
+			var block [nf4Block]float32
+			copy(codes[:], w.Codes[b*len(codes):])
+			absmax[0] = w.absmax(b)
+			decodeBlocks(block[:], codes[:], absmax[:1])
+			n = copy(x, block[skip:])
+			x, first = x[n:], first+n
+			continue
 		}
-		n := min(len(x), (b+1)*nf4Block-first)
-		block, e := x[:n], first
-		if e%2 == 1 {
-			block[0] = values[w.Codes[e/2]&15]
-			block, e = block[1:], e+1
+		for i := range n {
+			absmax[i] = w.absmax(b + i)
 		}
-		codes := w.Codes[e/2:]
-		for ; len(block) > 1; block, codes = block[2:], codes[1:] {
-			block[0], block[1] = values[codes[0]>>4], values[codes[0]&15]
-		}
-		if len(block) > 0 {
-			block[0] = values[codes[0]>>4]
-		}
-		x, first = x[n:], first+n
+		decodeBlocks(x, w.Codes[b*nf4Block/2:], absmax[:n])
+		x, first = x[n*nf4Block:], first+n*nf4Block
 	}
+}
+
+// absmax returns what the numbers of block b are multiplied by.
+func (w *NF4Weight) absmax(b int) float32 {
+	return float32(w.Map[w.Absmax[b]]*w.Scale[b/nf4Group]) + w.Offset // not fused
 }
 
 // QuantizeNF4 rounds a weight (rows×cols) to 4-bit NormalFloat: each element,

@@ -1,12 +1,12 @@
 package kernels
 
-// smallBytes is how much memory B may take for a product to be small.
+// smallBytes is how much memory A or B may take for a product to be small.
 const smallBytes = 1 << 17
 
 // small tells whether a product is best computed at once by the calling goroutine:
 // its operands are near where they lie, and its sums are of one piece.
 func (s *shape) small(m, n, k int, b matrix) bool {
-	return s.masked && m > 0 && n > 0 && 0 < k && k <= kc && 4*k*max(n, b.row) <= smallBytes &&
+	return s.masked && m > 0 && n > 0 && 0 < k && k <= kc && 4*k*max(m, n, b.row) <= smallBytes &&
 		(m*n*k < parallelWork || Threads() == 1)
 }
 

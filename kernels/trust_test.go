@@ -55,6 +55,10 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	polynomials.go erf: -1.0678e-1 becomes -1.0698e-1               Erf
 //	fused.go       normInput's VFMSUB231PS becomes VFMADD231PS      LayerNormGrad, RMSNormGrad
 //	fused.go       moments' VFMADD231PD becomes VFMSUB231PD         LayerNorm
+//	attention.go   exp2's rounding constant with the bias 126       Attention, AttentionGrad
+//	attention.go   exp2's rest with the wrong sign                  Attention, AttentionGrad
+//	attention.go   exp2 clamped at -20 instead of -127              Attention, AttentionGrad
+//	attention.go   scoreGrad adds the mean                          AttentionGrad
 //	odd.go         the sign taken from bit 30                       Erf, Tanh
 //	dropout.go     odd blocks first                                 Dropout, DropoutGrad
 //	dropout.go     merged with lane 0 from the odd blocks           Dropout, DropoutGrad

@@ -24,7 +24,7 @@ func AttentionBackward(length, heads, dim int) *Work {
 	n, ld := length*heads*dim, heads*dim
 	dy, dq, dk, dv := operand(peers.DY, n), make([]float32, n), make([]float32, n), make([]float32, n)
 	w := attention(peers.AttentionBackward, length, heads, dim, 5, 8, func() {
-		kernels.AttentionGrad(1, length, heads, heads, dim, attentionScale(dim), true, q, ld, k, ld, v, ld, y, ld, lse, dy, ld, dq, ld, dk, ld, dv, ld, false)
+		kernels.AttentionGrad(attentionShape(length, heads, dim), attentionScale(dim), causal, q, ld, k, ld, v, ld, nil, 0, y, ld, lse, dy, ld, dq, ld, dk, ld, dv, ld, nil, 0, false)
 	})
 	w.Outputs = [][]float32{dq, dk, dv}
 	return w
@@ -38,8 +38,14 @@ func attentionOperands(length, heads, dim int) (q, k, v, y, lse []float32) {
 
 func attend(length, heads, dim int, q, k, v, y, lse []float32) {
 	ld := heads * dim
-	kernels.Attention(1, length, heads, heads, dim, attentionScale(dim), true, q, ld, k, ld, v, ld, y, ld, lse)
+	kernels.Attention(attentionShape(length, heads, dim), attentionScale(dim), causal, q, ld, k, ld, v, ld, nil, 0, y, ld, lse)
 }
+
+func attentionShape(length, heads, dim int) kernels.AttentionShape {
+	return kernels.AttentionShape{Batch: 1, Queries: length, Keys: length, Heads: heads, KVHeads: heads, Dim: dim}
+}
+
+var causal = kernels.Mask{Causal: true}
 
 func attentionScale(dim int) float32 { return float32(1 / math.Sqrt(float64(dim))) }
 

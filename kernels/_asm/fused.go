@@ -1,10 +1,9 @@
 package main
 
-// fused writes the loops that do for attention, the norms and softmax in one pass
-// what would be several.
+// fused writes the loops that do for the norms and softmax in one pass what would be
+// several.
 func (l *loopWriter) fused() {
 	l.expSum()
-	l.scoreGrad()
 	l.moments()
 	l.affine()
 	l.normSums()
@@ -24,22 +23,6 @@ func (l *loopWriter) expSum() {
 		return e
 	})
 	l.returnTotals(l.total(sums[0], sums[1]))
-}
-
-func (l *loopWriter) scoreGrad() {
-	l.function("scoreGrad", "func(p, d []float32, shift, mean float32)", "p", "d")
-	shift, mean := l.splat("shift"), l.splat("mean")
-	l.each("p", 3, func() {
-		x := l.load("p")
-		l.VSUBPS(shift, x, x)
-		e := l.expNormal(x)
-		l.store(e, "p")
-		d := l.load("d")
-		l.VSUBPS(mean, d, d)
-		l.VMULPS(e, d, d)
-		l.store(d, "d")
-	})
-	l.end()
 }
 
 func (l *loopWriter) moments() {

@@ -53,6 +53,7 @@ func loops(c *build.Context, level string, lanes int) {
 
 	l.oddFunctions()
 	l.fused()
+	l.attention()
 	l.dropout()
 }
 

@@ -46,10 +46,10 @@ func tileAVX2(c *build.Context, masks Mem) {
 	}
 }
 
-// tileAVX512 writes the tile of 8 rows of three vectors, 14 of two, 16 of one or 16
-// of half a vector. A mask costs nothing here, so the last vector always has one.
+// tileAVX512 writes the tile of 8 rows of two or three vectors or 16 of one or half
+// a vector. A mask costs nothing here, so the last vector always has one.
 func tileAVX512(c *build.Context) {
-	t := newTile(c, "AVX512", "8 rows of up to 48 columns, 14 of up to 32 or 16 of up to 16")
+	t := newTile(c, "AVX512", "8 rows of up to 48 columns or 16 of up to 16")
 	t.evex = true
 	t.mask = c.K()
 	bits := c.GP32()
@@ -60,7 +60,7 @@ func tileAVX512(c *build.Context) {
 	c.SHLL(CL, bits)
 	c.DECL(bits)
 	c.KMOVW(bits, t.mask)
-	shapes := []shape{{8, 1, 16}, {16, 1, 16}, {16, 2, 14}, {16, 3, 8}}
+	shapes := []shape{{8, 1, 16}, {16, 1, 16}, {16, 2, 8}, {16, 3, 8}}
 	for _, s := range shapes[:3] {
 		c.CMPQ(t.columns, U8(uint8(s.lanes*s.vectors)))
 		c.JLE(LabelRef(s.label("")))
@@ -78,6 +78,13 @@ type shape struct {
 func (s shape) label(kind string) string {
 	return fmt.Sprintf("%swide%d", kind, s.lanes*s.vectors)
 }
+
+// line is how many elements a line of the cache has, and fetchAhead how many bytes
+// before its use a row of A is fetched: the time of four lines' multiply-adds.
+const (
+	line       = 16
+	fetchAhead = 4 * 4 * line
+)
 
 // Offsets of the fields of kernels.strip, and its size.
 const (
@@ -166,13 +173,20 @@ func (t *tile) body(s shape, kind string, h int) {
 		c.SHLQ(U8(2), ldc)
 		return addresses(c, first, ldc, h)
 	}
-	const soon = 16 // columns of A: C is wanted too soon to be fetched before
-	c.CMPQ(Mem{Base: t.strips, Disp: stripK}, U8(soon))
-	c.JLE(LabelRef(label("strip")))
-	for _, row := range output() {
-		for v := 0; v < s.vectors*s.lanes; v += 16 {
-			c.PREFETCHT0(row.Offset(4 * v))
-		}
+	// C is fetched while the sum is made: a row in each of the first steps.
+	fetches := s.vectors > 1
+	var fetch, ldc GPVirtual
+	left := c.GP32()
+	if fetches {
+		fetch = c.Load(c.Param("c").Base(), c.GP64()).(GPVirtual)
+		ldc = c.Load(c.Param("ldc"), c.GP64()).(GPVirtual)
+		c.SHLQ(U8(2), ldc)
+		c.MOVL(U32(uint32(h)), left)
+		// If that is short, a row of the next tile to the right.
+		next := c.GP64()
+		c.LEAQ(Mem{Base: fetch, Disp: 4 * s.vectors * s.lanes}, next)
+		c.CMPQ(Mem{Base: t.strips, Disp: stripK}, U8(line))
+		c.CMOVQLE(next, fetch)
 	}
 
 	c.Label(label("strip"))
@@ -190,6 +204,9 @@ func (t *tile) body(s shape, kind string, h int) {
 	rows := addresses(c, a, aRow, h)
 
 	step := func() {
+		if !t.evex && s.vectors > 1 {
+			c.PREFETCHT0(Mem{Base: b, Index: bRow, Scale: 8})
+		}
 		var bs []VecVirtual
 		for v := range s.vectors {
 			y := vector()
@@ -212,26 +229,62 @@ func (t *tile) body(s shape, kind string, h int) {
 		}
 		c.ADDQ(bRow, b)
 	}
-	// As many columns of A at once as give the loop 24 multiply-adds, 4 at most.
-	unroll := max(1, min(4, 24/(h*s.vectors)))
-	if unroll == 3 {
-		unroll = 2
+	// A line of each row of A at a time, with one to come fetched: so many rows in turn
+	// are more than what the machine notices by itself. As many columns at once as give
+	// the loop 24 multiply-adds, 4 at most.
+	unroll := 1
+	for unroll < 4 && 2*unroll*h*s.vectors <= 24 {
+		unroll *= 2
 	}
+	times := c.GP64()
+	if fetches {
+		c.TESTL(left, left)
+		c.JZ(LabelRef(label("fetched")))
+		c.TESTQ(k, k)
+		c.JZ(LabelRef(label("next")))
+		c.Label(label("fetch"))
+		for v := 0; v < s.vectors*s.lanes; v += line {
+			c.PREFETCHT0(Mem{Base: fetch, Disp: 4 * v})
+		}
+		c.ADDQ(ldc, fetch)
+		step()
+		c.DECQ(k)
+		c.JZ(LabelRef(label("next")))
+		c.DECL(left)
+		c.JNZ(LabelRef(label("fetch")))
+		c.Label(label("fetched"))
+	}
+	c.SUBQ(U8(line), k)
+	c.JL(LabelRef(label("rest")))
+	c.Label(label("line"))
+	for _, row := range rows {
+		c.PREFETCHT0(row.Offset(fetchAhead))
+	}
+	c.MOVQ(U32(uint32(line/unroll)), times)
+	c.Label(label("loop"))
+	for range unroll {
+		step()
+	}
+	c.DECQ(times)
+	c.JNZ(LabelRef(label("loop")))
+	c.SUBQ(U8(line), k)
+	c.JGE(LabelRef(label("line")))
+	c.Label(label("rest"))
+	c.ADDQ(U8(line), k)
+	c.JZ(LabelRef(label("next")))
 	if unroll > 1 {
 		c.SUBQ(U8(uint8(unroll)), k)
-		c.JL(LabelRef(label("rest")))
-		c.Label(label("loop"))
+		c.JL(LabelRef(label("fewer")))
+		c.Label(label("some"))
 		for range unroll {
 			step()
 		}
 		c.SUBQ(U8(uint8(unroll)), k)
-		c.JGE(LabelRef(label("loop")))
-		c.Label(label("rest"))
+		c.JGE(LabelRef(label("some")))
+		c.Label(label("fewer"))
 		c.ADDQ(U8(uint8(unroll)), k)
-	} else {
-		c.TESTQ(k, k)
+		c.JZ(LabelRef(label("next")))
 	}
-	c.JZ(LabelRef(label("next")))
 	c.Label(label("one"))
 	step()
 	c.DECQ(k)
