@@ -96,8 +96,10 @@ func (w *workers) share(n int, f func(i int), helpers int) {
 	w.work()
 }
 
-// help takes places until the program ends.
+// help takes places until the program ends, on a thread of its own: the system places
+// a thread by what it did before, and its core's caches are warm.
 func (w *workers) help() {
+	runtime.LockOSThread()
 	for {
 		if w.lookFor(w.serve) {
 			continue

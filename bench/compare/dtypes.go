@@ -34,6 +34,9 @@ func (r *run) dtype(c cell, format kernels.Dtype, m, d int) error {
 	if !r.wanted(c) {
 		return nil
 	}
+	if err := kernels.SetLevel(c.level); err != nil { // which float32 is packed for
+		return err
+	}
 	narrow, err := work.Decoded(format, m, d, d)
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ func (r *run) measureMachine() error {
 			return err
 		}
 		for _, n := range r.Threads {
+			warm(n, func() { machine.FMA(n) })
 			for range 50 {
 				r.peak(l, n)
 			}

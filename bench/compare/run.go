@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"runtime"
+	"slices"
 
 	"github.com/lowrank/lowrank/bench/machine"
 	"github.com/lowrank/lowrank/bench/peers"
@@ -25,7 +26,8 @@ type Options struct {
 type run struct {
 	Options
 	pace   pace
-	peers  map[string]*peers.Peer
+	peers  map[string]*peers.Peer // by name
+	held   map[string]*peers.Peer // the same as on a machine with AVX2 at most
 	report *Report
 	curves map[int]machine.Curve // of bandwidth, by threads
 	show   func(*Row)
@@ -34,16 +36,20 @@ type run struct {
 // Run measures and returns everything; show, if not nil, is given every row as
 // it is ready, its group's first row after a call of begin.
 func Run(o Options, begin func(*Report, Group), show func(*Row)) (*Report, error) {
-	r := &run{Options: o, pace: full, peers: map[string]*peers.Peer{}, curves: map[int]machine.Curve{}, show: show}
+	r := &run{Options: o, pace: full, peers: map[string]*peers.Peer{}, held: map[string]*peers.Peer{}, curves: map[int]machine.Curve{}, show: show}
 	if o.Quick {
 		r.pace = quick
 	}
 	level := kernels.Active()
+	runtime.LockOSThread() // its core is kept, as in the peers' programs
 	defer func() {
+		runtime.UnlockOSThread()
 		kernels.SetLevel(level)
 		kernels.SetThreads(0)
-		for _, p := range r.peers {
-			p.Close()
+		for _, started := range []map[string]*peers.Peer{r.peers, r.held} {
+			for _, p := range started {
+				p.Close()
+			}
 		}
 	}()
 	r.report = &Report{CPU: kernels.CPU(), Go: runtime.Version()}
@@ -57,7 +63,15 @@ func Run(o Options, begin func(*Report, Group), show func(*Row)) (*Report, error
 			return nil, err
 		default:
 			r.peers[p.Name] = peer
-			r.report.Peers = append(r.report.Peers, Peer{Name: p.Name, Version: peer.Version})
+			version := peer.Version
+			if h, ok := p.Held("AVX2"); ok && slices.Contains(r.Levels, kernels.AVX2) {
+				if peer, err = peers.Start(h); err != nil {
+					return nil, err
+				}
+				r.held[p.Name] = peer
+				version += "; in the rows of avx2 as on a machine without AVX-512: " + peer.Version
+			}
+			r.report.Peers = append(r.report.Peers, Peer{Name: p.Name, Version: version})
 		}
 	}
 	if err := r.measureMachine(); err != nil {
@@ -123,6 +137,9 @@ func (r *run) beside(c cell, build func() *work.Work, programs []peers.Program, 
 	sides, note, err := []side{ours(w, c.level, c.threads)}, "", error(nil)
 	for _, program := range programs {
 		p := r.peers[program.Name]
+		if held := r.held[program.Name]; held != nil && c.level == kernels.AVX2 {
+			p = held
+		}
 		if p == nil {
 			continue
 		}

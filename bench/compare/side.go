@@ -9,18 +9,13 @@ import (
 	"github.com/lowrank/lowrank/kernels"
 )
 
-// A side is one way to do a piece of work. time warms up for warm or longer, and
-// returns the seconds of a run in each of so many repeats of so many calls.
+// A side is one way to do a piece of work. time warms up, and returns the seconds of a
+// run in each of so many repeats of so many calls.
 type side struct {
 	name  string
 	time  func(calls, repeats int) ([]float64, error)
 	flops float64 // of a run, where they are others than ours
 }
-
-// warm is how long a side runs untimed when its turn comes, the same in the peers'
-// programs: the caches hold what another process used, and a runtime that has
-// waited for it needs some milliseconds until its own threads rest.
-const warm = 4 * time.Millisecond
 
 // The names of the sides that are not peers.
 const (
@@ -36,12 +31,7 @@ func inProcess(name string, level kernels.Level, threads int, run func()) side {
 			return nil, err
 		}
 		kernels.SetThreads(threads)
-		for began := time.Now(); ; {
-			run()
-			if time.Since(began) > warm {
-				break
-			}
-		}
+		warm(threads, run)
 		took := make([]float64, repeats)
 		for i := range took {
 			began := time.Now()

@@ -13,17 +13,13 @@ import (
 const iterations = 200_000
 
 // FMA returns the floating-point operations per second of a loop of
-// multiply-adds on registers, at the active level, on so many goroutines at
-// once.
+// multiply-adds on registers, at the active level, on so many goroutines of the
+// kernels' pool at once. It sets kernels.SetThreads.
 func FMA(threads int) float64 {
+	kernels.SetThreads(threads)
 	flops := make([]float64, threads)
 	began := time.Now()
-	var rest sync.WaitGroup
-	for i := 1; i < threads; i++ {
-		rest.Go(func() { flops[i] = kernels.FMAPeak(iterations) })
-	}
-	flops[0] = kernels.FMAPeak(iterations)
-	rest.Wait()
+	kernels.Parallel(threads, func(i int) { flops[i] = kernels.FMAPeak(iterations) })
 	took := time.Since(began).Seconds()
 	total := 0.0
 	for _, f := range flops {

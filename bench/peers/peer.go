@@ -29,9 +29,10 @@ type Peer struct {
 	close  func() error
 }
 
-// start runs a peer's command and asks for its version.
-func start(name string, command ...string) (*Peer, error) {
+// start runs a peer's command, with more in its environment, and asks for its version.
+func start(name string, env []string, command ...string) (*Peer, error) {
 	p := &Peer{Name: name, cmd: exec.Command(command[0], command[1:]...)}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr, p.close = &p.stderr, sync.OnceValue(p.end)
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {

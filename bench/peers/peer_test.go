@@ -102,7 +102,7 @@ func TestEnded(t *testing.T) {
 	if _, err := os.Stat(sh); err != nil {
 		t.Skip(err)
 	}
-	if _, err := start("broken", sh, "-c", "echo no engine >&2; exit 3"); err == nil || err.Error() != "no engine" {
+	if _, err := start("broken", nil, sh, "-c", "echo no engine >&2; exit 3"); err == nil || err.Error() != "no engine" {
 		t.Errorf("error %v, want what it said", err)
 	}
 }

@@ -21,6 +21,18 @@ type Program struct {
 
 	files []string // C sources under c/
 	flags []string // of gcc
+	hold  string   // the variable that holds it to an instruction set
+	env   []string
+}
+
+// Held returns the program as it runs on a machine with no more than an instruction
+// set, AVX2 say. Ok is false if it cannot be told to.
+func (p Program) Held(set string) (held Program, ok bool) {
+	if p.hold == "" {
+		return p, false
+	}
+	p.env = []string{p.hold + "=" + set}
+	return p, true
 }
 
 var products = []Kind{MatMul, MatMulPacked, LowRankForward, LowRankBackward, AdaptedForward, AdaptedBackward}
@@ -30,6 +42,7 @@ var (
 	OneDNN = Program{
 		Name: "oneDNN", Get: "apt-get install gcc libdnnl-dev", kinds: products,
 		files: []string{"serve.h", "serve.c", "products.h", "products.c", "onednn.c"}, flags: []string{"-O2", "-fopenmp", "-ldnnl"},
+		hold: "ONEDNN_MAX_CPU_ISA",
 	}
 	OpenBLAS = Program{
 		Name: "OpenBLAS", Get: "apt-get install gcc libopenblas-pthread-dev", kinds: products,
@@ -70,7 +83,7 @@ func Start(p Program) (*Peer, error) {
 		if err != nil {
 			return nil, missing(err)
 		}
-		peer, err := start(p.Name, python, "-c", string(attention))
+		peer, err := start(p.Name, p.env, python, "-c", string(attention))
 		if err != nil {
 			return nil, missing(err)
 		}
@@ -84,5 +97,5 @@ func Start(p Program) (*Peer, error) {
 	if err != nil {
 		return nil, missing(err)
 	}
-	return start(p.Name, binary)
+	return start(p.Name, p.env, binary)
 }

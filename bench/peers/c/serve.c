@@ -71,12 +71,25 @@ static void reply_text(int32_t status, const char *text) {
 	fwrite(text, strlen(text), 1, stdout);
 }
 
+// warm runs the work untimed, by the rule of warm in bench/compare.
+static void warm(int threads) {
+	double began = seconds(CLOCK_MONOTONIC), from = began, used = seconds(CLOCK_PROCESS_CPUTIME_ID);
+	for (int runs = 1;; runs++) {
+		run();
+		double now = seconds(CLOCK_MONOTONIC), window = now - from;
+		if (window < 2e-3)
+			continue;
+		double total = seconds(CLOCK_PROCESS_CPUTIME_ID);
+		int spread = threads == 1 || window < runs * 50e-6 || total - used >= 0.9 * threads * window;
+		if ((now - began >= 4e-3 && spread) || now - began >= 40e-3)
+			return;
+		from = now, used = total, runs = 0;
+	}
+}
+
 static void reply_seconds(const struct job *j) {
 	double *took = malloc(j->repeats * sizeof *took);
-	double arrived = seconds(CLOCK_MONOTONIC);
-	do // warms caches, clock and threads, untimed
-		run();
-	while (seconds(CLOCK_MONOTONIC) - arrived < 4e-3);
+	warm(j->threads);
 	for (int i = 0; i < j->repeats; i++) {
 		double began = seconds(CLOCK_MONOTONIC);
 		for (int c = 0; c < j->calls; c++)
