@@ -36,22 +36,25 @@ func scoreLd(s *shape, n int) int { return s.padded(n) | 16 }
 // not defined.
 func scores(l Level, x matrix, b side, runs []run, c matrix) {
 	s := &shapes[l]
+	most := s.most(s.wide, b.k)
 	strips := [1]strip{{k: b.k, arow: x.row, acol: 1}}
-	first, end := runs[0].from, runs[len(runs)-1].to
-	for j := first / s.wide * s.wide; j < end; j += s.wide {
-		width := s.width(b.n - j)
-		strips[0].b, strips[0].brow = b.x[j*b.k:], width
-		for i, h := 0, 0; i < len(runs); i += h {
-			h = height(len(runs)-i, s.rows)
-			if runs[i].from >= j+width {
-				break // nor do the queries that follow see one
-			}
-			seen := runs[i+h-1].to - j
-			if seen <= 0 {
-				continue
-			}
-			strips[0].a = x.x[i*x.row:]
-			tile(l, h, s.cover(seen, width), strips[:], c.x[i*c.row+j:], c.row, false)
+	part := func(i, h, j, columns, width, step int) {
+		strips[0].a, strips[0].b, strips[0].brow, strips[0].bcol = x.x[i*x.row:], b.x[j*b.k:], width, step
+		tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, false)
+	}
+	for i, h := 0, 0; i < len(runs); i += h {
+		h = height(len(runs)-i, most)
+		from, to := runs[i].from/s.wide*s.wide, runs[i+h-1].to
+		whole := from
+		if to > from {
+			whole = to / s.wide * s.wide
+		}
+		if whole > from {
+			part(i, h, from, whole-from, s.wide, b.k)
+		}
+		if to > whole {
+			width := s.width(b.n - whole)
+			part(i, h, whole, s.cover(to-whole, width), width, 1)
 		}
 	}
 }
@@ -71,12 +74,12 @@ func (s *shape) cover(n, width int) int {
 // sees them, and what belongs to a key in each row of B.
 func weigh(l Level, x matrix, b side, runs []run, c matrix) {
 	s := &shapes[l]
-	strips := [1]strip{{arow: x.row, acol: 1}}
+	strips := [1]strip{{arow: x.row, acol: 1, bcol: 1}}
 	for j := 0; j < b.n; j += s.wide {
 		width := s.width(b.n - j)
 		columns := s.cover(b.n-j, width)
 		strips[0].brow = width
-		panel, most := b.x[j*b.k:], s.most(columns)
+		panel, most := b.x[j*b.k:], s.most(columns, b.k)
 		for i, h := 0, 0; i < len(runs); i += h {
 			h = height(len(runs)-i, most)
 			from, to := runs[i].from, runs[i+h-1].to
@@ -84,7 +87,7 @@ func weigh(l Level, x matrix, b side, runs []run, c matrix) {
 				continue
 			}
 			strips[0].k, strips[0].a, strips[0].b = to-from, x.x[i*x.row+from:], panel[from*width:]
-			tile(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, true)
+			tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, true)
 		}
 	}
 }
@@ -94,12 +97,12 @@ func weigh(l Level, x matrix, b side, runs []run, c matrix) {
 func gather(l Level, x matrix, b side, runs []run, c matrix) {
 	s := &shapes[l]
 	first, end := runs[0].from, runs[len(runs)-1].to
-	strips := [1]strip{{arow: 1, acol: x.row}}
+	strips := [1]strip{{arow: 1, acol: x.row, bcol: 1}}
 	for j := 0; j < b.n; j += s.wide {
 		width := s.width(b.n - j)
 		columns := s.cover(b.n-j, width)
 		strips[0].brow = width
-		panel, most := b.x[j*b.k:], s.most(columns)
+		panel, most := b.x[j*b.k:], s.most(columns, b.k)
 		from, to := 0, 0 // the queries that see a key of the tile
 		for i, h := first, 0; i < end; i += h {
 			h = height(end-i, most)
@@ -113,7 +116,7 @@ func gather(l Level, x matrix, b side, runs []run, c matrix) {
 				continue
 			}
 			strips[0].k, strips[0].a, strips[0].b = to-from, x.x[from*x.row+i:], panel[from*width:]
-			tile(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, true)
+			tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, true)
 		}
 	}
 }

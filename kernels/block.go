@@ -4,6 +4,7 @@ package kernels
 type buffers struct {
 	a, b, q []float32
 	strips  []strip
+	tile    [2]strip // a part of them
 	edge    [maxRows * maxWide]float32
 }
 
@@ -23,11 +24,16 @@ type blocking struct {
 func (g *product) blocking(m, n int) blocking {
 	s := shapes[g.level]
 	b := blocking{k: kc, shape: s}
-	if g.packed == nil {
-		b.shape.wide = s.step(m)
+	// The rows of a tile may fall into one set of a first-level cache of eight ways.
+	oneSet := g.a.col == 1 && g.a.row%1024 == 0
+	if g.packed == nil && !g.turned && !oneSet {
+		b.shape.wide = s.step(m, g.b)
 	}
 	step := b.shape.wide
-	b.n, b.most = step, s.most(min(step, n))
+	b.n, b.most = step, s.most(min(step, n), g.k+g.r)
+	if g.turned {
+		b.most = maxRows
+	}
 	switch {
 	case m <= b.most || g.turned:
 		// One row of tiles: B is read from end to end.
@@ -43,8 +49,7 @@ func (g *product) blocking(m, n int) blocking {
 		b.n = max(1, machine.L2/4/(4*max(1, min(kc, g.k+g.r))*step)) * step
 		b.packA = g.a.col != 1 || g.a.row%1024 == 0
 	}
-	if g.a.col == 1 && g.a.row%1024 == 0 && !b.packA {
-		// The rows of a tile fall into one set of a first-level cache of eight ways.
+	if oneSet && !b.packA {
 		b.most = min(b.most, 7)
 	}
 	b.inPlace = g.inPlace(m, b.most)
@@ -56,13 +61,12 @@ func (g *product) blocking(m, n int) blocking {
 const inPlaceRows = 64
 
 // inPlace tells whether B is read where it is: if that is along its rows, and
-// only a few times or in the first-level cache. Rows at a large power of two would
-// fall into few sets of the caches.
+// only a few times or in the first-level cache.
 func (g *product) inPlace(m, most int) bool {
 	if g.packed != nil || g.b.col != 1 || !shapes[g.level].masked {
 		return false
 	}
-	return m <= most || m <= inPlaceRows && g.b.row%512 != 0 || 4*g.k*g.b.row <= machine.L1D
+	return m <= most || m <= inPlaceRows && !g.b.fewSets() || 4*g.k*g.b.row <= machine.L1D
 }
 
 // block is one job: it computes one block of C in the manner of BLIS, for each
@@ -90,6 +94,7 @@ func (g *product) block(index int) {
 		}
 	}
 	clear(w.strips)
+	clear(w.tile[:])
 	bufferSets.put(w)
 }
 
@@ -115,53 +120,65 @@ func (g *product) left(w *buffers, most, i0, i1, k0, k int) {
 }
 
 // right makes the strips of rows k0, …, k1-1 and columns j0, …, j1-1 of B, without
-// their left sides: two for each tile, with the second for Q behind the last row.
-// It packs what is not packed and not to be read in place.
+// their left sides: for each piece of k two of the whole panels and two of what is
+// left, with the second for Q behind the last row. It packs what is not packed and not
+// to be read in place.
 func (g *product) right(w *buffers, b blocking, k0, k1, j0, j1 int) {
-	s := b.shape
-	padded := s.padded(j1 - j0)
-	if n := 2 * max(1, ceil(k1-k0, kc)) * ceil(j1-j0, s.wide); cap(w.strips) < n {
-		w.strips = make([]strip, n)
-	} else {
-		w.strips = w.strips[:n]
-	}
+	padded := b.shape.padded(j1 - j0)
+	w.strips = w.strips[:0]
 	if g.packed == nil && !b.inPlace {
 		atLeast(&w.b, (k1-k0)*padded+transposeSlack)
 	}
 	if g.r > 0 {
 		atLeast(&w.q, g.r*padded+transposeSlack)
 	}
-	at := 0
 	for p := k0; p == k0 || p < k1; p += kc {
 		k := min(kc, k1-p)
-		for j := j0; j < j1; j += s.wide {
-			columns, width := min(s.wide, j1-j), s.width(g.n-j)
-			x, q := &w.strips[at], &w.strips[at+1]
-			at += 2
-			x.k, x.brow = k, width
+		for _, part := range b.shape.parts(j0, j1) {
+			x, q := strip{k: k, bcol: 1}, strip{k: g.r, bcol: 1}
+			width := b.shape.width(part.to - part.from)
 			switch {
-			case k == 0:
+			case k == 0 || part.from == part.to:
 			case g.packed != nil:
-				x.b = g.packed.buf[j*g.packed.k+p*width:]
+				x.b, x.brow, x.bcol = g.packed.buf[part.from*g.packed.k+p*width:], width, g.packed.k
 			case b.inPlace:
-				from := g.b.at(p, j)
+				from := g.b.at(p, part.from)
 				x.b, x.brow = from.x, from.row
 			default:
-				x.b = w.b[(j-j0)*(k1-k0)+(p-k0)*width:]
-				packPanel(g.level, x.b, k, columns, width, g.b.at(p, j))
+				x.b, x.brow, x.bcol = w.b[(part.from-j0)*(k1-k0)+(p-k0)*width:], width, k1-k0
+				packPanels(g.level, x, b.shape.wide, part.to-part.from, k, g.b.at(p, part.from))
 			}
-			if g.r > 0 && p+k == g.k {
-				q.k, q.b, q.brow = g.r, w.q[(j-j0)*g.r:], width
-				packPanel(g.level, q.b, g.r, columns, width, g.q.at(0, j))
+			if g.r > 0 && p+k == g.k && part.from < part.to {
+				q.b, q.brow, q.bcol = w.q[(part.from-j0)*g.r:], width, g.r
+				packPanels(g.level, q, b.shape.wide, part.to-part.from, g.r, g.q.at(0, part.from))
 			}
+			if part.to-part.from < b.shape.wide {
+				x.bcol, q.bcol = 1, 1 // a panel alone
+			}
+			w.strips = append(w.strips, x, q)
 		}
+	}
+}
+
+// A columns is a part of the columns of C.
+type columns struct{ from, to int }
+
+// parts returns the columns of whole tiles and those of the last one, if it is not.
+func (s *shape) parts(from, to int) [2]columns {
+	whole := from + (to-from)/s.wide*s.wide
+	return [2]columns{{from, whole}, {whole, to}}
+}
+
+// packPanels packs b (k×n) into the panels of a strip, each of step columns.
+func packPanels(l Level, to strip, step, n, k int, b matrix) {
+	for j := 0; j < n; j += step {
+		packPanel(l, to.b[j*to.bcol:], k, min(step, n-j), to.brow, b.at(0, j))
 	}
 }
 
 // tiles computes the tiles of rows i, …, i+h-1 and columns j0, …, j1-1 of C over
 // rows k0, …, k1-1 of B.
 func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
-	s := b.shape
 	at := 0
 	for p := k0; p == k0 || p < k1; p += kc {
 		left := matrix{w.a, 1, h}
@@ -173,7 +190,7 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 		default:
 			left = g.a.at(i, p)
 		}
-		for j := j0; j < j1; j += s.wide {
+		for _, part := range b.shape.parts(j0, j1) {
 			strips := w.strips[at : at+1]
 			strips[0].a, strips[0].arow, strips[0].acol = left.x, left.row, left.col
 			if g.r > 0 && last {
@@ -182,35 +199,43 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 				strips[1].a, strips[1].arow, strips[1].acol = u.x, u.row, u.col
 			}
 			at += 2
-			columns := min(s.wide, j1-j)
-			if s.masked && !g.turned {
-				tile(g.level, h, columns, strips, g.c[i*g.ldc+j:], g.ldc, g.acc || p > 0)
-			} else {
-				g.tile(w, strips, i, j, h, columns, s.width(g.n-j), p == 0, last)
+			whole := part.to-part.from >= b.shape.wide
+			switch {
+			case part.from == part.to:
+			case !g.turned && (whole || b.shape.masked):
+				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, g.acc || p > 0)
+			default:
+				for j := part.from; j < part.to; j += maxWide {
+					g.aside(w, tileAt(&w.tile, strips, j-part.from), i, j, h, min(maxWide, part.to-j), p == 0, last)
+				}
 			}
 		}
 	}
 }
 
-// tile computes a tile that may be no direct part of C.
-func (g *product) tile(w *buffers, strips []strip, i, j, h, columns, width int, first, last bool) {
-	acc := g.acc || !first
-	switch {
-	case g.turned:
-		// The elements of C lie far apart: they are read and written once.
-		c := g.c[j*g.ldc+i:]
-		if first && g.acc {
-			transposeGeneric(columns, h, c, g.ldc, w.edge[:], maxWide)
-		}
-		tile(g.level, h, columns, strips, w.edge[:], maxWide, acc)
-		if last {
-			g.storeTurned(h, columns, w.edge[:], c)
-		}
-	case columns == width:
-		tile(g.level, h, columns, strips, g.c[i*g.ldc+j:], g.ldc, acc)
-	default:
-		tile(g.level, h, width, strips, w.edge[:], maxWide, false)
+// aside computes tiles that are no direct part of C, of up to maxRows rows and maxWide
+// columns.
+func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first, last bool) {
+	s, acc := &shapes[g.level], g.acc || !first
+	if !g.turned {
+		tiles(g.level, h, s.width(columns), strips, w.edge[:], maxWide, false)
 		storeEdge(h, columns, w.edge[:], g.c[i*g.ldc+j:], g.ldc, acc)
+		return
+	}
+	// The elements of C lie far apart: they are read and written once.
+	c := g.c[j*g.ldc+i:]
+	if first && g.acc {
+		transposeGeneric(columns, h, c, g.ldc, w.edge[:], maxWide)
+	}
+	for top, rows := 0, 0; top < h; top += rows {
+		rows = height(h-top, s.rows)
+		tiles(g.level, rows, columns, strips, w.edge[top*maxWide:], maxWide, acc)
+		if strips[0].k > 0 {
+			strips[0].a = strips[0].a[min(rows*strips[0].arow, len(strips[0].a)):]
+		}
+	}
+	if last {
+		g.storeTurned(h, columns, w.edge[:], c)
 	}
 }
 

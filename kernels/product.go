@@ -25,6 +25,10 @@ func (a matrix) at(i, j int) matrix {
 // transposed returns aᵀ.
 func (a matrix) transposed() matrix { return matrix{a.x, a.col, a.row} }
 
+// fewSets tells whether the rows of a lie at a large power of two, so that what is
+// below each other falls into few sets of the caches.
+func (a matrix) fewSets() bool { return a.col == 1 && a.row%512 == 0 }
+
 // A product is C (m×n) = A·B + U·Q as the threads share it: A is m×k, B is k×n,
 // U is m×r and Q is r×n. Each job computes one block of C, see block.
 //

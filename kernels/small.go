@@ -17,29 +17,40 @@ func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []fl
 		multiplyRow(acc, n, k, a.x, b, c)
 		return
 	}
-	step := s.step(m)
-	var w *buffers
-	if b.col != 1 && n > 1 {
-		w = bufferSets.get()
-		atLeast(&w.b, k*step)
+	step := s.step(m, b)
+	oneSet := a.col == 1 && a.row%1024 == 0 // see blocking
+	if oneSet {
+		step = s.wide
 	}
-	strips := [1]strip{{k: k, arow: a.row, acol: a.col, brow: b.row}}
+	var w *buffers
+	strips := [1]strip{{k: k, arow: a.row, acol: a.col, brow: b.row, bcol: 1}}
+	if b.col != 1 && n > 1 || b.fewSets() && m > s.tall {
+		w = bufferSets.get()
+		atLeast(&w.b, k*((n+7)&^7))
+		strips[0].bcol = k
+	}
 	for j, columns := 0, 0; j < n; j += columns {
-		columns = s.columns(n-j, step)
-		most := s.most(columns)
-		if a.col == 1 && a.row%1024 == 0 {
-			most = min(most, 7) // see blocking
+		whole := (n - j) / step * step
+		if rest := n - j - whole; w == nil && (step < s.wide || m <= s.rows || rest > s.narrow) {
+			columns = n - j
+		} else if columns = whole; columns == 0 {
+			columns = rest // in tiles of more rows, maybe, and in a panel alone
+			strips[0].bcol = 1
 		}
 		if w != nil {
-			strips[0].b, strips[0].brow = w.b, (columns+7)&^7
-			packPanel(l, w.b, k, columns, strips[0].brow, b.at(0, j))
+			strips[0].b, strips[0].brow = w.b[j*k:], (min(columns, step)+7)&^7
+			packPanels(l, strips[0], step, columns, k, b.at(0, j))
 		} else {
 			strips[0].b = b.x[j:]
+		}
+		most := s.most(min(columns, step), k)
+		if oneSet {
+			most = min(most, 7)
 		}
 		for i, h := 0, 0; i < m; i += h {
 			h = height(m-i, most)
 			strips[0].a = a.x[i*a.row:]
-			tile(l, h, columns, strips[:], c[i*ldc+j:], ldc, acc)
+			tiles(l, h, columns, strips[:], c[i*ldc+j:], ldc, acc)
 		}
 	}
 	if w != nil {

@@ -1,7 +1,9 @@
 package kernels
 
-// A strip is one product A·B of a sum of products: A is rows×k with element
-// (i, p) at a[i*arow+p*acol], B is k×width with element (p, j) at b[p*brow+j].
+// A strip is one product A·B of a sum of products: A is rows×k with element (i, p) at
+// a[i*arow+p*acol]. B is k×columns, and of the tile that begins with column j0 element
+// (p, j) is at b[j0*bcol+p*brow+j-j0]: so bcol is 1 for rows that lie in memory whole,
+// and k for panels one behind the other.
 //
 // The assembly reads it by offsets: the generator's constants follow its fields.
 type strip struct {
@@ -9,19 +11,19 @@ type strip struct {
 	a          []float32
 	arow, acol int
 	b          []float32
-	brow       int
+	brow, bcol int
 }
 
-// The tile is the innermost function of every matrix product:
+// The tiles, side by side, are the innermost function of every matrix product:
 //
-//	func tile(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+//	func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool)
 //
 //	for i := range rows {
 //		for j := range columns {
 //			var sum float32
 //			for _, s := range strips {
 //				for p := range s.k {
-//					sum += s.a[i*s.arow+p*s.acol] * s.b[p*s.brow+j]
+//					sum += s.a[i*s.arow+p*s.acol] * s.b[j/step*step*s.bcol+p*s.brow+j%step]
 //				}
 //			}
 //			if acc {
@@ -31,9 +33,11 @@ type strip struct {
 //		}
 //	}
 //
-// of at least one strip, of one of the level's shapes. The sum is of fused
-// multiply-adds at a level that has them. The assembly trusts its arguments: a, b
-// and c must hold what the loop reads.
+// of one or two strips. A tile has the level's wide columns or, of more rows than such
+// tiles have, narrow ones, which is the step. At a masked level the last tile may be
+// any part of one, if bcol is 1; otherwise all are whole. The sum is of fused
+// multiply-adds at a level that has them. The assembly trusts its arguments: a, b and c
+// must hold what the loop reads.
 
 // Packing needs a copy of rows and a transposition beside the tile:
 //
@@ -57,13 +61,19 @@ type strip struct {
 // so a step may be as short as the group.
 
 // A shape gives the tiles of a level: wide columns of C by up to rows rows, and
-// narrow columns by up to tall. A level is masked if its tile takes any number of
-// columns up to these, and touches nothing behind them.
+// narrow columns by up to tall. A level is masked if its last tile takes any number of
+// columns up to these, and touches nothing behind them. Of a short sum, tiles of
+// as many rows are best whose sums leave registers to the next tile, which then begins
+// before they are stored.
 type shape struct {
 	rows, wide   int
 	tall, narrow int
+	short        int
 	masked       bool
 }
+
+// shortSum is the most terms of a short sum.
+const shortSum = 128
 
 // maxRows and maxWide bound the tiles that are not computed in C itself: at the
 // edges of a level that is not masked, and of at most eight rows of a turned one.
@@ -103,28 +113,33 @@ func height(m, most int) int {
 	return min(m, most)
 }
 
-// step returns the columns of the tiles that compute m rows of C: wide, unless more
-// rows fit into one narrow tile.
-func (s *shape) step(m int) int {
-	if m > s.rows && m <= s.tall {
+// step returns the columns of the tiles that compute m rows of C: wide, unless B lies
+// in rows that fall into few sets of the caches, and one narrow tile has all m.
+func (s *shape) step(m int, b matrix) int {
+	if m > s.rows && m <= s.tall && b.fewSets() {
 		return s.narrow
 	}
 	return s.wide
 }
 
-// columns returns the columns of the tile that computes the next of n left, step of
-// them at most. Half a vector more than a narrow tile is a tile of its own.
-func (s *shape) columns(n, step int) int {
-	if n <= s.narrow || n > s.narrow*3/2 || s.narrow < 16 {
-		return min(n, step)
-	}
-	return s.narrow
-}
-
-// most returns the most rows of a tile of so many columns.
-func (s shape) most(columns int) int {
-	if columns <= s.narrow {
+// most returns the most rows of a tile of so many columns and of sums of k terms.
+func (s *shape) most(columns, k int) int {
+	switch {
+	case columns <= s.narrow:
 		return s.tall
+	case k <= shortSum:
+		return s.short
 	}
 	return s.rows
+}
+
+// tileAt returns the strips of the tile that begins with column j, in the memory of at.
+func tileAt(at *[2]strip, strips []strip, j int) []strip {
+	n := copy(at[:], strips)
+	for i := range at[:n] {
+		if s := &at[i]; s.k > 0 {
+			s.b = s.b[j*s.bcol:]
+		}
+	}
+	return at[:n]
 }

@@ -3,19 +3,19 @@
 package kernels
 
 var shapes = [...]shape{
-	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4},
-	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, masked: true},
-	AVX512:  {rows: 8, wide: 48, tall: 16, narrow: 16, masked: true},
+	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4, short: 2},
+	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, short: 6, masked: true},
+	AVX512:  {rows: 8, wide: 48, tall: 16, narrow: 16, short: 6, masked: true},
 }
 
-func tile(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
 	switch l {
 	case AVX512:
-		tileAVX512(rows, columns, strips, c, ldc, acc)
+		tilesAVX512(rows, columns, strips, c, ldc, acc)
 	case AVX2:
-		tileAVX2(rows, columns, strips, c, ldc, acc)
+		tilesAVX2(rows, columns, strips, c, ldc, acc)
 	default:
-		tileGeneric(rows, columns, strips, c, ldc, acc)
+		tilesGeneric(rows, columns, strips, c, ldc, acc)
 	}
 }
 
@@ -51,10 +51,10 @@ func fmaPeak(l Level, iterations int) (flops int) {
 }
 
 //go:noescape
-func tileAVX2(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+func tilesAVX2(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
 
 //go:noescape
-func tileAVX512(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+func tilesAVX512(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
 
 //go:noescape
 func transposeAVX2(rows, k int, src []float32, ld int, dst []float32, step int)

@@ -3,16 +3,20 @@
 package kernels
 
 var shapes = [...]shape{
-	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4},
-	NEON:    {rows: 6, wide: 16, tall: 8, narrow: 8},
+	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4, short: 2},
+	NEON:    {rows: 6, wide: 16, tall: 8, narrow: 8, short: 6},
 }
 
-func tile(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
 	if l == Generic {
-		tileGeneric(rows, columns, strips, c, ldc, acc)
+		tilesGeneric(rows, columns, strips, c, ldc, acc)
 		return
 	}
-	tileNEON(rows, columns, strips, c, ldc, acc)
+	step := shapes[NEON].step(rows)
+	var at [2]strip
+	for j := 0; j < columns; j += step {
+		tileNEON(rows, min(step, columns-j), tileAt(&at, strips, j), c[j:], ldc, acc)
+	}
 }
 
 func transpose(l Level, rows, k int, src []float32, ld int, dst []float32, step int) {

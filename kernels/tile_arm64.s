@@ -427,7 +427,7 @@ spread6x16One:
 	BNE spread6x16One
 	JMP next6x16
 next6x16:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip6x16
 	MOVD c_base+40(FP), R4
@@ -853,7 +853,7 @@ spread5x16One:
 	BNE spread5x16One
 	JMP next5x16
 next5x16:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip5x16
 	MOVD c_base+40(FP), R4
@@ -1211,7 +1211,7 @@ spread4x16One:
 	BNE spread4x16One
 	JMP next4x16
 next4x16:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip4x16
 	MOVD c_base+40(FP), R4
@@ -1511,7 +1511,7 @@ spread3x16One:
 	BNE spread3x16One
 	JMP next3x16
 next3x16:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip3x16
 	MOVD c_base+40(FP), R4
@@ -1743,7 +1743,7 @@ spread2x16One:
 	BNE spread2x16One
 	JMP next2x16
 next2x16:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip2x16
 	MOVD c_base+40(FP), R4
@@ -1912,7 +1912,7 @@ spread1x16One:
 	BNE spread1x16One
 	JMP next1x16
 next1x16:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip1x16
 	MOVD c_base+40(FP), R4
@@ -2268,7 +2268,7 @@ spread8x8One:
 	BNE spread8x8One
 	JMP next8x8
 next8x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip8x8
 	MOVD c_base+40(FP), R4
@@ -2621,7 +2621,7 @@ spread7x8One:
 	BNE spread7x8One
 	JMP next7x8
 next7x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip7x8
 	MOVD c_base+40(FP), R4
@@ -2933,7 +2933,7 @@ spread6x8One:
 	BNE spread6x8One
 	JMP next6x8
 next6x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip6x8
 	MOVD c_base+40(FP), R4
@@ -3209,7 +3209,7 @@ spread5x8One:
 	BNE spread5x8One
 	JMP next5x8
 next5x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip5x8
 	MOVD c_base+40(FP), R4
@@ -3444,7 +3444,7 @@ spread4x8One:
 	BNE spread4x8One
 	JMP next4x8
 next4x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip4x8
 	MOVD c_base+40(FP), R4
@@ -3648,7 +3648,7 @@ spread3x8One:
 	BNE spread3x8One
 	JMP next3x8
 next3x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip3x8
 	MOVD c_base+40(FP), R4
@@ -3811,7 +3811,7 @@ spread2x8One:
 	BNE spread2x8One
 	JMP next2x8
 next2x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip2x8
 	MOVD c_base+40(FP), R4
@@ -3938,7 +3938,7 @@ spread1x8One:
 	BNE spread1x8One
 	JMP next1x8
 next1x8:
-	ADD $80, R0
+	ADD $88, R0
 	SUBS $1, R1
 	BNE strip1x8
 	MOVD c_base+40(FP), R4

@@ -1,9 +1,9 @@
 package kernels
 
-// tileGeneric is tile in plain Go, 2×4 elements at a time. The conversions to
+// tilesGeneric is tiles in plain Go, 2×4 elements at a time. The conversions to
 // float32 forbid the compiler to fuse a product into its sum, which it does on
 // some machines: so this level computes the same bits everywhere.
-func tileGeneric(rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+func tilesGeneric(rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
 	for i := 0; i < rows; i += 2 {
 		second := min(i+1, rows-1) // of one row, a copy of the first
 		for j := 0; j < columns; j += 4 {
@@ -12,7 +12,7 @@ func tileGeneric(rows, columns int, strips []strip, c []float32, ldc int, acc bo
 				a0, a1 := i*s.arow, second*s.arow
 				for p := range s.k {
 					x0, x1 := s.a[a0+p*s.acol], s.a[a1+p*s.acol]
-					b := s.b[p*s.brow+j:][:4]
+					b := s.b[j*s.bcol+p*s.brow:][:4]
 					s00 += float32(x0 * b[0])
 					s01 += float32(x0 * b[1])
 					s02 += float32(x0 * b[2])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
@@ -23,51 +24,81 @@ func tiles(c *build.Context) {
 	fmaPeak(c, "AVX512", 24, c.ZMM)
 }
 
-// tileAVX2 writes the tile of 6 rows of two vectors or 12 of one. Masks are vectors here, and a masked store is slow: a whole last vector has
-// bodies of its own.
+// tileAVX2 writes tiles of 6 rows of two vectors or 12 of one. Masks are vectors here,
+// and a masked store is slow: a whole last vector has bodies of its own.
 func tileAVX2(c *build.Context, masks Mem) {
 	t := newTile(c, "AVX2", "6 rows of up to 16 columns or 12 of up to 8")
 	t.masks = masks
-	rest := c.GP64() // columns of the last vector, less 8
-	c.MOVQ(t.columns, rest)
-	c.SUBQ(U8(8), rest)
-	c.JLE(LabelRef("one"))
-	c.SUBQ(U8(8), rest)
-	for _, s := range []shape{{8, 2, 6}, {8, 1, 12}} {
-		if s.vectors == 1 {
-			c.Label("one")
-			c.TESTQ(rest, rest)
-		}
-		c.JEQ(LabelRef(s.label("")))
-		t.loadMask(rest)
-		t.heights(s, "tail")
-		t.mask = nil
-		t.heights(s, "")
-	}
+	wide, narrow := shape{8, 2, 6}, shape{8, 1, 12}
+	t.sums = vectors(c.YMM, 12)
+	t.narrowIfOver(wide.rows)
+	t.ifColumns(c.JGE, 16, wide.label(""))
+	t.ifColumns(c.JLE, 8, "narrow")
+	t.loadMask(16)
+	t.heights(wide, "tail")
+	t.mask = nil
+	t.heights(wide, "")
+	c.Label("narrow")
+	t.ifColumns(c.JGE, 8, narrow.label(""))
+	t.loadMask(8)
+	t.heights(narrow, "tail")
+	t.mask = nil
+	t.heights(narrow, "")
+	t.end()
 }
 
-// tileAVX512 writes the tile of 8 rows of two or three vectors or 16 of one or half
-// a vector. A mask costs nothing here, so the last vector always has one.
+// tileAVX512 writes tiles of 8 rows of two or three vectors or 16 of one or half a
+// vector. A mask costs nothing here, so the last vector always has one. Half a vector
+// more than one is a tile of its own.
 func tileAVX512(c *build.Context) {
 	t := newTile(c, "AVX512", "8 rows of up to 48 columns or 16 of up to 16")
 	t.evex = true
-	t.mask = c.K()
-	bits := c.GP32()
-	c.MOVQ(t.columns, RCX)
-	c.DECQ(RCX)
-	c.ANDQ(U8(15), RCX)
-	c.MOVL(U32(2), bits)
-	c.SHLL(CL, bits)
-	c.DECL(bits)
-	c.KMOVW(bits, t.mask)
-	shapes := []shape{{8, 1, 16}, {16, 1, 16}, {16, 2, 8}, {16, 3, 8}}
-	for _, s := range shapes[:3] {
-		c.CMPQ(t.columns, U8(uint8(s.lanes*s.vectors)))
-		c.JLE(LabelRef(s.label("")))
-	}
-	for i := range shapes {
-		t.heights(shapes[3-i], "")
-	}
+	mask := c.K()
+	t.mask = mask
+	half, one, two, three := shape{8, 1, 16}, shape{16, 1, 16}, shape{16, 2, 8}, shape{16, 3, 8}
+	t.sums = vectors(c.ZMM, 24)
+	t.narrowIfOver(three.rows)
+	t.ifColumns(c.JLE, 24, "narrow")
+	t.ifColumns(c.JGE, 48, "whole")
+	t.firstLanes(mask)
+	t.ifColumns(c.JLE, 32, two.label(""))
+	c.JMP(LabelRef(three.label("")))
+	c.Label("whole")
+	c.KXNORW(mask, mask, mask)
+	t.heights(three, "")
+	t.heights(two, "")
+	c.Label("narrow")
+	t.firstLanes(mask)
+	t.ifColumns(c.JLE, 8, half.label(""))
+	t.ifColumns(c.JLT, 16, one.label(""))
+	c.KXNORW(mask, mask, mask)
+	t.heights(one, "")
+	t.heights(half, "")
+	t.end()
+}
+
+// narrowIfOver goes to the narrow tiles if there are more rows than the wide have.
+func (t *tile) narrowIfOver(rows int) {
+	t.c.CMPQ(t.rows, U8(uint8(rows)))
+	t.c.JG(LabelRef("narrow"))
+}
+
+// ifColumns jumps to a label if so many columns are left.
+func (t *tile) ifColumns(jump func(Op), n int, label string) {
+	t.c.CMPQ(t.columns, U8(uint8(n)))
+	jump(LabelRef(label))
+}
+
+// firstLanes makes the mask of the last of the columns' vectors.
+func (t *tile) firstLanes(mask OpmaskVirtual) {
+	bits := t.c.GP32()
+	t.c.MOVQ(t.columns, RCX)
+	t.c.DECQ(RCX)
+	t.c.ANDQ(U8(15), RCX)
+	t.c.MOVL(U32(2), bits)
+	t.c.SHLL(CL, bits)
+	t.c.DECL(bits)
+	t.c.KMOVW(bits, mask)
 }
 
 // A shape is a width of so many vectors and the most rows that it is written for.
@@ -94,38 +125,79 @@ const (
 	stripACol = 40
 	stripB    = 48
 	stripBRow = 72
-	stripSize = 80
+	stripBCol = 80
+	stripSize = 88
 )
 
 // A tile holds what all bodies of a function share.
 type tile struct {
 	c             *build.Context
-	rows, columns Register
+	rows, columns GPVirtual // columns that are left
 	strips, count GPVirtual
+	left, out     Mem // the arguments columns and c, which go on from tile to tile
+	done          Mem // columns
 	evex          bool
-	masks         Mem // AVX2's: eight times -1, eight times 0
-	mask          Op  // of the last vector, nil if it is whole
+	sums          []VecVirtual // the same for all bodies: the allocator of registers holds that they live on from tile to tile
+	masks         Mem          // AVX2's: eight times -1, eight times 0
+	mask          Op           // of the last vector, nil if it is whole
 }
 
 func newTile(c *build.Context, isa, does string) *tile {
-	c.Function("tile" + isa)
+	c.Function("tiles" + isa)
 	c.Attributes(build.NOSPLIT)
-	c.Doc("tile" + isa + " is tile with " + isa + ": " + does + ".")
+	c.Doc("tiles" + isa + " is tiles with " + isa + ": " + does + ".")
 	// The strips are given as []strip; all that counts here is their address.
 	c.SignatureExpr("func(rows, columns int, strips []float32, c []float32, ldc int, acc bool)")
-	t := &tile{c: c}
-	t.rows = c.Load(c.Param("rows"), c.GP64())
-	t.columns = c.Load(c.Param("columns"), c.GP64())
-	t.strips = c.Load(c.Param("strips").Base(), c.GP64()).(GPVirtual)
-	t.count = c.Load(c.Param("strips").Len(), c.GP64()).(GPVirtual)
+	t := &tile{c: c, left: argument(c.Param("columns")), out: argument(c.Param("c").Base()), done: c.AllocLocal(8)}
+	t.rows, t.columns, t.strips, t.count = c.GP64(), c.GP64(), c.GP64(), c.GP64()
+	c.MOVQ(U32(0), t.done)
+	c.Label("next")
+	c.Load(c.Param("rows"), t.rows)
+	c.MOVQ(t.left, t.columns)
+	c.Load(c.Param("strips").Base(), t.strips)
+	c.Load(c.Param("strips").Len(), t.count)
 	return t
 }
 
-// loadMask loads AVX2's mask for rest+8 columns, -8 < rest < 0.
-func (t *tile) loadMask(rest GPVirtual) {
-	table, mask := t.c.GP64(), t.c.YMM()
+// vectors makes n registers.
+func vectors(one func() VecVirtual, n int) (all []VecVirtual) {
+	for range n {
+		all = append(all, one())
+	}
+	return all
+}
+
+// argument returns where an argument is.
+func argument(component gotypes.Component) Mem {
+	basic, err := component.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return basic.Addr
+}
+
+// goOn ends a tile of so many columns.
+func (t *tile) goOn(columns int) {
+	t.c.SUBQ(U8(uint8(columns)), t.left)
+	t.c.JLE(LabelRef("end"))
+	t.c.ADDQ(U32(uint32(4*columns)), t.out)
+	t.c.ADDQ(U8(uint8(columns)), t.done)
+	t.c.JMP(LabelRef("next"))
+}
+
+func (t *tile) end() {
+	t.c.Label("end")
+	t.c.VZEROUPPER()
+	t.c.RET()
+}
+
+// loadMask loads AVX2's mask of the last vector, for fewer columns than so many whole
+// vectors have.
+func (t *tile) loadMask(columns int) {
+	table, rest, mask := t.c.GP64(), t.c.GP64(), t.c.YMM()
 	t.c.LEAQ(t.masks, table)
-	t.c.NEGQ(rest)
+	t.c.MOVQ(U32(uint32(columns)), rest)
+	t.c.SUBQ(t.columns, rest)
 	t.c.VMOVUPS(Mem{Base: table, Index: rest, Scale: 4}, mask)
 	t.mask = mask
 }
@@ -159,16 +231,21 @@ func (t *tile) body(s shape, kind string, h int) {
 	if s.lanes == 16 {
 		vector = c.ZMM
 	}
-	sums := make([][]VecVirtual, h)
+	sums := make([][]Register, h)
 	for i := range sums {
-		for range s.vectors {
-			sum := vector()
+		for v := range s.vectors {
+			sum := t.sums[i*s.vectors+v]
 			c.VXORPS(sum.AsY(), sum.AsY(), sum.AsY())
-			sums[i] = append(sums[i], sum)
+			if s.lanes == 16 {
+				sums[i] = append(sums[i], sum.AsZ())
+			} else {
+				sums[i] = append(sums[i], sum.AsY())
+			}
 		}
 	}
 	output := func() []Mem {
-		first := c.Load(c.Param("c").Base(), c.GP64()).(GPVirtual)
+		first := c.GP64()
+		c.MOVQ(t.out, first)
 		ldc := c.Load(c.Param("ldc"), c.GP64()).(GPVirtual)
 		c.SHLQ(U8(2), ldc)
 		return addresses(c, first, ldc, h)
@@ -178,7 +255,8 @@ func (t *tile) body(s shape, kind string, h int) {
 	var fetch, ldc GPVirtual
 	left := c.GP32()
 	if fetches {
-		fetch = c.Load(c.Param("c").Base(), c.GP64()).(GPVirtual)
+		fetch = c.GP64()
+		c.MOVQ(t.out, fetch)
 		ldc = c.Load(c.Param("ldc"), c.GP64()).(GPVirtual)
 		c.SHLQ(U8(2), ldc)
 		c.MOVL(U32(uint32(h)), left)
@@ -198,9 +276,11 @@ func (t *tile) body(s shape, kind string, h int) {
 		}
 		return r
 	}
-	k := field(stripK, false)
+	b := field(stripBCol, true)
+	c.IMULQ(t.done, b)
+	c.ADDQ(Mem{Base: t.strips, Disp: stripB}, b)
+	bRow, k := field(stripBRow, true), field(stripK, false)
 	a, aRow, aCol := field(stripA, false), field(stripARow, true), field(stripACol, true)
-	b, bRow := field(stripB, false), field(stripBRow, true)
 	rows := addresses(c, a, aRow, h)
 
 	step := func() {
@@ -309,8 +389,7 @@ func (t *tile) body(s shape, kind string, h int) {
 			t.store(sum, row.Offset(4*s.lanes*v), v == s.vectors-1)
 		}
 	}
-	c.VZEROUPPER()
-	c.RET()
+	t.goOn(s.vectors * s.lanes)
 }
 
 // load, add and store move a vector, as far as it goes if it is the last one.
@@ -326,7 +405,7 @@ func (t *tile) load(from Mem, y VecVirtual, last bool) {
 	}
 }
 
-func (t *tile) add(from Mem, y VecVirtual, last bool) {
+func (t *tile) add(from Mem, y Register, last bool) {
 	switch {
 	case !last || t.mask == nil:
 		t.c.VADDPS(from, y, y)
@@ -339,7 +418,7 @@ func (t *tile) add(from Mem, y VecVirtual, last bool) {
 	}
 }
 
-func (t *tile) store(y VecVirtual, to Mem, last bool) {
+func (t *tile) store(y Register, to Mem, last bool) {
 	switch {
 	case !last || t.mask == nil:
 		t.c.VMOVUPS(y, to)
@@ -359,11 +438,9 @@ func fmaPeak(c *build.Context, isa string, sums int, vector func() VecVirtual) {
 	n := c.Load(c.Param("iterations"), c.GP64())
 	x := vector()
 	c.VXORPS(x.AsY(), x.AsY(), x.AsY())
-	var all []VecVirtual
-	for range sums {
-		sum := vector()
+	all := vectors(vector, sums)
+	for _, sum := range all {
 		c.VXORPS(sum.AsY(), sum.AsY(), sum.AsY())
-		all = append(all, sum)
 	}
 	c.Label("loop")
 	for _, sum := range all {
