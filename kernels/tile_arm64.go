@@ -12,7 +12,10 @@ func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc
 		tilesGeneric(rows, columns, strips, c, ldc, acc)
 		return
 	}
-	step := shapes[NEON].step(rows)
+	step := shapes[NEON].wide
+	if rows > shapes[NEON].rows {
+		step = shapes[NEON].narrow
+	}
 	var at [2]strip
 	for j := 0; j < columns; j += step {
 		tileNEON(rows, min(step, columns-j), tileAt(&at, strips, j), c[j:], ldc, acc)
