@@ -72,7 +72,7 @@ func (g *product) inPlace(m, most int) bool {
 // block is one job: it computes one block of C in the manner of BLIS, for each
 // group of pieces of k and of columns the tiles from top to bottom.
 func (g *product) block(index int) {
-	i0, j0 := index%g.rowBlocks*g.mc, index/g.rowBlocks*g.nc
+	i0, j0 := index/g.columnBlocks*g.mc, index%g.columnBlocks*g.nc
 	i1, j1 := min(i0+g.mc, g.m), min(j0+g.nc, g.n)
 	b := g.blocking(i1-i0, j1-j0)
 	w := bufferSets.get()

@@ -46,9 +46,9 @@ type product struct {
 	ldc     int
 	turned  bool // c holds Cᵀ
 
-	mc, nc, rowBlocks int // jobs are blocks of C: mc×nc, a column of blocks first
-	job, packJob      func(i int)
-	slice             Packed // a part of B, packed for this call
+	mc, nc, columnBlocks int // jobs are blocks of C: mc×nc, a row of blocks first
+	job, packJob         func(i int)
+	slice                Packed // a part of B, packed for this call
 }
 
 func newProduct() *product {
@@ -117,7 +117,7 @@ func (g *product) multiply() {
 	if g.m*g.n*(g.k+g.r) >= parallelWork {
 		threads = Threads()
 	}
-	if g.packed != nil || g.m <= selfPackRows || threads == 1 || g.inPlace(g.m, 0) {
+	if g.packed != nil || g.m <= selfPackRows && !g.byRows() || g.byRows() && g.even(threads) || threads == 1 || g.inPlace(g.m, 0) {
 		g.run(threads)
 		return
 	}
@@ -144,9 +144,16 @@ func (g *product) multiply() {
 // a panel at a time. With more, packing B before would be shared by many jobs.
 const selfPackRows = 96
 
-// parallelWork is the least m·n·k that is worth waking other threads for, some
-// ten microseconds of work.
-const parallelWork = 1 << 20
+// parallelWork is the least m·n·k that is worth sharing, some two microseconds of
+// work: a helper that looks for it takes its part in a third of one.
+const parallelWork = 1 << 17
+
+// even tells whether a job a thread is best: waiting for the last of so short ones
+// takes less time than what one thread has in its caches takes to come into another's.
+func (g *product) even(threads int) bool {
+	const most = 1 << 22 // m·n·k a thread
+	return g.m*g.n*(g.k+g.r) < most*threads
+}
 
 // turn exchanges the sides of a product, if A is held transposed, and either C has
 // so few columns that they leave most of a vector empty or the tiles would read
@@ -173,22 +180,34 @@ func (g *product) run(threads int) {
 	s := shapes[g.level]
 	rows, columns := ceil(g.m, blockRows), 1
 	if threads > 1 {
-		// Blocks of few rows or columns read the other operand too often. A packed B
-		// is cut by rows first, so that few blocks pack the same rows of A; otherwise
-		// each block packs its own columns of B.
+		// Blocks of few rows or columns read the other operand too often: a B that stays
+		// in a cache is cut by rows alone, as are the kernels before and behind, and
+		// another packed one by rows first, so that few blocks pack the same rows of A.
+		// Otherwise each block packs its own columns of B.
 		jobs := 4 * threads
-		if g.packed != nil {
-			rows = max(rows, min(jobs, ceil(g.m, 128)))
+		if g.even(threads) {
+			jobs = threads
 		}
-		columns = min(ceil(jobs, rows), ceil(g.n, 4*s.wide))
-		if g.packed != nil {
+		switch {
+		case g.byRows():
+			rows = max(rows, min(jobs, ceil(g.m, 2*s.rows)))
+		case g.packed != nil:
+			rows = max(rows, min(jobs, ceil(g.m, 128)))
+			columns = min(ceil(jobs, rows), ceil(g.n, 4*s.wide))
 			rows = max(rows, min(ceil(jobs, columns), ceil(g.m, 4*s.rows)))
+		default:
+			columns = min(jobs, ceil(g.n, 4*s.wide))
 		}
 	}
 	g.mc = ceil(ceil(g.m, rows), s.rows) * s.rows
 	g.nc = ceil(ceil(g.n, columns), s.wide) * s.wide
-	g.rowBlocks = ceil(g.m, g.mc)
-	Parallel(g.rowBlocks*ceil(g.n, g.nc), g.job)
+	g.columnBlocks = ceil(g.n, g.nc)
+	Parallel(ceil(g.m, g.mc)*g.columnBlocks, g.job)
+}
+
+// byRows tells whether B is so small, and C so tall, that all threads read all of B.
+func (g *product) byRows() bool {
+	return 4*(g.k+g.r)*g.n <= machine.L2/2 && g.m >= 4*shapes[g.level].rows
 }
 
 // ceil returns a/b rounded up.
