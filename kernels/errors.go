@@ -1,6 +1,9 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // The checks of arguments. Each panics with one line that names the function,
 // the argument and the values: kernels: MatMul: ldb = 7, need at least 8.
@@ -20,8 +23,8 @@ func checkMatrix[T any](fn, name string, rows, cols int, x []T, ld int) {
 	if rows == 0 || cols == 0 {
 		return
 	}
-	// Written without rows*ld, which can overflow.
-	if len(x) < cols || (len(x)-cols)/ld < rows-1 {
+	// The product can be more than an int holds.
+	if over, last := bits.Mul64(uint64(rows-1), uint64(ld)); over > 0 || len(x) < cols || uint64(len(x)-cols) < last {
 		panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d (%d rows of %d, ld %d)",
 			fn, name, len(x), (rows-1)*ld+cols, rows, cols, ld))
 	}

@@ -30,12 +30,13 @@ func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []fl
 		strips[0].bcol = k
 	}
 	for j, columns := 0, 0; j < n; j += columns {
-		whole := (n - j) / step * step
-		if rest := n - j - whole; w == nil && (step < s.wide || m <= s.rows || rest > s.narrow) {
-			columns = n - j
-		} else if columns = whole; columns == 0 {
-			columns = rest // in tiles of more rows, maybe, and in a panel alone
-			strips[0].bcol = 1
+		switch columns = n - j; {
+		case columns < step:
+			strips[0].bcol = 1 // a panel alone, in tiles of more rows, maybe
+		case w != nil || step == s.wide && m > s.rows:
+			if rest := columns % step; w != nil || rest <= s.narrow {
+				columns -= rest
+			}
 		}
 		if w != nil {
 			strips[0].b, strips[0].brow = w.b[j*k:], (min(columns, step)+7)&^7

@@ -127,7 +127,7 @@ func (s *shape) most(columns, k int) int {
 	switch {
 	case columns <= s.narrow:
 		return s.tall
-	case k <= shortSum:
+	case k <= shortSum && columns >= s.wide:
 		return s.short
 	}
 	return s.rows

@@ -211,13 +211,34 @@ nexttail1x16:
 	VADDPS     Y2, Y1, Y1
 
 writetail1x16:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y12, 32(AX)
-	SUBQ       $0x10, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000040, c_base+40(FP)
-	ADDQ       $0x10, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), CX
+	VMOVUPS      Y0, (AX)
+	LEAQ         32(AX), AX
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0tail1x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, AX
+
+row0tail1x16no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0tail1x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0tail1x16no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0tail1x16no1
+	VMOVSS X0, (AX)
+
+row0tail1x16no1:
+	SUBQ $0x10, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000040, c_base+40(FP)
+	ADDQ $0x10, (SP)
+	JMP  next
 
 tailwide16over1:
 	VXORPS  Y0, Y0, Y0
@@ -419,15 +440,56 @@ nexttail2x16:
 	VADDPS     Y4, Y3, Y3
 
 writetail2x16:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y12, 32(AX)
-	VMOVUPS    Y2, (AX)(CX*1)
-	VMASKMOVPS Y3, Y12, 32(AX)(CX*1)
-	SUBQ       $0x10, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000040, c_base+40(FP)
-	ADDQ       $0x10, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), DX
+	VMOVUPS      Y0, (AX)
+	LEAQ         32(AX), BX
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, DX
+	JZ           row0tail2x16no4
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, BX
+
+row0tail2x16no4:
+	TESTQ    $0x00000002, DX
+	JZ       row0tail2x16no2
+	VMOVLPS  X0, (BX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, BX
+
+row0tail2x16no2:
+	TESTQ  $0x00000001, DX
+	JZ     row0tail2x16no1
+	VMOVSS X0, (BX)
+
+row0tail2x16no1:
+	VMOVUPS      Y2, (AX)(CX*1)
+	LEAQ         32(AX)(CX*1), AX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, DX
+	JZ           row1tail2x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, AX
+
+row1tail2x16no4:
+	TESTQ    $0x00000002, DX
+	JZ       row1tail2x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row1tail2x16no2:
+	TESTQ  $0x00000001, DX
+	JZ     row1tail2x16no1
+	VMOVSS X0, (AX)
+
+row1tail2x16no1:
+	SUBQ $0x10, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000040, c_base+40(FP)
+	ADDQ $0x10, (SP)
+	JMP  next
 
 tailwide16over2:
 	VXORPS  Y0, Y0, Y0
@@ -665,17 +727,78 @@ nexttail3x16:
 	VADDPS     Y6, Y5, Y5
 
 writetail3x16:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y12, 32(AX)
-	VMOVUPS    Y2, (AX)(CX*1)
-	VMASKMOVPS Y3, Y12, 32(AX)(CX*1)
-	VMOVUPS    Y4, (AX)(CX*2)
-	VMASKMOVPS Y5, Y12, 32(AX)(CX*2)
-	SUBQ       $0x10, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000040, c_base+40(FP)
-	ADDQ       $0x10, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), DX
+	VMOVUPS      Y0, (AX)
+	LEAQ         32(AX), BX
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, DX
+	JZ           row0tail3x16no4
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, BX
+
+row0tail3x16no4:
+	TESTQ    $0x00000002, DX
+	JZ       row0tail3x16no2
+	VMOVLPS  X0, (BX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, BX
+
+row0tail3x16no2:
+	TESTQ  $0x00000001, DX
+	JZ     row0tail3x16no1
+	VMOVSS X0, (BX)
+
+row0tail3x16no1:
+	VMOVUPS      Y2, (AX)(CX*1)
+	LEAQ         32(AX)(CX*1), BX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, DX
+	JZ           row1tail3x16no4
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, BX
+
+row1tail3x16no4:
+	TESTQ    $0x00000002, DX
+	JZ       row1tail3x16no2
+	VMOVLPS  X0, (BX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, BX
+
+row1tail3x16no2:
+	TESTQ  $0x00000001, DX
+	JZ     row1tail3x16no1
+	VMOVSS X0, (BX)
+
+row1tail3x16no1:
+	VMOVUPS      Y4, (AX)(CX*2)
+	LEAQ         32(AX)(CX*2), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, DX
+	JZ           row2tail3x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row2tail3x16no4:
+	TESTQ    $0x00000002, DX
+	JZ       row2tail3x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row2tail3x16no2:
+	TESTQ  $0x00000001, DX
+	JZ     row2tail3x16no1
+	VMOVSS X0, (AX)
+
+row2tail3x16no1:
+	SUBQ $0x10, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000040, c_base+40(FP)
+	ADDQ $0x10, (SP)
+	JMP  next
 
 tailwide16over3:
 	CMPQ    AX, $0x05
@@ -887,19 +1010,100 @@ nexttail4x16:
 	VADDPS     Y8, Y7, Y7
 
 writetail4x16:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y12, 32(AX)
-	VMOVUPS    Y2, (AX)(CX*1)
-	VMASKMOVPS Y3, Y12, 32(AX)(CX*1)
-	VMOVUPS    Y4, (AX)(CX*2)
-	VMASKMOVPS Y5, Y12, 32(AX)(CX*2)
-	VMOVUPS    Y6, (AX)(DX*1)
-	VMASKMOVPS Y7, Y12, 32(AX)(DX*1)
-	SUBQ       $0x10, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000040, c_base+40(FP)
-	ADDQ       $0x10, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), BX
+	VMOVUPS      Y0, (AX)
+	LEAQ         32(AX), SI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, BX
+	JZ           row0tail4x16no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, SI
+
+row0tail4x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row0tail4x16no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row0tail4x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row0tail4x16no1
+	VMOVSS X0, (SI)
+
+row0tail4x16no1:
+	VMOVUPS      Y2, (AX)(CX*1)
+	LEAQ         32(AX)(CX*1), SI
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, BX
+	JZ           row1tail4x16no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, SI
+
+row1tail4x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row1tail4x16no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row1tail4x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row1tail4x16no1
+	VMOVSS X0, (SI)
+
+row1tail4x16no1:
+	VMOVUPS      Y4, (AX)(CX*2)
+	LEAQ         32(AX)(CX*2), CX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, BX
+	JZ           row2tail4x16no4
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, CX
+
+row2tail4x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row2tail4x16no2
+	VMOVLPS  X0, (CX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, CX
+
+row2tail4x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row2tail4x16no1
+	VMOVSS X0, (CX)
+
+row2tail4x16no1:
+	VMOVUPS      Y6, (AX)(DX*1)
+	LEAQ         32(AX)(DX*1), AX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, BX
+	JZ           row3tail4x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, AX
+
+row3tail4x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row3tail4x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row3tail4x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row3tail4x16no1
+	VMOVSS X0, (AX)
+
+row3tail4x16no1:
+	SUBQ $0x10, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000040, c_base+40(FP)
+	ADDQ $0x10, (SP)
+	JMP  next
 
 tailwide16over4:
 	VXORPS  Y0, Y0, Y0
@@ -1131,21 +1335,122 @@ nexttail5x16:
 	VADDPS     Y10, Y9, Y9
 
 writetail5x16:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y12, 32(AX)
-	VMOVUPS    Y2, (AX)(CX*1)
-	VMASKMOVPS Y3, Y12, 32(AX)(CX*1)
-	VMOVUPS    Y4, (AX)(CX*2)
-	VMASKMOVPS Y5, Y12, 32(AX)(CX*2)
-	VMOVUPS    Y6, (AX)(DX*1)
-	VMASKMOVPS Y7, Y12, 32(AX)(DX*1)
-	VMOVUPS    Y8, (AX)(CX*4)
-	VMASKMOVPS Y9, Y12, 32(AX)(CX*4)
-	SUBQ       $0x10, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000040, c_base+40(FP)
-	ADDQ       $0x10, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), BX
+	VMOVUPS      Y0, (AX)
+	LEAQ         32(AX), SI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, BX
+	JZ           row0tail5x16no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, SI
+
+row0tail5x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row0tail5x16no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row0tail5x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row0tail5x16no1
+	VMOVSS X0, (SI)
+
+row0tail5x16no1:
+	VMOVUPS      Y2, (AX)(CX*1)
+	LEAQ         32(AX)(CX*1), SI
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, BX
+	JZ           row1tail5x16no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, SI
+
+row1tail5x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row1tail5x16no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row1tail5x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row1tail5x16no1
+	VMOVSS X0, (SI)
+
+row1tail5x16no1:
+	VMOVUPS      Y4, (AX)(CX*2)
+	LEAQ         32(AX)(CX*2), SI
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, BX
+	JZ           row2tail5x16no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, SI
+
+row2tail5x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row2tail5x16no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row2tail5x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row2tail5x16no1
+	VMOVSS X0, (SI)
+
+row2tail5x16no1:
+	VMOVUPS      Y6, (AX)(DX*1)
+	LEAQ         32(AX)(DX*1), DX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, BX
+	JZ           row3tail5x16no4
+	VMOVUPS      X0, (DX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, DX
+
+row3tail5x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row3tail5x16no2
+	VMOVLPS  X0, (DX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DX
+
+row3tail5x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row3tail5x16no1
+	VMOVSS X0, (DX)
+
+row3tail5x16no1:
+	VMOVUPS      Y8, (AX)(CX*4)
+	LEAQ         32(AX)(CX*4), AX
+	VMOVAPS      X9, X0
+	TESTQ        $0x00000004, BX
+	JZ           row4tail5x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y9, X0
+	ADDQ         $0x10, AX
+
+row4tail5x16no4:
+	TESTQ    $0x00000002, BX
+	JZ       row4tail5x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail5x16no2:
+	TESTQ  $0x00000001, BX
+	JZ     row4tail5x16no1
+	VMOVSS X0, (AX)
+
+row4tail5x16no1:
+	SUBQ $0x10, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000040, c_base+40(FP)
+	ADDQ $0x10, (SP)
+	JMP  next
 
 tailwide16over5:
 	VXORPS  Y0, Y0, Y0
@@ -1407,27 +1712,148 @@ nexttail6x16:
 	VMASKMOVPS 32(AX)(CX*4), Y12, Y13
 	VADDPS     Y13, Y9, Y9
 	VADDPS     (BX), Y10, Y10
-	VMASKMOVPS 32(BX), Y12, Y13
-	VADDPS     Y13, Y11, Y11
+	VMASKMOVPS 32(BX), Y12, Y12
+	VADDPS     Y12, Y11, Y11
 
 writetail6x16:
-	VMOVUPS    Y0, (AX)
-	VMASKMOVPS Y1, Y12, 32(AX)
-	VMOVUPS    Y2, (AX)(CX*1)
-	VMASKMOVPS Y3, Y12, 32(AX)(CX*1)
-	VMOVUPS    Y4, (AX)(CX*2)
-	VMASKMOVPS Y5, Y12, 32(AX)(CX*2)
-	VMOVUPS    Y6, (AX)(DX*1)
-	VMASKMOVPS Y7, Y12, 32(AX)(DX*1)
-	VMOVUPS    Y8, (AX)(CX*4)
-	VMASKMOVPS Y9, Y12, 32(AX)(CX*4)
-	VMOVUPS    Y10, (BX)
-	VMASKMOVPS Y11, Y12, 32(BX)
-	SUBQ       $0x10, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000040, c_base+40(FP)
-	ADDQ       $0x10, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), SI
+	VMOVUPS      Y0, (AX)
+	LEAQ         32(AX), DI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, SI
+	JZ           row0tail6x16no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, DI
+
+row0tail6x16no4:
+	TESTQ    $0x00000002, SI
+	JZ       row0tail6x16no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row0tail6x16no2:
+	TESTQ  $0x00000001, SI
+	JZ     row0tail6x16no1
+	VMOVSS X0, (DI)
+
+row0tail6x16no1:
+	VMOVUPS      Y2, (AX)(CX*1)
+	LEAQ         32(AX)(CX*1), DI
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, SI
+	JZ           row1tail6x16no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, DI
+
+row1tail6x16no4:
+	TESTQ    $0x00000002, SI
+	JZ       row1tail6x16no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row1tail6x16no2:
+	TESTQ  $0x00000001, SI
+	JZ     row1tail6x16no1
+	VMOVSS X0, (DI)
+
+row1tail6x16no1:
+	VMOVUPS      Y4, (AX)(CX*2)
+	LEAQ         32(AX)(CX*2), DI
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, SI
+	JZ           row2tail6x16no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, DI
+
+row2tail6x16no4:
+	TESTQ    $0x00000002, SI
+	JZ       row2tail6x16no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row2tail6x16no2:
+	TESTQ  $0x00000001, SI
+	JZ     row2tail6x16no1
+	VMOVSS X0, (DI)
+
+row2tail6x16no1:
+	VMOVUPS      Y6, (AX)(DX*1)
+	LEAQ         32(AX)(DX*1), DX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, SI
+	JZ           row3tail6x16no4
+	VMOVUPS      X0, (DX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, DX
+
+row3tail6x16no4:
+	TESTQ    $0x00000002, SI
+	JZ       row3tail6x16no2
+	VMOVLPS  X0, (DX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DX
+
+row3tail6x16no2:
+	TESTQ  $0x00000001, SI
+	JZ     row3tail6x16no1
+	VMOVSS X0, (DX)
+
+row3tail6x16no1:
+	VMOVUPS      Y8, (AX)(CX*4)
+	LEAQ         32(AX)(CX*4), AX
+	VMOVAPS      X9, X0
+	TESTQ        $0x00000004, SI
+	JZ           row4tail6x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y9, X0
+	ADDQ         $0x10, AX
+
+row4tail6x16no4:
+	TESTQ    $0x00000002, SI
+	JZ       row4tail6x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail6x16no2:
+	TESTQ  $0x00000001, SI
+	JZ     row4tail6x16no1
+	VMOVSS X0, (AX)
+
+row4tail6x16no1:
+	VMOVUPS      Y10, (BX)
+	LEAQ         32(BX), AX
+	VMOVAPS      X11, X0
+	TESTQ        $0x00000004, SI
+	JZ           row5tail6x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y11, X0
+	ADDQ         $0x10, AX
+
+row5tail6x16no4:
+	TESTQ    $0x00000002, SI
+	JZ       row5tail6x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail6x16no2:
+	TESTQ  $0x00000001, SI
+	JZ     row5tail6x16no1
+	VMOVSS X0, (AX)
+
+row5tail6x16no1:
+	SUBQ $0x10, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000040, c_base+40(FP)
+	ADDQ $0x10, (SP)
+	JMP  next
 
 wide16:
 	CMPQ    AX, $0x03
@@ -1598,6 +2024,7 @@ next1x16:
 	VADDPS 32(AX), Y1, Y1
 
 write1x16:
+	MOVQ    columns+8(FP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	SUBQ    $0x10, columns+8(FP)
@@ -1804,6 +2231,7 @@ next2x16:
 	VADDPS 32(AX)(CX*1), Y3, Y3
 
 write2x16:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2047,6 +2475,7 @@ next3x16:
 	VADDPS 32(AX)(CX*2), Y5, Y5
 
 write3x16:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2265,6 +2694,7 @@ next4x16:
 	VADDPS 32(AX)(DX*1), Y7, Y7
 
 write4x16:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2504,6 +2934,7 @@ next5x16:
 	VADDPS 32(AX)(CX*4), Y9, Y9
 
 write5x16:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2778,6 +3209,7 @@ next6x16:
 	VADDPS 32(BX), Y11, Y11
 
 write6x16:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2916,12 +3348,33 @@ nexttail1x8:
 	VADDPS     Y1, Y0, Y0
 
 writetail1x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), CX
+	LEAQ         (AX), AX
+	VMOVAPS      X0, X1
+	TESTQ        $0x00000004, CX
+	JZ           row0tail1x8no4
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y0, X1
+	ADDQ         $0x10, AX
+
+row0tail1x8no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0tail1x8no2
+	VMOVLPS  X1, (AX)
+	VMOVHLPS X1, X1, X1
+	ADDQ     $0x08, AX
+
+row0tail1x8no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0tail1x8no1
+	VMOVSS X1, (AX)
+
+row0tail1x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over1:
 	VXORPS Y0, Y0, Y0
@@ -3051,13 +3504,54 @@ nexttail2x8:
 	VADDPS     Y2, Y1, Y1
 
 writetail2x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), DX
+	LEAQ         (AX), BX
+	VMOVAPS      X0, X2
+	TESTQ        $0x00000004, DX
+	JZ           row0tail2x8no4
+	VMOVUPS      X2, (BX)
+	VEXTRACTF128 $0x01, Y0, X2
+	ADDQ         $0x10, BX
+
+row0tail2x8no4:
+	TESTQ    $0x00000002, DX
+	JZ       row0tail2x8no2
+	VMOVLPS  X2, (BX)
+	VMOVHLPS X2, X2, X2
+	ADDQ     $0x08, BX
+
+row0tail2x8no2:
+	TESTQ  $0x00000001, DX
+	JZ     row0tail2x8no1
+	VMOVSS X2, (BX)
+
+row0tail2x8no1:
+	LEAQ         (AX)(CX*1), AX
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, DX
+	JZ           row1tail2x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, AX
+
+row1tail2x8no4:
+	TESTQ    $0x00000002, DX
+	JZ       row1tail2x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row1tail2x8no2:
+	TESTQ  $0x00000001, DX
+	JZ     row1tail2x8no1
+	VMOVSS X0, (AX)
+
+row1tail2x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over2:
 	VXORPS Y0, Y0, Y0
@@ -3209,14 +3703,75 @@ nexttail3x8:
 	VADDPS     Y3, Y2, Y2
 
 writetail3x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), DX
+	LEAQ         (AX), BX
+	VMOVAPS      X0, X3
+	TESTQ        $0x00000004, DX
+	JZ           row0tail3x8no4
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y0, X3
+	ADDQ         $0x10, BX
+
+row0tail3x8no4:
+	TESTQ    $0x00000002, DX
+	JZ       row0tail3x8no2
+	VMOVLPS  X3, (BX)
+	VMOVHLPS X3, X3, X3
+	ADDQ     $0x08, BX
+
+row0tail3x8no2:
+	TESTQ  $0x00000001, DX
+	JZ     row0tail3x8no1
+	VMOVSS X3, (BX)
+
+row0tail3x8no1:
+	LEAQ         (AX)(CX*1), BX
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, DX
+	JZ           row1tail3x8no4
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, BX
+
+row1tail3x8no4:
+	TESTQ    $0x00000002, DX
+	JZ       row1tail3x8no2
+	VMOVLPS  X0, (BX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, BX
+
+row1tail3x8no2:
+	TESTQ  $0x00000001, DX
+	JZ     row1tail3x8no1
+	VMOVSS X0, (BX)
+
+row1tail3x8no1:
+	LEAQ         (AX)(CX*2), AX
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, DX
+	JZ           row2tail3x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, AX
+
+row2tail3x8no4:
+	TESTQ    $0x00000002, DX
+	JZ       row2tail3x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row2tail3x8no2:
+	TESTQ  $0x00000001, DX
+	JZ     row2tail3x8no1
+	VMOVSS X0, (AX)
+
+row2tail3x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over3:
 	CMPQ   AX, $0x05
@@ -3396,15 +3951,96 @@ nexttail4x8:
 	VADDPS     Y4, Y3, Y3
 
 writetail4x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), BX
+	LEAQ         (AX), SI
+	VMOVAPS      X0, X4
+	TESTQ        $0x00000004, BX
+	JZ           row0tail4x8no4
+	VMOVUPS      X4, (SI)
+	VEXTRACTF128 $0x01, Y0, X4
+	ADDQ         $0x10, SI
+
+row0tail4x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row0tail4x8no2
+	VMOVLPS  X4, (SI)
+	VMOVHLPS X4, X4, X4
+	ADDQ     $0x08, SI
+
+row0tail4x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row0tail4x8no1
+	VMOVSS X4, (SI)
+
+row0tail4x8no1:
+	LEAQ         (AX)(CX*1), SI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, BX
+	JZ           row1tail4x8no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, SI
+
+row1tail4x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row1tail4x8no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row1tail4x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row1tail4x8no1
+	VMOVSS X0, (SI)
+
+row1tail4x8no1:
+	LEAQ         (AX)(CX*2), CX
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, BX
+	JZ           row2tail4x8no4
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, CX
+
+row2tail4x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row2tail4x8no2
+	VMOVLPS  X0, (CX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, CX
+
+row2tail4x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row2tail4x8no1
+	VMOVSS X0, (CX)
+
+row2tail4x8no1:
+	LEAQ         (AX)(DX*1), AX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, BX
+	JZ           row3tail4x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, AX
+
+row3tail4x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row3tail4x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row3tail4x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row3tail4x8no1
+	VMOVSS X0, (AX)
+
+row3tail4x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over4:
 	VXORPS Y0, Y0, Y0
@@ -3602,16 +4238,117 @@ nexttail5x8:
 	VADDPS     Y5, Y4, Y4
 
 writetail5x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), BX
+	LEAQ         (AX), SI
+	VMOVAPS      X0, X5
+	TESTQ        $0x00000004, BX
+	JZ           row0tail5x8no4
+	VMOVUPS      X5, (SI)
+	VEXTRACTF128 $0x01, Y0, X5
+	ADDQ         $0x10, SI
+
+row0tail5x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row0tail5x8no2
+	VMOVLPS  X5, (SI)
+	VMOVHLPS X5, X5, X5
+	ADDQ     $0x08, SI
+
+row0tail5x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row0tail5x8no1
+	VMOVSS X5, (SI)
+
+row0tail5x8no1:
+	LEAQ         (AX)(CX*1), SI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, BX
+	JZ           row1tail5x8no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, SI
+
+row1tail5x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row1tail5x8no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row1tail5x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row1tail5x8no1
+	VMOVSS X0, (SI)
+
+row1tail5x8no1:
+	LEAQ         (AX)(CX*2), SI
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, BX
+	JZ           row2tail5x8no4
+	VMOVUPS      X0, (SI)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, SI
+
+row2tail5x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row2tail5x8no2
+	VMOVLPS  X0, (SI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, SI
+
+row2tail5x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row2tail5x8no1
+	VMOVSS X0, (SI)
+
+row2tail5x8no1:
+	LEAQ         (AX)(DX*1), DX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, BX
+	JZ           row3tail5x8no4
+	VMOVUPS      X0, (DX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, DX
+
+row3tail5x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row3tail5x8no2
+	VMOVLPS  X0, (DX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DX
+
+row3tail5x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row3tail5x8no1
+	VMOVSS X0, (DX)
+
+row3tail5x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, BX
+	JZ           row4tail5x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail5x8no4:
+	TESTQ    $0x00000002, BX
+	JZ       row4tail5x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail5x8no2:
+	TESTQ  $0x00000001, BX
+	JZ     row4tail5x8no1
+	VMOVSS X0, (AX)
+
+row4tail5x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over5:
 	VXORPS Y0, Y0, Y0
@@ -3844,17 +4581,138 @@ nexttail6x8:
 	VADDPS     Y6, Y5, Y5
 
 writetail6x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	VMASKMOVPS Y5, Y12, (BX)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), SI
+	LEAQ         (AX), DI
+	VMOVAPS      X0, X6
+	TESTQ        $0x00000004, SI
+	JZ           row0tail6x8no4
+	VMOVUPS      X6, (DI)
+	VEXTRACTF128 $0x01, Y0, X6
+	ADDQ         $0x10, DI
+
+row0tail6x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row0tail6x8no2
+	VMOVLPS  X6, (DI)
+	VMOVHLPS X6, X6, X6
+	ADDQ     $0x08, DI
+
+row0tail6x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row0tail6x8no1
+	VMOVSS X6, (DI)
+
+row0tail6x8no1:
+	LEAQ         (AX)(CX*1), DI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, SI
+	JZ           row1tail6x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, DI
+
+row1tail6x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row1tail6x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row1tail6x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row1tail6x8no1
+	VMOVSS X0, (DI)
+
+row1tail6x8no1:
+	LEAQ         (AX)(CX*2), DI
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, SI
+	JZ           row2tail6x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, DI
+
+row2tail6x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row2tail6x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row2tail6x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row2tail6x8no1
+	VMOVSS X0, (DI)
+
+row2tail6x8no1:
+	LEAQ         (AX)(DX*1), DX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, SI
+	JZ           row3tail6x8no4
+	VMOVUPS      X0, (DX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, DX
+
+row3tail6x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row3tail6x8no2
+	VMOVLPS  X0, (DX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DX
+
+row3tail6x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row3tail6x8no1
+	VMOVSS X0, (DX)
+
+row3tail6x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, SI
+	JZ           row4tail6x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail6x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row4tail6x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail6x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row4tail6x8no1
+	VMOVSS X0, (AX)
+
+row4tail6x8no1:
+	LEAQ         (BX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, SI
+	JZ           row5tail6x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row5tail6x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row5tail6x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail6x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row5tail6x8no1
+	VMOVSS X0, (AX)
+
+row5tail6x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over6:
 	CMPQ   AX, $0x09
@@ -4043,18 +4901,159 @@ nexttail7x8:
 	VADDPS     Y7, Y6, Y6
 
 writetail7x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	VMASKMOVPS Y5, Y12, (BX)
-	VMASKMOVPS Y6, Y12, (BX)(CX*1)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), SI
+	LEAQ         (AX), DI
+	VMOVAPS      X0, X7
+	TESTQ        $0x00000004, SI
+	JZ           row0tail7x8no4
+	VMOVUPS      X7, (DI)
+	VEXTRACTF128 $0x01, Y0, X7
+	ADDQ         $0x10, DI
+
+row0tail7x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row0tail7x8no2
+	VMOVLPS  X7, (DI)
+	VMOVHLPS X7, X7, X7
+	ADDQ     $0x08, DI
+
+row0tail7x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row0tail7x8no1
+	VMOVSS X7, (DI)
+
+row0tail7x8no1:
+	LEAQ         (AX)(CX*1), DI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, SI
+	JZ           row1tail7x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, DI
+
+row1tail7x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row1tail7x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row1tail7x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row1tail7x8no1
+	VMOVSS X0, (DI)
+
+row1tail7x8no1:
+	LEAQ         (AX)(CX*2), DI
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, SI
+	JZ           row2tail7x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, DI
+
+row2tail7x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row2tail7x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row2tail7x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row2tail7x8no1
+	VMOVSS X0, (DI)
+
+row2tail7x8no1:
+	LEAQ         (AX)(DX*1), DX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, SI
+	JZ           row3tail7x8no4
+	VMOVUPS      X0, (DX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, DX
+
+row3tail7x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row3tail7x8no2
+	VMOVLPS  X0, (DX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DX
+
+row3tail7x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row3tail7x8no1
+	VMOVSS X0, (DX)
+
+row3tail7x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, SI
+	JZ           row4tail7x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail7x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row4tail7x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail7x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row4tail7x8no1
+	VMOVSS X0, (AX)
+
+row4tail7x8no1:
+	LEAQ         (BX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, SI
+	JZ           row5tail7x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row5tail7x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row5tail7x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail7x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row5tail7x8no1
+	VMOVSS X0, (AX)
+
+row5tail7x8no1:
+	LEAQ         (BX)(CX*1), AX
+	VMOVAPS      X6, X0
+	TESTQ        $0x00000004, SI
+	JZ           row6tail7x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	ADDQ         $0x10, AX
+
+row6tail7x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row6tail7x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row6tail7x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row6tail7x8no1
+	VMOVSS X0, (AX)
+
+row6tail7x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over7:
 	VXORPS Y0, Y0, Y0
@@ -4251,19 +5250,180 @@ nexttail8x8:
 	VADDPS     Y8, Y7, Y7
 
 writetail8x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	VMASKMOVPS Y5, Y12, (BX)
-	VMASKMOVPS Y6, Y12, (BX)(CX*1)
-	VMASKMOVPS Y7, Y12, (BX)(CX*2)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), SI
+	LEAQ         (AX), DI
+	VMOVAPS      X0, X8
+	TESTQ        $0x00000004, SI
+	JZ           row0tail8x8no4
+	VMOVUPS      X8, (DI)
+	VEXTRACTF128 $0x01, Y0, X8
+	ADDQ         $0x10, DI
+
+row0tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row0tail8x8no2
+	VMOVLPS  X8, (DI)
+	VMOVHLPS X8, X8, X8
+	ADDQ     $0x08, DI
+
+row0tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row0tail8x8no1
+	VMOVSS X8, (DI)
+
+row0tail8x8no1:
+	LEAQ         (AX)(CX*1), DI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, SI
+	JZ           row1tail8x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, DI
+
+row1tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row1tail8x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row1tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row1tail8x8no1
+	VMOVSS X0, (DI)
+
+row1tail8x8no1:
+	LEAQ         (AX)(CX*2), DI
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, SI
+	JZ           row2tail8x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, DI
+
+row2tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row2tail8x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row2tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row2tail8x8no1
+	VMOVSS X0, (DI)
+
+row2tail8x8no1:
+	LEAQ         (AX)(DX*1), DX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, SI
+	JZ           row3tail8x8no4
+	VMOVUPS      X0, (DX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, DX
+
+row3tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row3tail8x8no2
+	VMOVLPS  X0, (DX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DX
+
+row3tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row3tail8x8no1
+	VMOVSS X0, (DX)
+
+row3tail8x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, SI
+	JZ           row4tail8x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row4tail8x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row4tail8x8no1
+	VMOVSS X0, (AX)
+
+row4tail8x8no1:
+	LEAQ         (BX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, SI
+	JZ           row5tail8x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row5tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row5tail8x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row5tail8x8no1
+	VMOVSS X0, (AX)
+
+row5tail8x8no1:
+	LEAQ         (BX)(CX*1), AX
+	VMOVAPS      X6, X0
+	TESTQ        $0x00000004, SI
+	JZ           row6tail8x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	ADDQ         $0x10, AX
+
+row6tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row6tail8x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row6tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row6tail8x8no1
+	VMOVSS X0, (AX)
+
+row6tail8x8no1:
+	LEAQ         (BX)(CX*2), AX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, SI
+	JZ           row7tail8x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, AX
+
+row7tail8x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row7tail8x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row7tail8x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row7tail8x8no1
+	VMOVSS X0, (AX)
+
+row7tail8x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over8:
 	VXORPS Y0, Y0, Y0
@@ -4474,20 +5634,201 @@ nexttail9x8:
 	VADDPS     Y9, Y8, Y8
 
 writetail9x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	VMASKMOVPS Y5, Y12, (BX)
-	VMASKMOVPS Y6, Y12, (BX)(CX*1)
-	VMASKMOVPS Y7, Y12, (BX)(CX*2)
-	VMASKMOVPS Y8, Y12, (BX)(DX*1)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), SI
+	LEAQ         (AX), DI
+	VMOVAPS      X0, X9
+	TESTQ        $0x00000004, SI
+	JZ           row0tail9x8no4
+	VMOVUPS      X9, (DI)
+	VEXTRACTF128 $0x01, Y0, X9
+	ADDQ         $0x10, DI
+
+row0tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row0tail9x8no2
+	VMOVLPS  X9, (DI)
+	VMOVHLPS X9, X9, X9
+	ADDQ     $0x08, DI
+
+row0tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row0tail9x8no1
+	VMOVSS X9, (DI)
+
+row0tail9x8no1:
+	LEAQ         (AX)(CX*1), DI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, SI
+	JZ           row1tail9x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, DI
+
+row1tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row1tail9x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row1tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row1tail9x8no1
+	VMOVSS X0, (DI)
+
+row1tail9x8no1:
+	LEAQ         (AX)(CX*2), DI
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, SI
+	JZ           row2tail9x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, DI
+
+row2tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row2tail9x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row2tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row2tail9x8no1
+	VMOVSS X0, (DI)
+
+row2tail9x8no1:
+	LEAQ         (AX)(DX*1), DI
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, SI
+	JZ           row3tail9x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, DI
+
+row3tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row3tail9x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row3tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row3tail9x8no1
+	VMOVSS X0, (DI)
+
+row3tail9x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, SI
+	JZ           row4tail9x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row4tail9x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row4tail9x8no1
+	VMOVSS X0, (AX)
+
+row4tail9x8no1:
+	LEAQ         (BX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, SI
+	JZ           row5tail9x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row5tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row5tail9x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row5tail9x8no1
+	VMOVSS X0, (AX)
+
+row5tail9x8no1:
+	LEAQ         (BX)(CX*1), AX
+	VMOVAPS      X6, X0
+	TESTQ        $0x00000004, SI
+	JZ           row6tail9x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	ADDQ         $0x10, AX
+
+row6tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row6tail9x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row6tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row6tail9x8no1
+	VMOVSS X0, (AX)
+
+row6tail9x8no1:
+	LEAQ         (BX)(CX*2), AX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, SI
+	JZ           row7tail9x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, AX
+
+row7tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row7tail9x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row7tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row7tail9x8no1
+	VMOVSS X0, (AX)
+
+row7tail9x8no1:
+	LEAQ         (BX)(DX*1), AX
+	VMOVAPS      X8, X0
+	TESTQ        $0x00000004, SI
+	JZ           row8tail9x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y8, X0
+	ADDQ         $0x10, AX
+
+row8tail9x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row8tail9x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row8tail9x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row8tail9x8no1
+	VMOVSS X0, (AX)
+
+row8tail9x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over9:
 	CMPQ   AX, $0x0b
@@ -4716,21 +6057,222 @@ nexttail10x8:
 	VADDPS     Y10, Y9, Y9
 
 writetail10x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	VMASKMOVPS Y5, Y12, (BX)
-	VMASKMOVPS Y6, Y12, (BX)(CX*1)
-	VMASKMOVPS Y7, Y12, (BX)(CX*2)
-	VMASKMOVPS Y8, Y12, (BX)(DX*1)
-	VMASKMOVPS Y9, Y12, (BX)(CX*4)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), SI
+	LEAQ         (AX), DI
+	VMOVAPS      X0, X10
+	TESTQ        $0x00000004, SI
+	JZ           row0tail10x8no4
+	VMOVUPS      X10, (DI)
+	VEXTRACTF128 $0x01, Y0, X10
+	ADDQ         $0x10, DI
+
+row0tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row0tail10x8no2
+	VMOVLPS  X10, (DI)
+	VMOVHLPS X10, X10, X10
+	ADDQ     $0x08, DI
+
+row0tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row0tail10x8no1
+	VMOVSS X10, (DI)
+
+row0tail10x8no1:
+	LEAQ         (AX)(CX*1), DI
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, SI
+	JZ           row1tail10x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, DI
+
+row1tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row1tail10x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row1tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row1tail10x8no1
+	VMOVSS X0, (DI)
+
+row1tail10x8no1:
+	LEAQ         (AX)(CX*2), DI
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, SI
+	JZ           row2tail10x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, DI
+
+row2tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row2tail10x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row2tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row2tail10x8no1
+	VMOVSS X0, (DI)
+
+row2tail10x8no1:
+	LEAQ         (AX)(DX*1), DI
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, SI
+	JZ           row3tail10x8no4
+	VMOVUPS      X0, (DI)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, DI
+
+row3tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row3tail10x8no2
+	VMOVLPS  X0, (DI)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, DI
+
+row3tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row3tail10x8no1
+	VMOVSS X0, (DI)
+
+row3tail10x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, SI
+	JZ           row4tail10x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row4tail10x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row4tail10x8no1
+	VMOVSS X0, (AX)
+
+row4tail10x8no1:
+	LEAQ         (BX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, SI
+	JZ           row5tail10x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row5tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row5tail10x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row5tail10x8no1
+	VMOVSS X0, (AX)
+
+row5tail10x8no1:
+	LEAQ         (BX)(CX*1), AX
+	VMOVAPS      X6, X0
+	TESTQ        $0x00000004, SI
+	JZ           row6tail10x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	ADDQ         $0x10, AX
+
+row6tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row6tail10x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row6tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row6tail10x8no1
+	VMOVSS X0, (AX)
+
+row6tail10x8no1:
+	LEAQ         (BX)(CX*2), AX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, SI
+	JZ           row7tail10x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, AX
+
+row7tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row7tail10x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row7tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row7tail10x8no1
+	VMOVSS X0, (AX)
+
+row7tail10x8no1:
+	LEAQ         (BX)(DX*1), AX
+	VMOVAPS      X8, X0
+	TESTQ        $0x00000004, SI
+	JZ           row8tail10x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y8, X0
+	ADDQ         $0x10, AX
+
+row8tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row8tail10x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row8tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row8tail10x8no1
+	VMOVSS X0, (AX)
+
+row8tail10x8no1:
+	LEAQ         (BX)(CX*4), AX
+	VMOVAPS      X9, X0
+	TESTQ        $0x00000004, SI
+	JZ           row9tail10x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y9, X0
+	ADDQ         $0x10, AX
+
+row9tail10x8no4:
+	TESTQ    $0x00000002, SI
+	JZ       row9tail10x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row9tail10x8no2:
+	TESTQ  $0x00000001, SI
+	JZ     row9tail10x8no1
+	VMOVSS X0, (AX)
+
+row9tail10x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over10:
 	VXORPS Y0, Y0, Y0
@@ -4978,22 +6520,243 @@ nexttail11x8:
 	VADDPS     Y11, Y10, Y10
 
 writetail11x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	VMASKMOVPS Y5, Y12, (BX)
-	VMASKMOVPS Y6, Y12, (BX)(CX*1)
-	VMASKMOVPS Y7, Y12, (BX)(CX*2)
-	VMASKMOVPS Y8, Y12, (BX)(DX*1)
-	VMASKMOVPS Y9, Y12, (BX)(CX*4)
-	VMASKMOVPS Y10, Y12, (SI)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), DI
+	LEAQ         (AX), R8
+	VMOVAPS      X0, X11
+	TESTQ        $0x00000004, DI
+	JZ           row0tail11x8no4
+	VMOVUPS      X11, (R8)
+	VEXTRACTF128 $0x01, Y0, X11
+	ADDQ         $0x10, R8
+
+row0tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row0tail11x8no2
+	VMOVLPS  X11, (R8)
+	VMOVHLPS X11, X11, X11
+	ADDQ     $0x08, R8
+
+row0tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row0tail11x8no1
+	VMOVSS X11, (R8)
+
+row0tail11x8no1:
+	LEAQ         (AX)(CX*1), R8
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, DI
+	JZ           row1tail11x8no4
+	VMOVUPS      X0, (R8)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, R8
+
+row1tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row1tail11x8no2
+	VMOVLPS  X0, (R8)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, R8
+
+row1tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row1tail11x8no1
+	VMOVSS X0, (R8)
+
+row1tail11x8no1:
+	LEAQ         (AX)(CX*2), R8
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, DI
+	JZ           row2tail11x8no4
+	VMOVUPS      X0, (R8)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, R8
+
+row2tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row2tail11x8no2
+	VMOVLPS  X0, (R8)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, R8
+
+row2tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row2tail11x8no1
+	VMOVSS X0, (R8)
+
+row2tail11x8no1:
+	LEAQ         (AX)(DX*1), R8
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, DI
+	JZ           row3tail11x8no4
+	VMOVUPS      X0, (R8)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, R8
+
+row3tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row3tail11x8no2
+	VMOVLPS  X0, (R8)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, R8
+
+row3tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row3tail11x8no1
+	VMOVSS X0, (R8)
+
+row3tail11x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, DI
+	JZ           row4tail11x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row4tail11x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row4tail11x8no1
+	VMOVSS X0, (AX)
+
+row4tail11x8no1:
+	LEAQ         (BX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, DI
+	JZ           row5tail11x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row5tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row5tail11x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row5tail11x8no1
+	VMOVSS X0, (AX)
+
+row5tail11x8no1:
+	LEAQ         (BX)(CX*1), AX
+	VMOVAPS      X6, X0
+	TESTQ        $0x00000004, DI
+	JZ           row6tail11x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	ADDQ         $0x10, AX
+
+row6tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row6tail11x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row6tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row6tail11x8no1
+	VMOVSS X0, (AX)
+
+row6tail11x8no1:
+	LEAQ         (BX)(CX*2), AX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, DI
+	JZ           row7tail11x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, AX
+
+row7tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row7tail11x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row7tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row7tail11x8no1
+	VMOVSS X0, (AX)
+
+row7tail11x8no1:
+	LEAQ         (BX)(DX*1), AX
+	VMOVAPS      X8, X0
+	TESTQ        $0x00000004, DI
+	JZ           row8tail11x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y8, X0
+	ADDQ         $0x10, AX
+
+row8tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row8tail11x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row8tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row8tail11x8no1
+	VMOVSS X0, (AX)
+
+row8tail11x8no1:
+	LEAQ         (BX)(CX*4), AX
+	VMOVAPS      X9, X0
+	TESTQ        $0x00000004, DI
+	JZ           row9tail11x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y9, X0
+	ADDQ         $0x10, AX
+
+row9tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row9tail11x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row9tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row9tail11x8no1
+	VMOVSS X0, (AX)
+
+row9tail11x8no1:
+	LEAQ         (SI), AX
+	VMOVAPS      X10, X0
+	TESTQ        $0x00000004, DI
+	JZ           row10tail11x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y10, X0
+	ADDQ         $0x10, AX
+
+row10tail11x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row10tail11x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row10tail11x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row10tail11x8no1
+	VMOVSS X0, (AX)
+
+row10tail11x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 tailwide8over11:
 	VXORPS Y0, Y0, Y0
@@ -5251,27 +7014,268 @@ nexttail12x8:
 	VADDPS     Y13, Y9, Y9
 	VMASKMOVPS (SI), Y12, Y13
 	VADDPS     Y13, Y10, Y10
-	VMASKMOVPS (SI)(CX*1), Y12, Y13
-	VADDPS     Y13, Y11, Y11
+	VMASKMOVPS (SI)(CX*1), Y12, Y12
+	VADDPS     Y12, Y11, Y11
 
 writetail12x8:
-	VMASKMOVPS Y0, Y12, (AX)
-	VMASKMOVPS Y1, Y12, (AX)(CX*1)
-	VMASKMOVPS Y2, Y12, (AX)(CX*2)
-	VMASKMOVPS Y3, Y12, (AX)(DX*1)
-	VMASKMOVPS Y4, Y12, (AX)(CX*4)
-	VMASKMOVPS Y5, Y12, (BX)
-	VMASKMOVPS Y6, Y12, (BX)(CX*1)
-	VMASKMOVPS Y7, Y12, (BX)(CX*2)
-	VMASKMOVPS Y8, Y12, (BX)(DX*1)
-	VMASKMOVPS Y9, Y12, (BX)(CX*4)
-	VMASKMOVPS Y10, Y12, (SI)
-	VMASKMOVPS Y11, Y12, (SI)(CX*1)
-	SUBQ       $0x08, columns+8(FP)
-	JLE        end
-	ADDQ       $0x00000020, c_base+40(FP)
-	ADDQ       $0x08, (SP)
-	JMP        next
+	MOVQ         columns+8(FP), DI
+	LEAQ         (AX), R8
+	VMOVAPS      X0, X12
+	TESTQ        $0x00000004, DI
+	JZ           row0tail12x8no4
+	VMOVUPS      X12, (R8)
+	VEXTRACTF128 $0x01, Y0, X12
+	ADDQ         $0x10, R8
+
+row0tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row0tail12x8no2
+	VMOVLPS  X12, (R8)
+	VMOVHLPS X12, X12, X12
+	ADDQ     $0x08, R8
+
+row0tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row0tail12x8no1
+	VMOVSS X12, (R8)
+
+row0tail12x8no1:
+	LEAQ         (AX)(CX*1), R8
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, DI
+	JZ           row1tail12x8no4
+	VMOVUPS      X0, (R8)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, R8
+
+row1tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row1tail12x8no2
+	VMOVLPS  X0, (R8)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, R8
+
+row1tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row1tail12x8no1
+	VMOVSS X0, (R8)
+
+row1tail12x8no1:
+	LEAQ         (AX)(CX*2), R8
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, DI
+	JZ           row2tail12x8no4
+	VMOVUPS      X0, (R8)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, R8
+
+row2tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row2tail12x8no2
+	VMOVLPS  X0, (R8)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, R8
+
+row2tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row2tail12x8no1
+	VMOVSS X0, (R8)
+
+row2tail12x8no1:
+	LEAQ         (AX)(DX*1), R8
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, DI
+	JZ           row3tail12x8no4
+	VMOVUPS      X0, (R8)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, R8
+
+row3tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row3tail12x8no2
+	VMOVLPS  X0, (R8)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, R8
+
+row3tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row3tail12x8no1
+	VMOVSS X0, (R8)
+
+row3tail12x8no1:
+	LEAQ         (AX)(CX*4), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, DI
+	JZ           row4tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row4tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row4tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row4tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row4tail12x8no1
+	VMOVSS X0, (AX)
+
+row4tail12x8no1:
+	LEAQ         (BX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, DI
+	JZ           row5tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row5tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row5tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row5tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row5tail12x8no1
+	VMOVSS X0, (AX)
+
+row5tail12x8no1:
+	LEAQ         (BX)(CX*1), AX
+	VMOVAPS      X6, X0
+	TESTQ        $0x00000004, DI
+	JZ           row6tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	ADDQ         $0x10, AX
+
+row6tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row6tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row6tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row6tail12x8no1
+	VMOVSS X0, (AX)
+
+row6tail12x8no1:
+	LEAQ         (BX)(CX*2), AX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, DI
+	JZ           row7tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, AX
+
+row7tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row7tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row7tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row7tail12x8no1
+	VMOVSS X0, (AX)
+
+row7tail12x8no1:
+	LEAQ         (BX)(DX*1), AX
+	VMOVAPS      X8, X0
+	TESTQ        $0x00000004, DI
+	JZ           row8tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y8, X0
+	ADDQ         $0x10, AX
+
+row8tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row8tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row8tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row8tail12x8no1
+	VMOVSS X0, (AX)
+
+row8tail12x8no1:
+	LEAQ         (BX)(CX*4), AX
+	VMOVAPS      X9, X0
+	TESTQ        $0x00000004, DI
+	JZ           row9tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y9, X0
+	ADDQ         $0x10, AX
+
+row9tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row9tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row9tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row9tail12x8no1
+	VMOVSS X0, (AX)
+
+row9tail12x8no1:
+	LEAQ         (SI), AX
+	VMOVAPS      X10, X0
+	TESTQ        $0x00000004, DI
+	JZ           row10tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y10, X0
+	ADDQ         $0x10, AX
+
+row10tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row10tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row10tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row10tail12x8no1
+	VMOVSS X0, (AX)
+
+row10tail12x8no1:
+	LEAQ         (SI)(CX*1), AX
+	VMOVAPS      X11, X0
+	TESTQ        $0x00000004, DI
+	JZ           row11tail12x8no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y11, X0
+	ADDQ         $0x10, AX
+
+row11tail12x8no4:
+	TESTQ    $0x00000002, DI
+	JZ       row11tail12x8no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row11tail12x8no2:
+	TESTQ  $0x00000001, DI
+	JZ     row11tail12x8no1
+	VMOVSS X0, (AX)
+
+row11tail12x8no1:
+	SUBQ $0x08, columns+8(FP)
+	JLE  end
+	ADDQ $0x00000020, c_base+40(FP)
+	ADDQ $0x08, (SP)
+	JMP  next
 
 wide8:
 	CMPQ   AX, $0x06
@@ -5386,6 +7390,7 @@ next1x8:
 	VADDPS (AX), Y0, Y0
 
 write1x8:
+	MOVQ    columns+8(FP), CX
 	VMOVUPS Y0, (AX)
 	SUBQ    $0x08, columns+8(FP)
 	JLE     end
@@ -5519,6 +7524,7 @@ next2x8:
 	VADDPS (AX)(CX*1), Y1, Y1
 
 write2x8:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	SUBQ    $0x08, columns+8(FP)
@@ -5674,6 +7680,7 @@ next3x8:
 	VADDPS (AX)(CX*2), Y2, Y2
 
 write3x8:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -5857,6 +7864,7 @@ next4x8:
 	VADDPS (AX)(DX*1), Y3, Y3
 
 write4x8:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -6058,6 +8066,7 @@ next5x8:
 	VADDPS (AX)(CX*4), Y4, Y4
 
 write5x8:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -6294,6 +8303,7 @@ next6x8:
 	VADDPS (BX), Y5, Y5
 
 write6x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -6486,6 +8496,7 @@ next7x8:
 	VADDPS (BX)(CX*1), Y6, Y6
 
 write7x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -6686,6 +8697,7 @@ next8x8:
 	VADDPS (BX)(CX*2), Y7, Y7
 
 write8x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -6900,6 +8912,7 @@ next9x8:
 	VADDPS (BX)(DX*1), Y8, Y8
 
 write9x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7132,6 +9145,7 @@ next10x8:
 	VADDPS (BX)(CX*4), Y9, Y9
 
 write10x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7383,6 +9397,7 @@ next11x8:
 	VADDPS (SI), Y10, Y10
 
 write11x8:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7648,6 +9663,7 @@ next12x8:
 	VADDPS (SI)(CX*1), Y11, Y11
 
 write12x8:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7676,26 +9692,29 @@ TEXT ·tilesAVX512(SB), NOSPLIT, $8-73
 	MOVQ $0x00000000, (SP)
 
 next:
-	MOVQ  rows+0(FP), AX
-	MOVQ  columns+8(FP), DX
-	MOVQ  strips_base+16(FP), BX
-	MOVQ  strips_len+24(FP), SI
-	CMPQ  AX, $0x08
-	JG    narrow
-	CMPQ  DX, $0x18
-	JLE   narrow
-	CMPQ  DX, $0x30
-	JGE   whole
-	MOVQ  DX, CX
-	DECQ  CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000002, DI
-	SHLL  CL, DI
-	DECL  DI
-	KMOVW DI, K1
-	CMPQ  DX, $0x20
-	JLE   wide32
-	JMP   wide48
+	MOVQ   rows+0(FP), AX
+	MOVQ   columns+8(FP), DX
+	MOVQ   strips_base+16(FP), BX
+	MOVQ   strips_len+24(FP), SI
+	CMPQ   AX, $0x08
+	JG     narrow
+	CMPQ   DX, $0x18
+	JLE    narrow
+	CMPQ   DX, $0x30
+	JGE    whole
+	MOVQ   DX, CX
+	DECQ   CX
+	ANDQ   $0x0f, CX
+	MOVL   $0x00000002, DI
+	SHLL   CL, DI
+	DECL   DI
+	KMOVW  DI, K1
+	CMPQ   DX, $0x20
+	JLE    wide32
+	CMPQ   DX, $0x28
+	JG     wide48
+	KXNORW K1, K1, K1
+	JMP    wide32
 
 whole:
 	KXNORW K1, K1, K1
@@ -7883,6 +9902,7 @@ next1x48:
 	VADDPS 128(AX), Z2, K1, Z2
 
 write1x48:
+	MOVQ    columns+8(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -8116,6 +10136,7 @@ next2x48:
 	VADDPS 128(AX)(CX*1), Z5, K1, Z5
 
 write2x48:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -8333,6 +10354,7 @@ next3x48:
 	VADDPS 128(AX)(CX*2), Z8, K1, Z8
 
 write3x48:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -8584,6 +10606,7 @@ next4x48:
 	VADDPS 128(AX)(DX*1), Z11, K1, Z11
 
 write4x48:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -8788,6 +10811,7 @@ next5x48:
 	VADDPS 128(AX)(CX*4), Z14, K1, Z14
 
 write5x48:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -9017,6 +11041,7 @@ next6x48:
 	VADDPS 128(BX), Z17, K1, Z17
 
 write6x48:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -9270,6 +11295,7 @@ next7x48:
 	VADDPS 128(BX)(CX*1), Z20, K1, Z20
 
 write7x48:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -9543,6 +11569,7 @@ next8x48:
 	VADDPS 128(BX)(CX*2), Z23, K1, Z23
 
 write8x48:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -9733,6 +11760,7 @@ next1x32:
 	VADDPS 64(AX), Z1, K1, Z1
 
 write1x32:
+	MOVQ    columns+8(FP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	SUBQ    $0x20, columns+8(FP)
@@ -9930,6 +11958,7 @@ next2x32:
 	VADDPS 64(AX)(CX*1), Z3, K1, Z3
 
 write2x32:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -10166,6 +12195,7 @@ next3x32:
 	VADDPS 64(AX)(CX*2), Z5, K1, Z5
 
 write3x32:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -10375,6 +12405,7 @@ next4x32:
 	VADDPS 64(AX)(DX*1), Z7, K1, Z7
 
 write4x32:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -10613,6 +12644,7 @@ next5x32:
 	VADDPS 64(AX)(CX*4), Z9, K1, Z9
 
 write5x32:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -10882,6 +12914,7 @@ next6x32:
 	VADDPS 64(BX), Z11, K1, Z11
 
 write6x32:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -11090,6 +13123,7 @@ next7x32:
 	VADDPS 64(BX)(CX*1), Z13, K1, Z13
 
 write7x32:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -11312,6 +13346,7 @@ next8x32:
 	VADDPS 64(BX)(CX*2), Z15, K1, Z15
 
 write8x32:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -11452,6 +13487,7 @@ next1x16:
 	VADDPS (AX), Z0, K1, Z0
 
 write1x16:
+	MOVQ    columns+8(FP), CX
 	VMOVUPS Z0, K1, (AX)
 	SUBQ    $0x10, columns+8(FP)
 	JLE     end
@@ -11567,6 +13603,7 @@ next2x16:
 	VADDPS (AX)(CX*1), Z1, K1, Z1
 
 write2x16:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	SUBQ    $0x10, columns+8(FP)
@@ -11697,6 +13734,7 @@ next3x16:
 	VADDPS (AX)(CX*2), Z2, K1, Z2
 
 write3x16:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -11840,6 +13878,7 @@ next4x16:
 	VADDPS (AX)(DX*1), Z3, K1, Z3
 
 write4x16:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12000,6 +14039,7 @@ next5x16:
 	VADDPS (AX)(CX*4), Z4, K1, Z4
 
 write5x16:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12182,6 +14222,7 @@ next6x16:
 	VADDPS (BX), Z5, K1, Z5
 
 write6x16:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12335,6 +14376,7 @@ next7x16:
 	VADDPS (BX)(CX*1), Z6, K1, Z6
 
 write7x16:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12495,6 +14537,7 @@ next8x16:
 	VADDPS (BX)(CX*2), Z7, K1, Z7
 
 write8x16:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12670,6 +14713,7 @@ next9x16:
 	VADDPS (BX)(DX*1), Z8, K1, Z8
 
 write9x16:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12848,6 +14892,7 @@ next10x16:
 	VADDPS (BX)(CX*4), Z9, K1, Z9
 
 write10x16:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13046,6 +15091,7 @@ next11x16:
 	VADDPS (SI), Z10, K1, Z10
 
 write11x16:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13251,6 +15297,7 @@ next12x16:
 	VADDPS (SI)(CX*1), Z11, K1, Z11
 
 write12x16:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13405,6 +15452,7 @@ next13x16:
 	VADDPS (SI)(CX*2), Z12, K1, Z12
 
 write13x16:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13561,6 +15609,7 @@ next14x16:
 	VADDPS (SI)(DX*1), Z13, K1, Z13
 
 write14x16:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13725,6 +15774,7 @@ next15x16:
 	VADDPS (SI)(CX*4), Z14, K1, Z14
 
 write15x16:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13899,6 +15949,7 @@ next16x16:
 	VADDPS (DI), Z15, K1, Z15
 
 write16x16:
+	MOVQ    columns+8(FP), R8
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -14025,6 +16076,7 @@ next1x8:
 	VADDPS (AX), Y0, K1, Y0
 
 write1x8:
+	MOVQ    columns+8(FP), CX
 	VMOVUPS Y0, K1, (AX)
 	SUBQ    $0x08, columns+8(FP)
 	JLE     end
@@ -14140,6 +16192,7 @@ next2x8:
 	VADDPS (AX)(CX*1), Y1, K1, Y1
 
 write2x8:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	SUBQ    $0x08, columns+8(FP)
@@ -14270,6 +16323,7 @@ next3x8:
 	VADDPS (AX)(CX*2), Y2, K1, Y2
 
 write3x8:
+	MOVQ    columns+8(FP), DX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14413,6 +16467,7 @@ next4x8:
 	VADDPS (AX)(DX*1), Y3, K1, Y3
 
 write4x8:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14573,6 +16628,7 @@ next5x8:
 	VADDPS (AX)(CX*4), Y4, K1, Y4
 
 write5x8:
+	MOVQ    columns+8(FP), BX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14755,6 +16811,7 @@ next6x8:
 	VADDPS (BX), Y5, K1, Y5
 
 write6x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14908,6 +16965,7 @@ next7x8:
 	VADDPS (BX)(CX*1), Y6, K1, Y6
 
 write7x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15068,6 +17126,7 @@ next8x8:
 	VADDPS (BX)(CX*2), Y7, K1, Y7
 
 write8x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15243,6 +17302,7 @@ next9x8:
 	VADDPS (BX)(DX*1), Y8, K1, Y8
 
 write9x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15421,6 +17481,7 @@ next10x8:
 	VADDPS (BX)(CX*4), Y9, K1, Y9
 
 write10x8:
+	MOVQ    columns+8(FP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15619,6 +17680,7 @@ next11x8:
 	VADDPS (SI), Y10, K1, Y10
 
 write11x8:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15824,6 +17886,7 @@ next12x8:
 	VADDPS (SI)(CX*1), Y11, K1, Y11
 
 write12x8:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15978,6 +18041,7 @@ next13x8:
 	VADDPS (SI)(CX*2), Y12, K1, Y12
 
 write13x8:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -16134,6 +18198,7 @@ next14x8:
 	VADDPS (SI)(DX*1), Y13, K1, Y13
 
 write14x8:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -16298,6 +18363,7 @@ next15x8:
 	VADDPS (SI)(CX*4), Y14, K1, Y14
 
 write15x8:
+	MOVQ    columns+8(FP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -16472,6 +18538,7 @@ next16x8:
 	VADDPS (DI), Y15, K1, Y15
 
 write16x8:
+	MOVQ    columns+8(FP), R8
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
