@@ -11,10 +11,11 @@ package kernels
 //	maximum(x) float32               returns the largest x_i; -Inf if there is none; skips NaN
 //	axpy(alpha, x, y)                y_i += alpha·x_i
 //	scale(y, alpha, x)               y_i = alpha·x_i
-//	shiftScale(y, alpha, x, shift)   y_i = alpha·(x_i - shift)
 //	add(dst, a, b)                   dst_i = a_i + b_i
 //	mul(dst, alpha, a, b)            dst_i = alpha·a_i·b_i
 //	mulAdd(dst, alpha, a, b)         dst_i += alpha·a_i·b_i
+//	normWeights(dw, db, x, dy, alpha, shift)
+//	                                 dw_i += alpha·(x_i - shift)·dy_i, and db_i += dy_i
 //	expShift(y, x, scale, shift)     y_i = exp(scale·x_i - shift); returns Σ y_i
 //	siluMul(y, gate, up)             y_i = gate_i·σ(gate_i)·up_i
 //	siluMulGrad(dgate, dup, dy, gate, up, acc)

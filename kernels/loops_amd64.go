@@ -66,14 +66,14 @@ func scale(y []float32, alpha float32, x []float32) {
 	}
 }
 
-func shiftScale(y []float32, alpha float32, x []float32, shift float32) {
+func normWeights(dw, db, x, dy []float32, alpha, shift float32) {
 	switch active {
 	case Generic:
-		shiftScaleGeneric(y, alpha, x, shift)
+		normWeightsGeneric(dw, db, x, dy, alpha, shift)
 	case AVX512:
-		shiftScaleAVX512(y, alpha, x, shift)
+		normWeightsAVX512(dw, db, x, dy, alpha, shift)
 	default:
-		shiftScaleAVX2(y, alpha, x, shift)
+		normWeightsAVX2(dw, db, x, dy, alpha, shift)
 	}
 }
 
@@ -216,7 +216,7 @@ func axpyAVX2(alpha float32, x, y []float32)
 func scaleAVX2(y []float32, alpha float32, x []float32)
 
 //go:noescape
-func shiftScaleAVX2(y []float32, alpha float32, x []float32, shift float32)
+func normWeightsAVX2(dw, db, x, dy []float32, alpha, shift float32)
 
 //go:noescape
 func addAVX2(dst, a, b []float32)
@@ -270,7 +270,7 @@ func axpyAVX512(alpha float32, x, y []float32)
 func scaleAVX512(y []float32, alpha float32, x []float32)
 
 //go:noescape
-func shiftScaleAVX512(y []float32, alpha float32, x []float32, shift float32)
+func normWeightsAVX512(dw, db, x, dy []float32, alpha, shift float32)
 
 //go:noescape
 func addAVX512(dst, a, b []float32)

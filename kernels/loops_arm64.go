@@ -48,12 +48,12 @@ func scale(y []float32, alpha float32, x []float32) {
 	scaleNEON(y, alpha, x)
 }
 
-func shiftScale(y []float32, alpha float32, x []float32, shift float32) {
+func normWeights(dw, db, x, dy []float32, alpha, shift float32) {
 	if active == Generic {
-		shiftScaleGeneric(y, alpha, x, shift)
+		normWeightsGeneric(dw, db, x, dy, alpha, shift)
 		return
 	}
-	shiftScaleNEON(y, alpha, x, shift)
+	normWeightsNEON(dw, db, x, dy, alpha, shift)
 }
 
 func add(dst, a, b []float32) {
@@ -170,7 +170,7 @@ func axpyNEON(alpha float32, x, y []float32)
 func scaleNEON(y []float32, alpha float32, x []float32)
 
 //go:noescape
-func shiftScaleNEON(y []float32, alpha float32, x []float32, shift float32)
+func normWeightsNEON(dw, db, x, dy []float32, alpha, shift float32)
 
 //go:noescape
 func addNEON(dst, a, b []float32)

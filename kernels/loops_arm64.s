@@ -491,65 +491,89 @@ oneEnd:
 	ADD $1, R2
 	RET
 
-// func shiftScaleNEON(y []float32, alpha float32, x []float32, shift float32)
-TEXT ·shiftScaleNEON(SB), NOSPLIT, $0-60
-	MOVD x_base+32(FP), R0
-	MOVD y_base+0(FP), R1
-	FMOVS alpha+24(FP), F0
-	FMOVS shift+56(FP), F1
+// func normWeightsNEON(dw, db, x, dy []float32, alpha, shift float32)
+TEXT ·normWeightsNEON(SB), NOSPLIT, $0-104
+	MOVD dw_base+0(FP), R0
+	MOVD db_base+24(FP), R1
+	MOVD x_base+48(FP), R2
+	MOVD dy_base+72(FP), R3
+	FMOVS alpha+96(FP), F0
+	FMOVS shift+100(FP), F1
 	VDUP V1.S[0], V1.S4
-	MOVD x_len+40(FP), R2
-	SUBS $16, R2
+	MOVD dw_len+8(FP), R4
+	SUBS $8, R4
 	BLT manyEnd
 many:
-	FMOVQ 0(R0), F2
+	FMOVQ 0(R2), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R0), F4
+	FMOVQ 0(R1), F5
 	WORD $0x4ea1d442 // FSUB V2.4S, V2.4S, V1.4S
 	WORD $0x4f809042 // FMUL V2.4S, V2.4S, V0.S[0]
-	FMOVQ F2, 0(R1)
-	FMOVQ 16(R0), F2
+	VFMLA V3.S4, V2.S4, V4.S4
+	WORD $0x4e23d4a5 // FADD V5.4S, V5.4S, V3.4S
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 0(R1)
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R3), F3
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R1), F5
 	WORD $0x4ea1d442 // FSUB V2.4S, V2.4S, V1.4S
 	WORD $0x4f809042 // FMUL V2.4S, V2.4S, V0.S[0]
-	FMOVQ F2, 16(R1)
-	FMOVQ 32(R0), F2
-	WORD $0x4ea1d442 // FSUB V2.4S, V2.4S, V1.4S
-	WORD $0x4f809042 // FMUL V2.4S, V2.4S, V0.S[0]
-	FMOVQ F2, 32(R1)
-	FMOVQ 48(R0), F2
-	WORD $0x4ea1d442 // FSUB V2.4S, V2.4S, V1.4S
-	WORD $0x4f809042 // FMUL V2.4S, V2.4S, V0.S[0]
-	FMOVQ F2, 48(R1)
-	ADD $64, R0
-	ADD $64, R1
-	SUBS $16, R2
+	VFMLA V3.S4, V2.S4, V4.S4
+	WORD $0x4e23d4a5 // FADD V5.4S, V5.4S, V3.4S
+	FMOVQ F4, 16(R0)
+	FMOVQ F5, 16(R1)
+	ADD $32, R0
+	ADD $32, R1
+	ADD $32, R2
+	ADD $32, R3
+	SUBS $8, R4
 	BGE many
 manyEnd:
-	ADD $16, R2
-	SUBS $4, R2
+	ADD $8, R4
+	SUBS $4, R4
 	BLT fourEnd
 four:
-	FMOVQ 0(R0), F2
+	FMOVQ 0(R2), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R0), F4
+	FMOVQ 0(R1), F5
 	WORD $0x4ea1d442 // FSUB V2.4S, V2.4S, V1.4S
 	WORD $0x4f809042 // FMUL V2.4S, V2.4S, V0.S[0]
-	FMOVQ F2, 0(R1)
+	VFMLA V3.S4, V2.S4, V4.S4
+	WORD $0x4e23d4a5 // FADD V5.4S, V5.4S, V3.4S
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 0(R1)
 	ADD $16, R0
 	ADD $16, R1
-	SUBS $4, R2
+	ADD $16, R2
+	ADD $16, R3
+	SUBS $4, R4
 	BGE four
 fourEnd:
-	ADD $4, R2
-	SUBS $1, R2
+	ADD $4, R4
+	SUBS $1, R4
 	BLT oneEnd
 one:
-	FMOVS 0(R0), F2
+	FMOVS 0(R2), F2
+	FMOVS 0(R3), F3
+	FMOVS 0(R0), F4
+	FMOVS 0(R1), F5
 	WORD $0x4ea1d442 // FSUB V2.4S, V2.4S, V1.4S
 	WORD $0x4f809042 // FMUL V2.4S, V2.4S, V0.S[0]
-	FMOVS F2, 0(R1)
+	VFMLA V3.S4, V2.S4, V4.S4
+	WORD $0x4e23d4a5 // FADD V5.4S, V5.4S, V3.4S
+	FMOVS F4, 0(R0)
+	FMOVS F5, 0(R1)
 	ADD $4, R0
 	ADD $4, R1
-	SUBS $1, R2
+	ADD $4, R2
+	ADD $4, R3
+	SUBS $1, R4
 	BGE one
 oneEnd:
-	ADD $1, R2
+	ADD $1, R4
 	RET
 
 // func addNEON(dst, a, b []float32)

@@ -437,61 +437,79 @@ done:
 	VZEROUPPER
 	RET
 
-// func shiftScaleAVX2(y []float32, alpha float32, x []float32, shift float32)
-// Requires: AVX
-TEXT ·shiftScaleAVX2(SB), NOSPLIT, $0-60
-	MOVQ         x_base+32(FP), AX
-	MOVQ         y_base+0(FP), CX
-	VBROADCASTSS alpha+24(FP), Y0
-	VBROADCASTSS shift+56(FP), Y1
-	MOVQ         x_len+40(FP), DX
-	XORQ         BX, BX
+// func normWeightsAVX2(dw []float32, db []float32, x []float32, dy []float32, alpha float32, shift float32)
+// Requires: AVX, FMA3
+TEXT ·normWeightsAVX2(SB), NOSPLIT, $0-104
+	MOVQ         dw_base+0(FP), AX
+	MOVQ         db_base+24(FP), CX
+	MOVQ         x_base+48(FP), DX
+	MOVQ         dy_base+72(FP), BX
+	VBROADCASTSS alpha+96(FP), Y0
+	VBROADCASTSS shift+100(FP), Y1
+	MOVQ         dw_len+8(FP), SI
+	XORQ         DI, DI
 
 many:
-	LEAQ    32(BX), SI
-	CMPQ    SI, DX
-	JGT     manyEnd
-	VMOVUPS (AX)(BX*4), Y2
-	VMOVUPS 32(AX)(BX*4), Y3
-	VMOVUPS 64(AX)(BX*4), Y4
-	VMOVUPS 96(AX)(BX*4), Y5
-	VSUBPS  Y1, Y2, Y2
-	VSUBPS  Y1, Y3, Y3
-	VSUBPS  Y1, Y4, Y4
-	VSUBPS  Y1, Y5, Y5
-	VMULPS  Y2, Y0, Y2
-	VMULPS  Y3, Y0, Y3
-	VMULPS  Y4, Y0, Y4
-	VMULPS  Y5, Y0, Y5
-	VMOVUPS Y2, (CX)(BX*4)
-	VMOVUPS Y3, 32(CX)(BX*4)
-	VMOVUPS Y4, 64(CX)(BX*4)
-	VMOVUPS Y5, 96(CX)(BX*4)
-	MOVQ    SI, BX
-	JMP     many
+	LEAQ        16(DI), R8
+	CMPQ        R8, SI
+	JGT         manyEnd
+	VMOVUPS     (DX)(DI*4), Y2
+	VMOVUPS     32(DX)(DI*4), Y6
+	VMOVUPS     (BX)(DI*4), Y3
+	VMOVUPS     32(BX)(DI*4), Y7
+	VMOVUPS     (AX)(DI*4), Y4
+	VMOVUPS     32(AX)(DI*4), Y8
+	VMOVUPS     (CX)(DI*4), Y5
+	VMOVUPS     32(CX)(DI*4), Y9
+	VSUBPS      Y1, Y2, Y2
+	VSUBPS      Y1, Y6, Y6
+	VMULPS      Y2, Y0, Y2
+	VMULPS      Y6, Y0, Y6
+	VFMADD231PS Y2, Y3, Y4
+	VFMADD231PS Y6, Y7, Y8
+	VADDPS      Y3, Y5, Y5
+	VADDPS      Y7, Y9, Y9
+	VMOVUPS     Y4, (AX)(DI*4)
+	VMOVUPS     Y8, 32(AX)(DI*4)
+	VMOVUPS     Y5, (CX)(DI*4)
+	VMOVUPS     Y9, 32(CX)(DI*4)
+	MOVQ        R8, DI
+	JMP         many
 
 manyEnd:
 one:
-	LEAQ    8(BX), SI
-	CMPQ    SI, DX
-	JGT     oneEnd
-	VMOVUPS (AX)(BX*4), Y2
-	VSUBPS  Y1, Y2, Y2
-	VMULPS  Y2, Y0, Y2
-	VMOVUPS Y2, (CX)(BX*4)
-	MOVQ    SI, BX
-	JMP     one
+	LEAQ        8(DI), R8
+	CMPQ        R8, SI
+	JGT         oneEnd
+	VMOVUPS     (DX)(DI*4), Y2
+	VMOVUPS     (BX)(DI*4), Y3
+	VMOVUPS     (AX)(DI*4), Y4
+	VMOVUPS     (CX)(DI*4), Y5
+	VSUBPS      Y1, Y2, Y2
+	VMULPS      Y2, Y0, Y2
+	VFMADD231PS Y2, Y3, Y4
+	VADDPS      Y3, Y5, Y5
+	VMOVUPS     Y4, (AX)(DI*4)
+	VMOVUPS     Y5, (CX)(DI*4)
+	MOVQ        R8, DI
+	JMP         one
 
 oneEnd:
-	SUBQ       BX, DX
-	JE         done
-	LEAQ       tailMasks<>+0(SB), SI
-	NEGQ       DX
-	VMOVUPS    32(SI)(DX*4), Y2
-	VMASKMOVPS (AX)(BX*4), Y2, Y3
-	VSUBPS     Y1, Y3, Y3
-	VMULPS     Y3, Y0, Y3
-	VMASKMOVPS Y3, Y2, (CX)(BX*4)
+	SUBQ        DI, SI
+	JE          done
+	LEAQ        tailMasks<>+0(SB), R8
+	NEGQ        SI
+	VMOVUPS     32(R8)(SI*4), Y2
+	VMASKMOVPS  (DX)(DI*4), Y2, Y3
+	VMASKMOVPS  (BX)(DI*4), Y2, Y4
+	VMASKMOVPS  (AX)(DI*4), Y2, Y5
+	VMASKMOVPS  (CX)(DI*4), Y2, Y6
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y3, Y0, Y3
+	VFMADD231PS Y3, Y4, Y5
+	VADDPS      Y4, Y6, Y6
+	VMASKMOVPS  Y5, Y2, (AX)(DI*4)
+	VMASKMOVPS  Y6, Y2, (CX)(DI*4)
 
 done:
 	VZEROUPPER

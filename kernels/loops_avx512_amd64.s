@@ -419,61 +419,79 @@ done:
 	VZEROUPPER
 	RET
 
-// func shiftScaleAVX512(y []float32, alpha float32, x []float32, shift float32)
+// func normWeightsAVX512(dw []float32, db []float32, x []float32, dy []float32, alpha float32, shift float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·shiftScaleAVX512(SB), NOSPLIT, $0-60
-	MOVQ         x_base+32(FP), AX
-	MOVQ         y_base+0(FP), CX
-	VBROADCASTSS alpha+24(FP), Z0
-	VBROADCASTSS shift+56(FP), Z1
-	MOVQ         x_len+40(FP), DX
-	XORQ         BX, BX
+TEXT ·normWeightsAVX512(SB), NOSPLIT, $0-104
+	MOVQ         dw_base+0(FP), AX
+	MOVQ         db_base+24(FP), CX
+	MOVQ         x_base+48(FP), DX
+	MOVQ         dy_base+72(FP), BX
+	VBROADCASTSS alpha+96(FP), Z0
+	VBROADCASTSS shift+100(FP), Z1
+	MOVQ         dw_len+8(FP), SI
+	XORQ         DI, DI
 
 many:
-	LEAQ    64(BX), SI
-	CMPQ    SI, DX
-	JGT     manyEnd
-	VMOVUPS (AX)(BX*4), Z2
-	VMOVUPS 64(AX)(BX*4), Z3
-	VMOVUPS 128(AX)(BX*4), Z4
-	VMOVUPS 192(AX)(BX*4), Z5
-	VSUBPS  Z1, Z2, Z2
-	VSUBPS  Z1, Z3, Z3
-	VSUBPS  Z1, Z4, Z4
-	VSUBPS  Z1, Z5, Z5
-	VMULPS  Z2, Z0, Z2
-	VMULPS  Z3, Z0, Z3
-	VMULPS  Z4, Z0, Z4
-	VMULPS  Z5, Z0, Z5
-	VMOVUPS Z2, (CX)(BX*4)
-	VMOVUPS Z3, 64(CX)(BX*4)
-	VMOVUPS Z4, 128(CX)(BX*4)
-	VMOVUPS Z5, 192(CX)(BX*4)
-	MOVQ    SI, BX
-	JMP     many
+	LEAQ        32(DI), R8
+	CMPQ        R8, SI
+	JGT         manyEnd
+	VMOVUPS     (DX)(DI*4), Z2
+	VMOVUPS     64(DX)(DI*4), Z6
+	VMOVUPS     (BX)(DI*4), Z3
+	VMOVUPS     64(BX)(DI*4), Z7
+	VMOVUPS     (AX)(DI*4), Z4
+	VMOVUPS     64(AX)(DI*4), Z8
+	VMOVUPS     (CX)(DI*4), Z5
+	VMOVUPS     64(CX)(DI*4), Z9
+	VSUBPS      Z1, Z2, Z2
+	VSUBPS      Z1, Z6, Z6
+	VMULPS      Z2, Z0, Z2
+	VMULPS      Z6, Z0, Z6
+	VFMADD231PS Z2, Z3, Z4
+	VFMADD231PS Z6, Z7, Z8
+	VADDPS      Z3, Z5, Z5
+	VADDPS      Z7, Z9, Z9
+	VMOVUPS     Z4, (AX)(DI*4)
+	VMOVUPS     Z8, 64(AX)(DI*4)
+	VMOVUPS     Z5, (CX)(DI*4)
+	VMOVUPS     Z9, 64(CX)(DI*4)
+	MOVQ        R8, DI
+	JMP         many
 
 manyEnd:
 one:
-	LEAQ    16(BX), SI
-	CMPQ    SI, DX
-	JGT     oneEnd
-	VMOVUPS (AX)(BX*4), Z2
-	VSUBPS  Z1, Z2, Z2
-	VMULPS  Z2, Z0, Z2
-	VMOVUPS Z2, (CX)(BX*4)
-	MOVQ    SI, BX
-	JMP     one
+	LEAQ        16(DI), R8
+	CMPQ        R8, SI
+	JGT         oneEnd
+	VMOVUPS     (DX)(DI*4), Z2
+	VMOVUPS     (BX)(DI*4), Z3
+	VMOVUPS     (AX)(DI*4), Z4
+	VMOVUPS     (CX)(DI*4), Z5
+	VSUBPS      Z1, Z2, Z2
+	VMULPS      Z2, Z0, Z2
+	VFMADD231PS Z2, Z3, Z4
+	VADDPS      Z3, Z5, Z5
+	VMOVUPS     Z4, (AX)(DI*4)
+	VMOVUPS     Z5, (CX)(DI*4)
+	MOVQ        R8, DI
+	JMP         one
 
 oneEnd:
-	SUBQ      BX, DX
-	JE        done
-	MOVL      $0xffffffff, SI
-	BZHIL     DX, SI, SI
-	KMOVW     SI, K1
-	VMOVUPS.Z (AX)(BX*4), K1, Z2
-	VSUBPS    Z1, Z2, Z2
-	VMULPS    Z2, Z0, Z2
-	VMOVUPS   Z2, K1, (CX)(BX*4)
+	SUBQ        DI, SI
+	JE          done
+	MOVL        $0xffffffff, R8
+	BZHIL       SI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (DX)(DI*4), K1, Z2
+	VMOVUPS.Z   (BX)(DI*4), K1, Z3
+	VMOVUPS.Z   (AX)(DI*4), K1, Z4
+	VMOVUPS.Z   (CX)(DI*4), K1, Z5
+	VSUBPS      Z1, Z2, Z2
+	VMULPS      Z2, Z0, Z2
+	VFMADD231PS Z2, Z3, Z4
+	VADDPS      Z3, Z5, Z5
+	VMOVUPS     Z4, K1, (AX)(DI*4)
+	VMOVUPS     Z5, K1, (CX)(DI*4)
 
 done:
 	VZEROUPPER

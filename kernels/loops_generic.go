@@ -56,10 +56,11 @@ func scaleGeneric(y []float32, alpha float32, x []float32) {
 	}
 }
 
-func shiftScaleGeneric(y []float32, alpha float32, x []float32, shift float32) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] = alpha * (v - shift)
+func normWeightsGeneric(dw, db, x, dy []float32, alpha, shift float32) {
+	db, x, dy = db[:len(dw)], x[:len(dw)], dy[:len(dw)]
+	for i := range dw {
+		dw[i] += float32(float32(alpha*(x[i]-shift)) * dy[i])
+		db[i] += dy[i]
 	}
 }
 

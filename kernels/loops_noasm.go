@@ -26,8 +26,8 @@ func scale(y []float32, alpha float32, x []float32) {
 	scaleGeneric(y, alpha, x)
 }
 
-func shiftScale(y []float32, alpha float32, x []float32, shift float32) {
-	shiftScaleGeneric(y, alpha, x, shift)
+func normWeights(dw, db, x, dy []float32, alpha, shift float32) {
+	normWeightsGeneric(dw, db, x, dy, alpha, shift)
 }
 
 func add(dst, a, b []float32) {

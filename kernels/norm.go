@@ -26,7 +26,8 @@ func RMSNorm(rows, n int, x []float32, ldx int, w []float32, eps float32, y []fl
 //	dx_ij = inv_i·w_j·dy_ij - x_ij·inv_i³/n·Σ_k x_ik·w_k·dy_ik
 //	dw_j += Σ_i x_ij·inv_i·dy_ij
 //
-// dx is added to if acc is set. dx and dw may be nil, and are then not computed.
+// with the sum over i of normRows at a time. dx is added to if acc is set. dx and dw
+// may be nil, and are then not computed.
 func RMSNormGrad(rows, n int, x []float32, ldx int, w, inv, dy []float32, lddy int, dx []float32, lddx int, acc bool, dw []float32) {
 	checkSize("RMSNormGrad", "rows", rows)
 	checkSize("RMSNormGrad", "n", n)
@@ -41,11 +42,10 @@ func RMSNormGrad(rows, n int, x []float32, ldx int, w, inv, dy []float32, lddy i
 		checkVector("RMSNormGrad", "dw", n, dw)
 	}
 	g := norm{rows: rows, x: table{x, ldx, n}, w: w[:n], inv: inv, dy: table{dy, lddy, n}, dx: table{dx, lddx, n}, acc: acc, dw: dw}
-	if dx != nil {
+	if dw == nil && dx != nil {
 		rmsNormInputSpans.rows(rows, n, g)
-	}
-	if dw != nil {
-		rmsNormWeightSpans.columns(rows, n, g)
+	} else if dw != nil {
+		g.gradients(&rmsNormGradSpans, 1)
 	}
 }
 
@@ -75,8 +75,8 @@ func LayerNorm(rows, n int, x []float32, ldx int, w, b []float32, eps float32, y
 //	dw_j += Σ_i z_ij·dy_ij
 //	db_j += Σ_i dy_ij
 //
-// dx is added to if acc is set. dx, dw and db may be nil, and are then not
-// computed.
+// with the sums over i of normRows at a time. dx is added to if acc is set. dx, dw and
+// db may be nil, and are then not computed.
 func LayerNormGrad(rows, n int, x []float32, ldx int, w, mean, inv, dy []float32, lddy int, dx []float32, lddx int, acc bool, dw, db []float32) {
 	checkSize("LayerNormGrad", "rows", rows)
 	checkSize("LayerNormGrad", "n", n)
@@ -95,11 +95,10 @@ func LayerNormGrad(rows, n int, x []float32, ldx int, w, mean, inv, dy []float32
 		checkVector("LayerNormGrad", "db", n, db)
 	}
 	g := norm{rows: rows, x: table{x, ldx, n}, w: w[:n], mean: mean, inv: inv, dy: table{dy, lddy, n}, dx: table{dx, lddx, n}, acc: acc, dw: dw, db: db}
-	if dx != nil {
+	if dw == nil && db == nil && dx != nil {
 		layerNormInputSpans.rows(rows, n, g)
-	}
-	if dw != nil || db != nil {
-		layerNormWeightSpans.columns(rows, n, g)
+	} else if dw != nil || db != nil {
+		g.gradients(&layerNormGradSpans, 2)
 	}
 }
 
@@ -116,16 +115,49 @@ type norm struct {
 	dy, dx table
 	acc    bool
 	dw, db []float32
+	sums   []float32 // of dw and db, those of each normRows rows
 }
 
 var (
-	rmsNormSpans         = spans[norm]{body: norm.rms}
-	rmsNormInputSpans    = spans[norm]{body: norm.rmsInput}
-	rmsNormWeightSpans   = spans[norm]{body: norm.rmsWeight}
-	layerNormSpans       = spans[norm]{body: norm.layer}
-	layerNormInputSpans  = spans[norm]{body: norm.layerInput}
-	layerNormWeightSpans = spans[norm]{body: norm.layerWeights}
+	rmsNormSpans        = spans[norm]{body: norm.rms}
+	rmsNormInputSpans   = spans[norm]{body: norm.rmsInput}
+	rmsNormGradSpans    = spans[norm]{body: norm.rmsGrad}
+	layerNormSpans      = spans[norm]{body: norm.layer}
+	layerNormInputSpans = spans[norm]{body: norm.layerInput}
+	layerNormGradSpans  = spans[norm]{body: norm.layerGrad}
+	normSumSpans        = spans[norm]{body: norm.addSums}
 )
+
+// normRows is how many rows the gradients of weights are summed over at once, by one
+// thread on its way over x and dy: the same for any number of threads.
+const normRows = 64
+
+// gradients computes all gradients, with so many vectors of weights.
+func (l norm) gradients(grad *spans[norm], vectors int) {
+	if l.rows == 0 || l.x.n == 0 {
+		return
+	}
+	blocks := ceil(l.rows, normRows)
+	spare := borrow(blocks * vectors * l.x.n)
+	defer spares.put(spare)
+	l.sums = *spare
+	clear(l.sums)
+	grad.run(blocks, 1, l)
+	normSumSpans.columns(blocks*vectors, l.x.n, l)
+}
+
+// addSums adds columns of the blocks' sums to dw and db.
+func (l norm) addSums(from, to int) {
+	vectors := len(l.sums) / l.x.n / ceil(l.rows, normRows)
+	for i := 0; i < len(l.sums); i += vectors * l.x.n {
+		if l.dw != nil {
+			add(l.dw[from:to], l.dw[from:to], l.sums[i+from:i+to])
+		}
+		if l.db != nil {
+			add(l.db[from:to], l.db[from:to], l.sums[i+l.x.n+from:i+l.x.n+to])
+		}
+	}
+}
 
 func (l norm) rms(from, to int) {
 	for i := from; i < to; i++ {
@@ -143,9 +175,15 @@ func (l norm) rmsInput(from, to int) {
 	}
 }
 
-func (l norm) rmsWeight(from, to int) {
-	for i := range l.rows {
-		mulAdd(l.dw[from:to], l.inv[i], l.x.row(i)[from:to], l.dy.row(i)[from:to])
+func (l norm) rmsGrad(from, to int) {
+	for block := from; block < to; block++ {
+		dw := l.sums[block*l.x.n:][:l.x.n]
+		for i := block * normRows; i < min((block+1)*normRows, l.rows); i++ {
+			mulAdd(dw, l.inv[i], l.x.row(i), l.dy.row(i))
+			if l.dx.x != nil {
+				l.rmsInput(i, i+1)
+			}
+		}
 	}
 }
 
@@ -172,18 +210,15 @@ func (l norm) layerInput(from, to int) {
 	}
 }
 
-func (l norm) layerWeights(from, to int) {
-	spare := borrow(to - from)
-	defer spares.put(spare)
-	z := *spare
-	for i := range l.rows {
-		dy := l.dy.row(i)[from:to]
-		if l.dw != nil {
-			shiftScale(z, l.inv[i], l.x.row(i)[from:to], l.mean[i])
-			mulAdd(l.dw[from:to], 1, z, dy)
-		}
-		if l.db != nil {
-			add(l.db[from:to], l.db[from:to], dy)
+func (l norm) layerGrad(from, to int) {
+	n := l.x.n
+	for block := from; block < to; block++ {
+		dw, db := l.sums[2*block*n:][:n], l.sums[(2*block+1)*n:][:n]
+		for i := block * normRows; i < min((block+1)*normRows, l.rows); i++ {
+			normWeights(dw, db, l.x.row(i), l.dy.row(i), l.inv[i], l.mean[i])
+			if l.dx.x != nil {
+				l.layerInput(i, i+1)
+			}
 		}
 	}
 }

@@ -134,7 +134,7 @@ const margin = 256
 // arenas are the memories of the operands of one trial.
 var arenas [][]byte
 
-const arenaSize = 1 << 19
+const arenaSize = 1 << 20
 
 func (t *trial) arena() []byte {
 	if len(t.operands) == len(arenas) {

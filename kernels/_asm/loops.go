@@ -36,7 +36,7 @@ func loops(c *build.Context, level string, lanes int) {
 
 	l.axpy()
 	l.scale()
-	l.shiftScale()
+	l.normWeights()
 	l.add()
 	l.mul()
 	l.mulAdd()

@@ -22,7 +22,7 @@ func neonLoops(n *neon) {
 
 	l.axpy()
 	l.scale()
-	l.shiftScale()
+	l.normWeights()
 	l.add()
 	l.mul()
 	l.mulAdd()
@@ -261,14 +261,17 @@ func (l *neonLoop) scale() {
 	l.end()
 }
 
-func (l *neonLoop) shiftScale() {
-	l.function("shiftScaleNEON", "func(y []float32, alpha float32, x []float32, shift float32)", "x", "y")
+func (l *neonLoop) normWeights() {
+	l.function("normWeightsNEON", "func(dw, db, x, dy []float32, alpha, shift float32)", "dw", "db", "x", "dy")
 	alpha, shift := l.scalar("alpha"), l.everywhere("shift")
-	l.each(4, func() {
-		x := l.read("x")
+	l.each(2, func() {
+		x, dy, dw, db := l.read("x"), l.read("dy"), l.read("dw"), l.read("db")
 		l.fsub(x, x, shift)
 		l.fmulBy(x, x, alpha)
-		l.write(x, "y")
+		l.fmla(dw, x, dy)
+		l.fadd(db, db, dy)
+		l.write(dw, "dw")
+		l.write(db, "db")
 	})
 	l.end()
 }

@@ -82,14 +82,17 @@ func (l *loopWriter) scale() {
 	l.end()
 }
 
-func (l *loopWriter) shiftScale() {
-	l.function("shiftScale", "func(y []float32, alpha float32, x []float32, shift float32)", "x", "y")
+func (l *loopWriter) normWeights() {
+	l.function("normWeights", "func(dw, db, x, dy []float32, alpha, shift float32)", "dw", "db", "x", "dy")
 	alpha, shift := l.splat("alpha"), l.splat("shift")
-	l.each("x", 4, func() {
-		x := l.load("x")
+	l.each("dw", 2, func() {
+		x, dy, dw, db := l.load("x"), l.load("dy"), l.load("dw"), l.load("db")
 		l.VSUBPS(shift, x, x)
 		l.VMULPS(x, alpha, x)
-		l.store(x, "y")
+		l.VFMADD231PS(x, dy, dw)
+		l.VADDPS(dy, db, db)
+		l.store(dw, "dw")
+		l.store(db, "db")
 	})
 	l.end()
 }
