@@ -31,9 +31,13 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //
 //	tile.go        VFMADD231PS becomes VFMSUB231PS                  24 kernels, wrong sums
 //	tile.go        VFMADD231PS_BCST becomes VFNMADD231PS_BCST       12, wrong sums
-//	tile.go        AVX-512's mask one column wider                  10, canary behind c
-//	tile.go        AVX2's mask one column wider                     10, canary behind c
+//	tile.go        AVX-512's mask one column wider                  12, faults behind operands
+//	tile.go        AVX2's mask one column wider                     10, faults behind operands
 //	tile.go        B's rows at A's distance                         24, canaries read: NaN
+//	tile.go        every tile of a call reads the first one's B     22, wrong sums
+//	tile.go        the next tile one column too far                 24, wrong columns
+//	tile.go        the upper two of three or more columns not moved down 10, wrong columns
+//	tile.go        the lower four of more columns stored twice      10, wrong columns
 //	addresses.go   the fifth row two steps on instead of four       24, wrong rows
 //	addresses.go   the third row two steps on instead of three      24, wrong rows
 //	copyrows.go    the last two of 6 columns stored at 6            MatMul, LowRankFactorGrads
@@ -47,6 +51,7 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	lanes.go       the tail's upper doubles' mask shifted by 7      8, NaN of lanes behind the end
 //	lanes.go       2^n by one factor twice                          Exp
 //	vector.go      axpy's VFMADD231PS becomes VFMADD213PS           6, among them Axpy
+//	vector.go      db takes dy away                                 LayerNormGrad
 //	vector.go      AdamW's eps and 1/√c2 exchanged                  AdamW
 //	activation.go  exp clamped at 8 instead of 89                   Exp
 //	activation.go  the lower part of ln2 with the wrong sign        Exp
@@ -59,6 +64,12 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	attention.go   exp2's rest with the wrong sign                  Attention, AttentionGrad
 //	attention.go   exp2 clamped at -20 instead of -127              Attention, AttentionGrad
 //	attention.go   scoreGrad adds the mean                          AttentionGrad
+//	decode.go      bf16 shifted by 15                               bf16
+//	decode.go      f16's exponent off by one                        f16
+//	decode.go      f16's infinities without their mask              f16
+//	decode.go      NF4's lower half of a byte first                 NF4
+//	decode.go      NF4's halves of the table exchanged, each level  NF4
+//	decode.go      the last vector of a row is the first again      bf16, f16, int8
 //	odd.go         the sign taken from bit 30                       Erf, Tanh
 //	dropout.go     odd blocks first                                 Dropout, DropoutGrad
 //	dropout.go     merged with lane 0 from the odd blocks           Dropout, DropoutGrad
@@ -69,8 +80,8 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	activation_neon.go 1-σ becomes 1+σ                              SiLUMulGrad, GELUTanhGrad
 //	neon.go        FMUL multiplies by its first operand twice       20, wrong products
 //
-// One was not caught, and rightly: a loop that leaves its last whole vector to the
-// masked tail computes the same.
+// Two were not caught, and rightly: a loop that leaves its last whole vector to the
+// masked tail computes the same, as does a tile that leaves more columns to the next.
 func TestTrust(t *testing.T) {
 	seed := *seedFlag
 	for seed == 0 {
