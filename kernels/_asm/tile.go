@@ -112,12 +112,8 @@ func (s shape) label(kind string) string {
 	return fmt.Sprintf("%swide%d", kind, s.lanes*s.vectors)
 }
 
-// line is how many elements a line of the cache has, and fetchAhead how many bytes
-// before its use a row of A is fetched: the time of four lines' multiply-adds.
-const (
-	line       = 16
-	fetchAhead = 4 * 4 * line
-)
+// line is how many elements a line of the cache has.
+const line = 16
 
 // Offsets of the fields of kernels.strip, and its size.
 const (
@@ -311,14 +307,11 @@ func (t *tile) body(s shape, kind string, h int) {
 		}
 		c.ADDQ(bRow, b)
 	}
-	// A line of each row of A at a time, with one to come fetched: so many rows in turn
-	// are more than what the machine notices by itself. As many columns at once as give
-	// the loop 24 multiply-adds, 4 at most.
+	// As many columns of A at once as give the loop 24 multiply-adds, 4 at most.
 	unroll := 1
 	for unroll < 4 && 2*unroll*h*s.vectors <= 24 {
 		unroll *= 2
 	}
-	times := c.GP64()
 	if fetches {
 		c.TESTL(left, left)
 		c.JZ(LabelRef(label("fetched")))
@@ -336,24 +329,6 @@ func (t *tile) body(s shape, kind string, h int) {
 		c.JNZ(LabelRef(label("fetch")))
 		c.Label(label("fetched"))
 	}
-	c.SUBQ(U8(line), k)
-	c.JL(LabelRef(label("rest")))
-	c.Label(label("line"))
-	for _, row := range rows {
-		c.PREFETCHT0(row.Offset(fetchAhead))
-	}
-	c.MOVQ(U32(uint32(line/unroll)), times)
-	c.Label(label("loop"))
-	for range unroll {
-		step()
-	}
-	c.DECQ(times)
-	c.JNZ(LabelRef(label("loop")))
-	c.SUBQ(U8(line), k)
-	c.JGE(LabelRef(label("line")))
-	c.Label(label("rest"))
-	c.ADDQ(U8(line), k)
-	c.JZ(LabelRef(label("next")))
 	if unroll > 1 {
 		c.SUBQ(U8(uint8(unroll)), k)
 		c.JL(LabelRef(label("fewer")))
@@ -365,8 +340,10 @@ func (t *tile) body(s shape, kind string, h int) {
 		c.JGE(LabelRef(label("some")))
 		c.Label(label("fewer"))
 		c.ADDQ(U8(uint8(unroll)), k)
-		c.JZ(LabelRef(label("next")))
+	} else {
+		c.TESTQ(k, k)
 	}
+	c.JZ(LabelRef(label("next")))
 	c.Label(label("one"))
 	step()
 	c.DECQ(k)
