@@ -170,6 +170,8 @@ func (r *run) beside(c cell, build func() *work.Work, programs []peers.Program, 
 	row.Verdict = verdict(row.Checks, row.Either)
 	if row.Note = note; note != "" {
 		row.Verdict = Differs
+	} else if row.Verdict == FallsShort {
+		row.Note = beyond(row, r.peak(c.level, c.threads))
 	}
 	r.add(c, row)
 	return nil

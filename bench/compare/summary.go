@@ -21,15 +21,21 @@ func means(rows []*Row, want float64) iter.Seq2[string, *Row] {
 		if !yield("geometric mean", &Row{Checks: []Check{check}}) {
 			return
 		}
-		passed := 0
+		passed, above := 0, 0
 		for _, row := range rows {
 			if row.Verdict == Pass {
 				passed++
+			} else if row.Verdict == FallsShort && row.Note != "" {
+				above++
 			}
+		}
+		note := worst(rows)
+		if above > 0 {
+			note = fmt.Sprintf("of %d others the target is above the peak; %s", above, note)
 		}
 		yield("cells that pass", &Row{
 			Checks: []Check{{What: "of cells", Got: float64(passed) / float64(len(rows)), Want: 1, Unknown: n == 0}},
-			Note:   worst(rows),
+			Note:   note,
 		})
 	}
 }
