@@ -2,8 +2,6 @@
 
 package kernels
 
-import "math"
-
 func rotateHeads(y, x, cos, sin []float32, sign float32, acc bool) {
 	for h := len(cos); len(y) > 0; y, x = y[2*h:], x[2*h:] {
 		rotate(y[:h], y[h:2*h], x[:h], x[h:2*h], cos, sin, sign, acc)
@@ -26,21 +24,11 @@ func expSum(y, x []float32, shift float32) float64 {
 }
 
 func exp2Sum(y, x []float32, shift float32) float64 {
-	if active == Generic {
-		return exp2SumGeneric(y, x, shift)
-	}
-	return expShift(y, x, math.Ln2, float32(math.Ln2*float64(shift)))
+	return exp2SumGeneric(y, x, shift)
 }
 
 func scoreGrad(p, d []float32, shift, mean float32) {
-	if active == Generic {
-		scoreGradGeneric(p, d, shift, mean)
-		return
-	}
-	exp2Sum(p, p, shift)
-	for i, v := range p {
-		d[i] = v * (d[i] - mean)
-	}
+	scoreGradGeneric(p, d, shift, mean)
 }
 
 func moments(x []float32) (sum, squares float64) {

@@ -16,9 +16,14 @@ func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc
 	if rows > shapes[NEON].rows {
 		step = shapes[NEON].narrow
 	}
-	var at [2]strip
+	var at [2]strip // set by assignments: what copy copies would move to the heap
 	for j := 0; j < columns; j += step {
-		tileNEON(rows, min(step, columns-j), tileAt(&at, strips, j), c[j:], ldc, acc)
+		for i, s := range strips {
+			if at[i] = s; s.k > 0 {
+				at[i].b = s.b[j*s.bcol:]
+			}
+		}
+		tileNEON(rows, min(step, columns-j), at[:len(strips)], c[j:], ldc, acc)
 	}
 }
 
