@@ -7,7 +7,6 @@ package kernels
 //
 //	dot(x, y) float64                returns Σ x_i·y_i
 //	dot3(x, y, z) float64            returns Σ x_i·y_i·z_i
-//	sum(x) float64                   returns Σ x_i
 //	maximum(x) float32               returns the largest x_i; -Inf if there is none; skips NaN
 //	axpy(alpha, x, y)                y_i += alpha·x_i
 //	scale(y, alpha, x)               y_i = alpha·x_i

@@ -24,16 +24,6 @@ func dot3(x, y, z []float32) float64 {
 	return dot3AVX2(x, y, z)
 }
 
-func sum(x []float32) float64 {
-	switch active {
-	case Generic:
-		return sumGeneric(x)
-	case AVX512:
-		return sumAVX512(x)
-	}
-	return sumAVX2(x)
-}
-
 func maximum(x []float32) float32 {
 	switch active {
 	case Generic:
@@ -204,9 +194,6 @@ func dotAVX2(x, y []float32) float64
 func dot3AVX2(x, y, z []float32) float64
 
 //go:noescape
-func sumAVX2(x []float32) float64
-
-//go:noescape
 func maximumAVX2(x []float32) float32
 
 //go:noescape
@@ -256,9 +243,6 @@ func dotAVX512(x, y []float32) float64
 
 //go:noescape
 func dot3AVX512(x, y, z []float32) float64
-
-//go:noescape
-func sumAVX512(x []float32) float64
 
 //go:noescape
 func maximumAVX512(x []float32) float32

@@ -18,13 +18,6 @@ func dot3(x, y, z []float32) float64 {
 	return dot3NEON(x, y, z)
 }
 
-func sum(x []float32) float64 {
-	if active == Generic {
-		return sumGeneric(x)
-	}
-	return sumNEON(x)
-}
-
 func maximum(x []float32) float32 {
 	if active == Generic {
 		return maximumGeneric(x)
@@ -156,9 +149,6 @@ func dotNEON(x, y []float32) float64
 
 //go:noescape
 func dot3NEON(x, y, z []float32) float64
-
-//go:noescape
-func sumNEON(x []float32) float64
 
 //go:noescape
 func maximumNEON(x []float32) float32

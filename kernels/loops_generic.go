@@ -24,14 +24,6 @@ func dot3Generic(x, y, z []float32) float64 {
 	return s
 }
 
-func sumGeneric(x []float32) float64 {
-	var s float64
-	for _, v := range x {
-		s += float64(v)
-	}
-	return s
-}
-
 func maximumGeneric(x []float32) float32 {
 	m := float32(math.Inf(-1))
 	for _, v := range x {

@@ -10,10 +10,6 @@ func dot3(x, y, z []float32) float64 {
 	return dot3Generic(x, y, z)
 }
 
-func sum(x []float32) float64 {
-	return sumGeneric(x)
-}
-
 func maximum(x []float32) float32 {
 	return maximumGeneric(x)
 }

@@ -31,7 +31,6 @@ func loops(c *build.Context, level string, lanes int) {
 
 	l.reduceSum("dot", "x", "y")
 	l.reduceSum("dot3", "x", "y", "z")
-	l.reduceSum("sum", "x")
 	l.maximum()
 
 	l.axpy()

@@ -17,7 +17,6 @@ func neonLoops(n *neon) {
 
 	l.reduceSum("dotNEON", "x", "y")
 	l.reduceSum("dot3NEON", "x", "y", "z")
-	l.reduceSum("sumNEON", "x")
 	l.maximum()
 
 	l.axpy()
@@ -180,7 +179,7 @@ func (l *neonLoop) endWithSum(sums []vreg) {
 	l.endWith("FMOVD", sums[0])
 }
 
-// reduceSum is Σ of the product of one to three slices. The lanes are widened
+// reduceSum is Σ of the product of two or three slices. The lanes are widened
 // before they are multiplied: a product of two float32 is exact in float64.
 func (l *neonLoop) reduceSum(name string, slices ...string) {
 	l.function(name, "func("+strings.Join(slices, ", ")+" []float32) float64", slices...)
@@ -199,8 +198,6 @@ func (l *neonLoop) reduceSum(name string, slices ...string) {
 				l.widen(wide[i], x[i], half == 1)
 			}
 			switch len(wide) {
-			case 1:
-				l.faddDoubles(sum, sum, wide[0])
 			case 2:
 				l.fmlaDoubles(sum, wide[0], wide[1])
 			case 3:

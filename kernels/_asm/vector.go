@@ -7,7 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 )
 
-// reduceSum is Σ of the product of one to three slices. The lanes are widened
+// reduceSum is Σ of the product of two or three slices. The lanes are widened
 // before they are multiplied: a product of two float32 is exact in float64.
 func (l *loopWriter) reduceSum(name string, slices ...string) {
 	l.function(name, "func("+strings.Join(slices, ", ")+" []float32) float64", slices...)
@@ -19,8 +19,6 @@ func (l *loopWriter) reduceSum(name string, slices ...string) {
 				wide = append(wide, l.widen(s, upper))
 			}
 			switch len(wide) {
-			case 1:
-				l.VADDPD(wide[0], sum, sum)
 			case 2:
 				l.VFMADD231PD(wide[0], wide[1], sum)
 			case 3:
