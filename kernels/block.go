@@ -24,9 +24,7 @@ type blocking struct {
 func (g *product) blocking(m, n int) blocking {
 	s := shapes[g.level]
 	b := blocking{k: kc, shape: s}
-	// The rows of a tile may fall into one set of a first-level cache of eight ways.
-	oneSet := g.a.col == 1 && g.a.row%1024 == 0
-	if g.packed == nil && !g.turned && !oneSet {
+	if g.packed == nil && !g.turned && !g.a.oneSet() {
 		b.shape.wide = s.step(m, g.b)
 	}
 	step := b.shape.wide
@@ -47,10 +45,10 @@ func (g *product) blocking(m, n int) blocking {
 		// As many panels as a quarter of the second-level cache holds: there they stay
 		// while the rows of A go by.
 		b.n = max(1, machine.L2/4/(4*max(1, min(kc, g.k+g.r))*step)) * step
-		b.packA = g.a.col != 1 || g.a.row%1024 == 0
+		b.packA = g.a.col != 1 || g.a.oneSet()
 	}
-	if oneSet && !b.packA {
-		b.most = min(b.most, 7)
+	if g.a.oneSet() && !b.packA {
+		b.most = min(b.most, mostOfOneSet)
 	}
 	b.inPlace = g.inPlace(m, b.most)
 	return b
@@ -206,7 +204,8 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, g.acc || p > 0)
 			default:
 				for j := part.from; j < part.to; j += maxWide {
-					g.aside(w, tileAt(&w.tile, strips, j-part.from), i, j, h, min(maxWide, part.to-j), p == 0, last)
+					w.tile = tileAt(strips, j-part.from)
+					g.aside(w, w.tile[:len(strips)], i, j, h, min(maxWide, part.to-j), p == 0, last)
 				}
 			}
 		}

@@ -148,8 +148,8 @@ func (l norm) gradients(grad *spans[norm], vectors int) {
 
 // addSums adds columns of the blocks' sums to dw and db.
 func (l norm) addSums(from, to int) {
-	vectors := len(l.sums) / l.x.n / ceil(l.rows, normRows)
-	for i := 0; i < len(l.sums); i += vectors * l.x.n {
+	block := len(l.sums) / ceil(l.rows, normRows)
+	for i := 0; i < len(l.sums); i += block {
 		if l.dw != nil {
 			add(l.dw[from:to], l.dw[from:to], l.sums[i+from:i+to])
 		}

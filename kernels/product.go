@@ -29,6 +29,10 @@ func (a matrix) transposed() matrix { return matrix{a.x, a.col, a.row} }
 // below each other falls into few sets of the caches.
 func (a matrix) fewSets() bool { return a.col == 1 && a.row%512 == 0 }
 
+// oneSet tells whether the rows of a fall into one set of a first-level cache, which
+// has eight ways.
+func (a matrix) oneSet() bool { return a.col == 1 && a.row%1024 == 0 }
+
 // A product is C (m×n) = A·B + U·Q as the threads share it: A is m×k, B is k×n,
 // U is m×r and Q is r×n. Each job computes one block of C, see block.
 //
@@ -117,7 +121,7 @@ func (g *product) multiply() {
 	if g.m*g.n*(g.k+g.r) >= parallelWork {
 		threads = Threads()
 	}
-	if g.packed != nil || g.m <= selfPackRows && !g.byRows() || g.byRows() && g.even(threads) || threads == 1 || g.inPlace(g.m, 0) {
+	if threads == 1 || g.packed != nil || g.inPlace(g.m, 0) || g.jobsPack(threads) {
 		g.run(threads)
 		return
 	}
@@ -140,8 +144,16 @@ func (g *product) multiply() {
 	}
 }
 
-// selfPackRows is how many rows of A leave it to each job to pack its part of B,
-// a panel at a time. With more, packing B before would be shared by many jobs.
+// jobsPack tells whether each job packs what it reads of B, a panel at a time: its own
+// columns for few rows of A, all of a small B if there is a job a thread. With more
+// rows or jobs, packing B before is shared by many.
+func (g *product) jobsPack(threads int) bool {
+	if g.byRows() {
+		return g.even(threads)
+	}
+	return g.m <= selfPackRows
+}
+
 const selfPackRows = 96
 
 // parallelWork is the least m·n·k that is worth sharing, some two microseconds of

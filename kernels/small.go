@@ -18,8 +18,7 @@ func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []fl
 		return
 	}
 	step := s.step(m, b)
-	oneSet := a.col == 1 && a.row%1024 == 0 // see blocking
-	if oneSet {
+	if a.oneSet() {
 		step = s.wide
 	}
 	var w *buffers
@@ -45,8 +44,8 @@ func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []fl
 			strips[0].b = b.x[j:]
 		}
 		most := s.most(min(columns, step), k)
-		if oneSet {
-			most = min(most, 7)
+		if a.oneSet() {
+			most = min(most, mostOfOneSet)
 		}
 		for i, h := 0, 0; i < m; i += h {
 			h = height(m-i, most)

@@ -103,6 +103,10 @@ func (s shape) padded(n int) int {
 	return n - edge + s.width(edge)
 }
 
+// mostOfOneSet is the most rows of a tile whose rows of A are in one set of a
+// first-level cache of eight ways: a line of B needs one.
+const mostOfOneSet = 7
+
 // height returns the rows of the tile that computes the next rows of m left, at
 // most so many. The last two tiles share their rows evenly, since a tile of one
 // or two rows is slow.
@@ -133,13 +137,13 @@ func (s *shape) most(columns, k int) int {
 	return s.rows
 }
 
-// tileAt returns the strips of the tile that begins with column j, in the memory of at.
-func tileAt(at *[2]strip, strips []strip, j int) []strip {
-	n := copy(at[:], strips)
-	for i := range at[:n] {
-		if s := &at[i]; s.k > 0 {
-			s.b = s.b[j*s.bcol:]
+// tileAt returns the strips of the tile that begins with column j. It returns them by
+// value, and by assignments: what a pointer or copy hands on would move to the heap.
+func tileAt(strips []strip, j int) (at [2]strip) {
+	for i, s := range strips {
+		if at[i] = s; s.k > 0 {
+			at[i].b = s.b[j*s.bcol:]
 		}
 	}
-	return at[:n]
+	return at
 }

@@ -16,13 +16,8 @@ func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc
 	if rows > shapes[NEON].rows {
 		step = shapes[NEON].narrow
 	}
-	var at [2]strip // set by assignments: what copy copies would move to the heap
 	for j := 0; j < columns; j += step {
-		for i, s := range strips {
-			if at[i] = s; s.k > 0 {
-				at[i].b = s.b[j*s.bcol:]
-			}
-		}
+		at := tileAt(strips, j)
 		tileNEON(rows, min(step, columns-j), at[:len(strips)], c[j:], ldc, acc)
 	}
 }

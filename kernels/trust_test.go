@@ -31,13 +31,13 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //
 //	tile.go        VFMADD231PS becomes VFMSUB231PS                  24 kernels, wrong sums
 //	tile.go        VFMADD231PS_BCST becomes VFNMADD231PS_BCST       12, wrong sums
-//	tile.go        AVX-512's mask one column wider                  12, faults behind operands
-//	tile.go        AVX2's mask one column wider                     10, faults behind operands
+//	tail.go        AVX-512's mask one column wider                  12, faults behind operands
+//	tail.go        AVX2's mask one column wider                     10, faults behind operands
 //	tile.go        B's rows at A's distance                         24, canaries read: NaN
 //	tile.go        every tile of a call reads the first one's B     22, wrong sums
 //	tile.go        the next tile one column too far                 24, wrong columns
-//	tile.go        the upper two of three or more columns not moved down 10, wrong columns
-//	tile.go        the lower four of more columns stored twice      10, wrong columns
+//	tail.go        the upper two of three or more columns not moved down 10, wrong columns
+//	tail.go        the lower four of more columns stored twice      10, wrong columns
 //	addresses.go   the fifth row two steps on instead of four       24, wrong rows
 //	addresses.go   the third row two steps on instead of three      24, wrong rows
 //	copyrows.go    the last two of 6 columns stored at 6            MatMul, LowRankFactorGrads

@@ -15,6 +15,7 @@ func (r *run) measureMachine() error {
 			return err
 		}
 		for _, n := range r.Threads {
+			kernels.SetThreads(n)
 			warm(n, func() { machine.FMA(n) })
 			for range 50 {
 				r.peak(l, n)
@@ -44,6 +45,7 @@ func (r *run) peak(l kernels.Level, threads int) float64 {
 		at = len(*peaks)
 		*peaks = append(*peaks, &Peak{Level: l.String(), Threads: threads})
 	}
+	kernels.SetThreads(threads)
 	(*peaks)[at].add(machine.FMA(threads) / 1e9)
 	return (*peaks)[at].GFLOPS * 1e9
 }

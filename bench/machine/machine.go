@@ -14,9 +14,8 @@ const iterations = 200_000
 
 // FMA returns the floating-point operations per second of a loop of
 // multiply-adds on registers, at the active level, on so many goroutines of the
-// kernels' pool at once. It sets kernels.SetThreads.
+// kernels' pool at once: as many as kernels.SetThreads allows.
 func FMA(threads int) float64 {
-	kernels.SetThreads(threads)
 	flops := make([]float64, threads)
 	began := time.Now()
 	kernels.Parallel(threads, func(i int) { flops[i] = kernels.FMAPeak(iterations) })

@@ -3,6 +3,8 @@ package machine
 import (
 	"math"
 	"testing"
+
+	"github.com/lowrank/lowrank/kernels"
 )
 
 func TestCurve(t *testing.T) {
@@ -28,8 +30,12 @@ func TestRoof(t *testing.T) {
 }
 
 func TestMeasures(t *testing.T) {
+	threads := kernels.Threads()
 	if rate := FMA(2); !(rate > 1e8) {
 		t.Errorf("FMA(2) = %g", rate)
+	}
+	if rate := FMA(1); !(rate > 1e8) || kernels.Threads() != threads {
+		t.Errorf("FMA(1) = %g, and of %d threads it left %d to what is measured next", rate, threads, kernels.Threads())
 	}
 	if rate := Copy(1<<16, 2); !(rate > 1e8) {
 		t.Errorf("Copy = %g", rate)

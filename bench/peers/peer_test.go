@@ -144,3 +144,27 @@ func TestFill(t *testing.T) {
 		t.Error("two operands have the same values")
 	}
 }
+
+// TestHeld: oneDNN on a machine without AVX-512 says so in its name, and others cannot
+// be told.
+func TestHeld(t *testing.T) {
+	if _, ok := OpenBLAS.Held("AVX2"); ok {
+		t.Error("OpenBLAS can be held to AVX2: say how")
+	}
+	held, ok := OneDNN.Held("AVX2")
+	if !ok {
+		t.Fatal("oneDNN cannot be held to AVX2")
+	}
+	p, err := Start(held)
+	var missing *Missing
+	if errors.As(err, &missing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if !strings.HasSuffix(p.Version, "instruction set 0x7") && !strings.HasSuffix(p.Version, "instruction set 0x3") {
+		t.Errorf("held to AVX2, oneDNN is %q: want AVX2 (0x7) or less", p.Version)
+	}
+}

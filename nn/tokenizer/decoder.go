@@ -16,24 +16,18 @@ func decoders(f field) []decoder {
 	if f.null() {
 		return []decoder{func(tokens []string) []string { return []string{strings.Join(tokens, " ")} }}
 	}
+	var list []decoder
 	growth := 1
-	return decoderList(f, 0, &growth)
+	for _, step := range f.steps("decoders") {
+		list = append(list, readDecoders(step, &growth)...)
+	}
+	return list
 }
 
-func decoderList(f field, depth int, growth *int) []decoder {
-	o := f.object()
+// readDecoders reads one step, which may be several of ours.
+func readDecoders(o object, growth *int) []decoder {
 	kind := o.need("type").str()
 	switch kind {
-	case "Sequence":
-		if depth == maxDepth {
-			f.fail("nests more than %d deep", maxDepth)
-			return nil
-		}
-		var list []decoder
-		for _, part := range o.need("decoders").elements() {
-			list = append(list, decoderList(part, depth+1, growth)...)
-		}
-		return list
 	case "ByteLevel":
 		return []decoder{decodeBytes}
 	case "ByteFallback":
@@ -51,7 +45,7 @@ func decoderList(f field, depth int, growth *int) []decoder {
 	case "Replace":
 		r := readReplace(o)
 		if *growth *= r.growth(); *growth > maxGrowth {
-			f.fail("lets a text grow more than %d times", maxGrowth)
+			o.fail("lets a text grow more than %d times", maxGrowth)
 			*growth = 1
 		}
 		return []decoder{each(r.decode)}

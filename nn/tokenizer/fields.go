@@ -189,6 +189,34 @@ func (o object) need(name string) field {
 	return f
 }
 
+// maxDepth bounds sequences in sequences.
+const maxDepth = 32
+
+// steps are the steps of a pipeline: none of null, one of an object with a type, or
+// those of a Sequence, which holds them under a name and of which each may be a
+// Sequence again.
+func (f field) steps(name string) []object {
+	if f.null() {
+		return nil
+	}
+	return f.appendSteps(nil, name, 0)
+}
+
+func (f field) appendSteps(steps []object, name string, depth int) []object {
+	o := f.object()
+	if o.need("type").str() != "Sequence" {
+		return append(steps, o)
+	}
+	if depth == maxDepth {
+		f.fail("nests more than %d deep", maxDepth)
+		return steps
+	}
+	for _, part := range o.need(name).elements() {
+		steps = part.appendSteps(steps, name, depth+1)
+	}
+	return steps
+}
+
 // brief shortens what an error quotes.
 func brief(s string) string {
 	if len(s) > 60 {

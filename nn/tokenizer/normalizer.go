@@ -16,10 +16,8 @@ type normalizer interface {
 	growth() int                 // the most bytes that one byte becomes
 }
 
-const (
-	maxDepth  = 32      // of sequences in sequences
-	maxGrowth = 1 << 10 // of a text by all normalizers, or decoders, together
-)
+// maxGrowth bounds how much a text may grow by all normalizers, or decoders, together.
+const maxGrowth = 1 << 10
 
 // normalize runs the normalizers over a passage.
 func normalize(list []normalizer, p *passage) {
@@ -40,7 +38,10 @@ func normalized(list []normalizer, s string) string {
 
 // normalizers reads a normalizer, a sequence flattened.
 func normalizers(f field) []normalizer {
-	list := normalizerList(f, 0)
+	var list []normalizer
+	for _, step := range f.steps("normalizers") {
+		list = append(list, readNormalizers(step)...)
+	}
 	growth := 1
 	for _, n := range list {
 		if growth *= n.growth(); growth > maxGrowth {
@@ -51,23 +52,10 @@ func normalizers(f field) []normalizer {
 	return list
 }
 
-func normalizerList(f field, depth int) []normalizer {
-	if f.null() {
-		return nil
-	}
-	o := f.object()
+// readNormalizers reads one step, which may be several of ours.
+func readNormalizers(o object) []normalizer {
 	kind := o.need("type").str()
 	switch kind {
-	case "Sequence":
-		if depth == maxDepth {
-			f.fail("nests more than %d deep", maxDepth)
-			return nil
-		}
-		var list []normalizer
-		for _, part := range o.need("normalizers").elements() {
-			list = append(list, normalizerList(part, depth+1)...)
-		}
-		return list
 	case "NFC":
 		return []normalizer{form{norm.NFC, norm.NFD}}
 	case "NFD":

@@ -19,23 +19,17 @@ func splitAt(set charset, b behaviour) *splitter {
 }
 
 // pretokenizers reads a pre_tokenizer, a sequence flattened.
-func pretokenizers(f field, depth int) []pretokenizer {
-	if f.null() {
-		return nil
+func pretokenizers(f field) (list []pretokenizer) {
+	for _, step := range f.steps("pretokenizers") {
+		list = append(list, readPretokenizers(step)...)
 	}
-	o := f.object()
+	return list
+}
+
+// readPretokenizers reads one step, which may be several of ours.
+func readPretokenizers(o object) []pretokenizer {
 	kind := o.need("type").str()
 	switch kind {
-	case "Sequence":
-		if depth == maxDepth {
-			f.fail("nests more than %d deep", maxDepth)
-			return nil
-		}
-		var list []pretokenizer
-		for _, part := range o.need("pretokenizers").elements() {
-			list = append(list, pretokenizers(part, depth+1)...)
-		}
-		return list
 	case "ByteLevel":
 		b := &byteLevel{prefixSpace: o.need("add_prefix_space").boolean(), spell: true}
 		o.need("trim_offsets").boolean()

@@ -43,8 +43,8 @@ func (t template) added() int {
 // readPostprocessor reads a post_processor.
 func readPostprocessor(f field) *postprocessor {
 	p := &postprocessor{}
-	if !f.null() {
-		p.read(f, 0)
+	for _, step := range f.steps("processors") {
+		p.read(step)
 	}
 	if p.single == nil {
 		p.single, p.pair = plain(1), plain(2)
@@ -55,23 +55,14 @@ func readPostprocessor(f field) *postprocessor {
 	return p
 }
 
-func (p *postprocessor) read(f field, depth int) {
-	o := f.object()
+func (p *postprocessor) read(o object) {
 	kind := o.need("type").str()
 	frames := kind == "TemplateProcessing" || kind == "BertProcessing" || kind == "RobertaProcessing"
 	if frames && p.single != nil {
-		f.fail("is a second template, %s: one is supported", kind)
+		o.fail("is a second template, %s: one is supported", kind)
 		return
 	}
 	switch kind {
-	case "Sequence":
-		if depth == maxDepth {
-			f.fail("nests more than %d deep", maxDepth)
-			return
-		}
-		for _, inner := range o.need("processors").elements() {
-			p.read(inner, depth+1)
-		}
 	case "ByteLevel":
 		prefix := o.need("add_prefix_space").boolean()
 		if o.need("trim_offsets").boolean() {

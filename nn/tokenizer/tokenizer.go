@@ -63,7 +63,7 @@ func read(data []byte) (*Tokenizer, error) {
 	}
 	t := &Tokenizer{surface: -1}
 	t.normalizers = normalizers(file.at("normalizer"))
-	t.pretokenizers = pretokenizers(file.at("pre_tokenizer"), 0)
+	t.pretokenizers = pretokenizers(file.at("pre_tokenizer"))
 	if err != nil {
 		return nil, err
 	}

@@ -124,6 +124,8 @@ func TestParseErrors(t *testing.T) {
 		{`{"normalizer": {"type": "Rot13"}, ` + model + `}`, "Rot13"},
 		{`{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(?<=a)b"}, "behavior": "Isolated"}, ` + model + `}`, "(?<=a)b"},
 		{`{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated"}, ` + model + `}`, "not closed"},
+		{`{"normalizer": {"type": "Sequence", "normalizers": [null]}, ` + model + `}`, "normalizers[0]: want an object"},
+		{`{"decoder": ` + strings.Repeat(`{"type": "Sequence", "decoders": [`, 40) + `{"type": "Fuse"}` + strings.Repeat("]}", 40) + ", " + model + `}`, "nests more than 32 deep"},
 		{`{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}`, "merges[0]"},
 		{`{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "dropout": 0.1}}`, "dropout"},
 		{`{"model": {"type": "WordPiece", "vocab": {"a": -1}, "unk_token": "a"}}`, "vocab"},
