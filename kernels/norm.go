@@ -26,7 +26,7 @@ func RMSNorm(rows, n int, x []float32, ldx int, w []float32, eps float32, y []fl
 //	dx_ij = inv_i·w_j·dy_ij - x_ij·inv_i³/n·Σ_k x_ik·w_k·dy_ik
 //	dw_j += Σ_i x_ij·inv_i·dy_ij
 //
-// with the sum over i of normRows at a time. dx is added to if acc is set. dx and dw
+// with the sum over i of 64 rows at a time. dx is added to if acc is set. dx and dw
 // may be nil, and are then not computed.
 func RMSNormGrad(rows, n int, x []float32, ldx int, w, inv, dy []float32, lddy int, dx []float32, lddx int, acc bool, dw []float32) {
 	checkSize("RMSNormGrad", "rows", rows)
@@ -75,7 +75,7 @@ func LayerNorm(rows, n int, x []float32, ldx int, w, b []float32, eps float32, y
 //	dw_j += Σ_i z_ij·dy_ij
 //	db_j += Σ_i dy_ij
 //
-// with the sums over i of normRows at a time. dx is added to if acc is set. dx, dw and
+// with the sums over i of 64 rows at a time. dx is added to if acc is set. dx, dw and
 // db may be nil, and are then not computed.
 func LayerNormGrad(rows, n int, x []float32, ldx int, w, mean, inv, dy []float32, lddy int, dx []float32, lddx int, acc bool, dw, db []float32) {
 	checkSize("LayerNormGrad", "rows", rows)
@@ -128,8 +128,8 @@ var (
 	normSumSpans        = spans[norm]{body: norm.addSums}
 )
 
-// normRows is how many rows the gradients of weights are summed over at once, by one
-// thread on its way over x and dy: the same for any number of threads.
+// normRows, which the docs above tell, is how many rows weights are summed over by one
+// thread on its way over x and dy: as many for any number of threads.
 const normRows = 64
 
 // gradients computes all gradients, with so many vectors of weights.
