@@ -1,6 +1,10 @@
 package ag
 
-import "github.com/lowrank/lowrank/kernels"
+import (
+	"slices"
+
+	"github.com/lowrank/lowrank/kernels"
+)
 
 // Embedding is y_i = table_{ids_i}: a row of the table for every token. The
 // gradient of a row of the table is the sum of dy over its tokens, in their
@@ -10,6 +14,8 @@ type Embedding struct {
 	ids   []int32
 	v, n  int
 	y     *Variable
+
+	except []int32 // ids whose rows get no gradient
 }
 
 // NewEmbedding returns the operator for a table V×n and one id in 0..V-1 a
@@ -20,6 +26,13 @@ func NewEmbedding(table Tensor, ids []int32) *Embedding {
 	f.v, f.n = Dims(table)
 	f.check()
 	f.y = NewVariable(len(ids), f.n, nil)
+	return f
+}
+
+// Except makes the rows of some ids, a padding's, get no gradient, and returns
+// the operator.
+func (f *Embedding) Except(ids []int32) *Embedding {
+	f.except = ids
 	return f
 }
 
@@ -35,6 +48,12 @@ func (f *Embedding) Operands() []Tensor { return []Tensor{f.table} }
 
 func (f *Embedding) Forward() (Tensor, error) {
 	f.check()
+	if v, ok := f.table.(*Variable); ok { // of a Half it reads the rows alone
+		for i, id := range f.ids {
+			v.CopyTo(f.y.row(i), int(id)*f.n)
+		}
+		return f.y, nil
+	}
 	t := Floats(f.table)
 	for i, id := range f.ids {
 		copy(f.y.row(i), t[int(id)*f.n:][:f.n])
@@ -52,6 +71,9 @@ func (f *Embedding) Backward(gy Tensor) error {
 			clear(dt)
 		}
 		for i, id := range f.ids {
+			if slices.Contains(f.except, id) {
+				continue
+			}
 			row := dt[int(id)*f.n:][:f.n]
 			kernels.Add(row, row, dy[i*f.n:][:f.n])
 		}

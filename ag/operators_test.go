@@ -53,6 +53,23 @@ func operators() (list []operator) {
 		add("SwiGLU", none, func(in inputs) ag.Function { return ag.NewSwiGLU(in[0], in[1]) }, random(m, n), random(m, n))
 		add("GELU", none, func(in inputs) ag.Function { return ag.NewGELU(in[0]) }, random(m, n))
 		add("Softmax", none, func(in inputs) ag.Function { return ag.NewSoftmax(in[0]) }, random(m, n))
+		add("GELUTanh", none, func(in inputs) ag.Function { return ag.NewGELUTanh(in[0]) }, random(m, n))
+		add("QuickGELU", none, func(in inputs) ag.Function { return ag.NewQuickGELU(in[0]) }, random(m, n))
+		add("SiLU", none, func(in inputs) ag.Function { return ag.NewSiLU(in[0]) }, random(m, n))
+		add("Tanh", none, func(in inputs) ag.Function { return ag.NewTanh(in[0]) }, random(m, n))
+		add("ReLU", none, func(in inputs) ag.Function { return ag.NewReLU(in[0]) }, awayFromZero(random(m, n)))
+		add("Scale", none, func(in inputs) ag.Function { return ag.NewScale(in[0], -0.75) }, random(m, n))
+		add("Reshape", none, func(in inputs) ag.Function { return ag.NewReshape(in[0], n, m) }, random(m, n))
+		add("Prepend to one", none, func(in inputs) ag.Function { return ag.NewPrepend(in[0], in[1], 1) }, random(m, n), random(1, n))
+		add("Prepend to each", none, func(in inputs) ag.Function { return ag.NewPrepend(in[0], in[1], m) }, random(m, n), random(1, n))
+		add("ChannelsFirst", none, func(in inputs) ag.Function { return ag.NewChannelsFirst(in[0], 1, m) }, random(m, n))
+		values, shares := random(m, n).Floats(), random(m, n).Floats()
+		for i := range shares {
+			shares[i] = shares[i]/4 + 0.5
+		}
+		add("WeightedMean", none, func(in inputs) ag.Function { return ag.NewWeightedMean(in[0], values) }, random(m, n))
+		add("MeanSquare", none, func(in inputs) ag.Function { return ag.NewMeanSquare(in[0], values) }, random(m, n))
+		add("BinaryCrossEntropy", none, func(in inputs) ag.Function { return ag.NewBinaryCrossEntropy(in[0], shares) }, random(m, n))
 		for _, byRows := range []bool{true, false} {
 			add(fmt.Sprintf("Orthogonality byRows=%t", byRows), none, func(in inputs) ag.Function { return ag.NewOrthogonality(in[0], byRows) }, random(m, n))
 		}
@@ -65,6 +82,11 @@ func operators() (list []operator) {
 			targets[i] = int32(i*i%(n+1)) - 1 // -1: ignored
 		}
 		add("Embedding", none, func(in inputs) ag.Function { return ag.NewEmbedding(in[0], ids) }, random(m, n))
+		add("Embedding but of row 1", agtest.Options{Partial: true}, func(in inputs) ag.Function { return ag.NewEmbedding(in[0], ids).Except([]int32{1}) }, random(m, n))
+		add("Lookup but of column 1", agtest.Options{Partial: true}, func(in inputs) ag.Function {
+			return ag.NewLookup(in[0], ids, 0.75).Except([]int32{1})
+		}, random(n, m))
+		add("Lookup", none, func(in inputs) ag.Function { return ag.NewLookup(in[0], ids, 0.75) }, random(n, m))
 		add("CrossEntropy", none, func(in inputs) ag.Function { return ag.NewCrossEntropy(in[0], targets) }, random(m, n))
 		add("CrossEntropy divisor 5", none, func(in inputs) ag.Function {
 			f := ag.NewCrossEntropy(in[0], targets)
@@ -103,6 +125,26 @@ func operators() (list []operator) {
 		add("RoPE", none, func(in inputs) ag.Function { return ag.NewRoPE(in[0], heads, dim, tokens, 100) }, random(batch*tokens, heads*dim))
 	}
 	add("RoPE cut", none, func(in inputs) ag.Function { return ag.NewRoPE(in[0], 1, 4, 5, 100) }, random(7, 4))
+
+	add("RoPE behind a cache", none, func(in inputs) ag.Function {
+		return ag.NewRoPEWith(in[0], 3, 4, 5, ag.RoPEOptions{Frequencies: []float64{0.7, -2}, Scale: 1.25, Offset: 9})
+	}, random(10, 12))
+
+	add("Prepend", none, func(in inputs) ag.Function { return ag.NewPrepend(in[0], in[1], 3) }, random(21, 5), random(1, 5))
+	add("ChannelsFirst", none, func(in inputs) ag.Function { return ag.NewChannelsFirst(in[0], 3, 7) }, random(21, 5))
+	for _, w := range windows {
+		add(fmt.Sprintf("Unfold %v", w), none, func(in inputs) ag.Function { return ag.NewUnfold(in[0], w) }, random(3, w.In()))
+	}
+	for _, bidirectional := range []bool{true, false} {
+		for _, s := range [][6]int{{4, 1, 1, 1, 0, 2}, {8, 3, 5, 7, 2, 5}, {33, 2, 1, 67, 66, 50}} { // buckets, heads, tokens, keys, offset, distance
+			if !bidirectional {
+				s[5] *= 2
+			}
+			add(fmt.Sprintf("RelativeBias %d×%d bidirectional=%t", s[2], s[3], bidirectional), none, func(in inputs) ag.Function {
+				return ag.NewRelativeBias(in[0], s[2], s[3], s[4], bidirectional, s[5])
+			}, random(s[0], s[1]))
+		}
+	}
 
 	for _, s := range [][5]int{{1, 1, 1, 1, 1}, {2, 3, 2, 1, 3}, {1, 17, 3, 3, 5}, {2, 7, 4, 2, 7}, {1, 67, 1, 1, 3}} {
 		batch, tokens, heads, kv, dim := s[0], s[1], s[2], s[3], s[4]
@@ -148,6 +190,7 @@ func operators() (list []operator) {
 	add("Mul twice", none, func(in inputs) ag.Function { return ag.NewMul(in[0], in[0]) }, random(3, 7))
 	add("Linear twice", none, func(in inputs) ag.Function { return ag.NewLinear(in[0], in[0]) }, random(3, 7))
 	add("SwiGLU twice", none, func(in inputs) ag.Function { return ag.NewSwiGLU(in[0], in[0]) }, random(3, 7))
+	add("Prepend twice", none, func(in inputs) ag.Function { return ag.NewPrepend(in[0], in[0], 1) }, random(1, 7))
 	add("Attention thrice", none, func(in inputs) ag.Function {
 		return ag.NewAttention(in[0], in[0], in[0], 1, 7, 2, 2, true)
 	}, random(7, 6))

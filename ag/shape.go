@@ -17,3 +17,11 @@ func rowVector(op, name string, w, x Tensor) {
 		fail(op, "x is %d×%d, %s is %d×%d: %s must be 1×%d", m, n, name, r, c, name, n)
 	}
 }
+
+// oneEach fails unless there is one of the values, called name, for each entry
+// of x.
+func oneEach(op, name string, values []float32, x Tensor) {
+	if m, n := Dims(x); len(values) != m*n {
+		fail(op, "x is %d×%d, %d %s: must be one an entry", m, n, len(values), name)
+	}
+}

@@ -1,6 +1,7 @@
 package ag_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/lowrank/lowrank/ag"
@@ -53,6 +54,35 @@ func TestShapeErrors(t *testing.T) {
 		{func() { ag.NewCrossEntropy(v(2, 3), []int32{0}) }, "CrossEntropy: logits are 2×3, 1 targets: must be one a row"},
 		{func() { ag.NewCrossEntropy(v(2, 3), []int32{0, 3}) }, "CrossEntropy: target 3 of row 1, logits are 2×3: targets must be below 3"},
 
+		{func() { ag.NewLookup(v(3, 4), []int32{0, 4}, 1) }, "Lookup: id 4 of token 1, a is 3×4: ids must be in 0..3"},
+		{func() { ag.NewLookup(v(3, 4), []int32{-1}, 1) }, "Lookup: id -1 of token 0, a is 3×4: ids must be in 0..3"},
+		{func() { ag.NewWeightedMean(v(2, 3), make([]float32, 5)) }, "WeightedMean: x is 2×3, 5 weights: must be one an entry"},
+		{func() { ag.NewMeanSquare(v(2, 3), make([]float32, 2)) }, "MeanSquare: x is 2×3, 2 targets: must be one an entry"},
+		{func() { ag.NewBinaryCrossEntropy(v(2, 3), nil) }, "BinaryCrossEntropy: x is 2×3, 0 targets: must be one an entry"},
+		{func() { ag.NewBinaryCrossEntropy(v(2, 2), []float32{0, 1, 1, 1.5}) }, "BinaryCrossEntropy: target 1.5 of row 1, column 1: targets must be in [0, 1]"},
+		{func() { ag.NewBinaryCrossEntropy(v(1, 1), []float32{float32(math.NaN())}) }, "BinaryCrossEntropy: target NaN of row 0, column 0: targets must be in [0, 1]"},
+
+		{func() { ag.NewReshape(v(2, 3), 4, 2) }, "Reshape: x is 2×3, y is 4×2: both must have as many values"},
+		{func() { ag.NewReshape(v(2, 3), -2, -3) }, "Reshape: x is 2×3, y is -2×-3: both must have as many values"},
+		{func() { ag.NewPrepend(v(5, 3), v(1, 3), 2) }, "Prepend: x is 5×3, 2 sequences: x must have as many rows of each"},
+		{func() { ag.NewPrepend(v(5, 3), v(1, 3), 0) }, "Prepend: x is 5×3, 0 sequences: x must have as many rows of each"},
+		{func() { ag.NewPrepend(v(4, 3), v(1, 2), 2) }, "Prepend: x is 4×3, c is 1×2: c must be 1×3"},
+		{func() { ag.NewChannelsFirst(v(5, 3), 2, 3) }, "ChannelsFirst: x is 5×3, 2 images of 3 positions: x must have 6 rows"},
+		{func() { ag.NewUnfold(v(2, 8), ag.Window{1, 3, 3, 2, 2, 1, 1, 0, 0}) }, "Unfold: x is 2×8, 1 channels of 3×3: x must have 9 columns"},
+		{func() { ag.NewUnfold(v(2, 9), ag.Window{1, 3, 3, 2, 2, 1, 0, 0, 0}) }, "Unfold: window: StrideWidth = 0, need at least 1"},
+		{func() { ag.NewUnfold(v(2, 9), ag.Window{1, 3, 3, 2, 2, 1, 1, -1, 0}) }, "Unfold: window: PadHeight = -1, need at least 0"},
+		{func() { ag.NewUnfold(v(2, 9), ag.Window{1, 3, 3, 6, 2, 1, 1, 1, 0}) }, "Unfold: window: KernelHeight = 6, need 1 to 5"},
+		{func() { ag.NewUnfold(v(2, 9), ag.Window{1, 3, 3, 3, 4, 1, 1, 0, 0}) }, "Unfold: window: KernelWidth = 4, need 1 to 3"},
+		{func() { ag.NewRelativeBias(v(32, 8), 3, -1, 0, true, 128) }, "RelativeBias: 3 tokens, -1 keys, offset 0: must not be negative"},
+		{func() { ag.NewRelativeBias(v(3, 8), 3, 3, 0, true, 128) }, "RelativeBias: the table is 3×8, bidirectional true: must have at least 4 rows"},
+		{func() { ag.NewRelativeBias(v(1, 8), 3, 3, 0, false, 128) }, "RelativeBias: the table is 1×8, bidirectional false: must have at least 2 rows"},
+		{func() { ag.NewRelativeBias(v(32, 8), 3, 3, 0, true, 8) }, "RelativeBias: the table is 32×8, largest distance 8: must be above 8"},
+		{func() { ag.NewRelativeBias(v(32, 8), 3, 3, 0, false, 16) }, "RelativeBias: the table is 32×8, largest distance 16: must be above 16"},
+
+		{func() { ag.NewRoPEWith(v(4, 8), 2, 4, 4, ag.RoPEOptions{}) }, "RoPE: 0 frequencies, heads of 4: must be 2"},
+		{func() { ag.NewRoPEWith(v(4, 8), 2, 4, -1, ag.RoPEOptions{}) }, "RoPE: 2 heads of 4, -1 tokens: dim must be even, all positive"},
+		{func() { ag.NewRoPEWith(v(4, 4), 2, 2, 4, ag.RoPEOptions{Frequencies: []float64{1}, Offset: -1}) }, "RoPE: scale 0, offset -1: must not be negative"},
+		{func() { ag.NewRoPEWith(v(4, 6), 2, 2, 4, ag.RoPEOptions{Frequencies: []float64{1}}) }, "RoPE: x is 4×6, 2 heads of 2: x must have 4 columns"},
 		{func() { ag.NewRoPE(v(4, 8), 3, 2, 4, 1e4) }, "RoPE: x is 4×8, 3 heads of 2: x must have 6 columns"},
 		{func() { ag.NewRoPE(v(4, 9), 3, 3, 4, 1e4) }, "RoPE: 3 heads of 3, 4 tokens, theta 10000: dim must be even, all positive"},
 		{func() { ag.NewRoPE(v(4, 8), 4, 2, 0, 1e4) }, "RoPE: 4 heads of 2, 0 tokens, theta 10000: dim must be even, all positive"},
@@ -94,6 +124,11 @@ func TestEmptyShapes(t *testing.T) {
 		ag.NewEmbedding(v(4, 3), nil), ag.NewCrossEntropy(v(0, 3), nil), ag.NewRoPE(v(0, 8), 2, 4, 5, 10),
 		ag.NewAttention(v(0, 8), v(0, 8), v(0, 8), 0, 5, 2, 2, true), ag.NewAttentionTo(v(6, 8), v(0, 8), v(0, 8), 2, 3, 0, 2, 2, ag.AttentionOptions{Bias: v(6, 0)}), ag.NewTopKSoftmax(v(0, 3), 2), ag.NewBalance(v(0, 3), 2),
 		ag.NewOrthogonality(v(0, 3), true), ag.NewSum(nil),
+		ag.NewGELUTanh(v(0, 3)), ag.NewQuickGELU(v(0, 3)), ag.NewSiLU(v(3, 0)), ag.NewTanh(v(0, 3)), ag.NewReLU(v(0, 3)), ag.NewScale(v(0, 3), 2),
+		ag.NewReshape(v(0, 3), 7, 0), ag.NewLookup(v(0, 4), []int32{3}, 1),
+		ag.NewPrepend(v(0, 3), v(1, 3), 0), ag.NewPrepend(v(0, 3), v(1, 3), 2), ag.NewChannelsFirst(v(0, 3), 2, 0), ag.NewUnfold(v(0, 1), ag.Window{1, 1, 1, 1, 1, 1, 1, 0, 0}),
+		ag.NewWeightedMean(v(0, 3), nil), ag.NewMeanSquare(v(0, 3), nil), ag.NewBinaryCrossEntropy(v(3, 0), nil),
+		ag.NewRelativeBias(v(32, 2), 0, 0, 0, true, 128), ag.NewRelativeBias(v(32, 2), 3, 0, 0, false, 128), ag.NewRelativeBias(v(32, 0), 3, 3, 0, true, 128),
 	} {
 		tape := ag.NewTape()
 		y := tape.Run(f)

@@ -16,9 +16,10 @@ type Tape struct {
 }
 
 type step struct {
-	op *ag.Operator
+	op *ag.Operator // nil: do stands in its place
 	fn Function
 	v  *Variable // the output, nil for a stock spago function
+	do func()
 }
 
 // NewTape returns an empty tape with a workspace of its own.
@@ -31,14 +32,25 @@ func (t *Tape) Run(f Function) Tensor {
 	if v != nil {
 		v.ws = t.ws
 	}
-	t.steps = append(t.steps, step{op, f, v})
+	t.steps = append(t.steps, step{op: op, fn: f, v: v})
 	return op
+}
+
+// Do runs f now, and again at this place in every replay: what follows from
+// the inputs and is no tensor, positions for instance, is computed anew there.
+func (t *Tape) Do(f func()) {
+	f()
+	t.steps = append(t.steps, step{do: f})
 }
 
 // Replay runs every recorded operator forward again, on the present contents
 // of its operands.
 func (t *Tape) Replay() {
 	for _, s := range t.steps {
+		if s.op == nil {
+			s.do()
+			continue
+		}
 		s.op.Run()
 	}
 }
@@ -51,12 +63,14 @@ func (t *Tape) Backward(root Tensor) error {
 		return fmt.Errorf("ag: Backward: the root is %d×%d: must be 1×1", rows, cols)
 	}
 	for _, s := range t.steps { // what was retained, or left by a pass that was cut short
-		s.op.ZeroGrad()
+		if s.op != nil {
+			s.op.ZeroGrad()
+		}
 	}
 	Accumulate(root, func(g []float32, _ bool) { g[0] = 1 })
 	for i := len(t.steps) - 1; i >= 0; i-- {
 		s := t.steps[i]
-		if !s.op.RequiresGrad() || !s.op.HasGrad() {
+		if s.op == nil || !s.op.RequiresGrad() || !s.op.HasGrad() {
 			continue
 		}
 		if err := s.fn.Backward(s.op.Grad()); err != nil {
@@ -76,7 +90,7 @@ func (t *Tape) Len() int { return len(t.steps) }
 func (t *Tape) Bytes() int {
 	n := t.ws.Bytes()
 	for _, s := range t.steps {
-		if s.v != nil {
+		if s.v != nil && !s.v.shared {
 			n += 4 * len(s.v.data)
 		}
 	}

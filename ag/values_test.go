@@ -85,6 +85,10 @@ func TestValues(t *testing.T) {
 	entries := func(rows, cols int, f func(i, j int) float64) matrix { return newMatrix(rows, cols, f) }
 	scalar := func(v float64) matrix { return matrix{1, 1, []float64{v}} }
 	mean := func(i int) float64 { return sum(n, func(k int) float64 { return X.at(i, k) }) / n }
+	shares := make([]float32, m*n)
+	for e := range shares {
+		shares[e] = float32(e%5) / 4
+	}
 	minusI := func(m matrix) matrix {
 		return newMatrix(m.rows, m.cols, func(i, j int) float64 {
 			if i == j {
@@ -135,8 +139,31 @@ func TestValues(t *testing.T) {
 			variance := sum(n, func(k int) float64 { return math.Pow(X.at(i, k)-mean(i), 2) }) / n
 			return Row.at(0, j)*(X.at(i, j)-mean(i))/math.Sqrt(variance+0.25) + Bias.at(0, j)
 		})},
-		"SwiGLU":                   {ag.NewSwiGLU(x, x), entries(m, n, func(i, j int) float64 { return X.at(i, j) * X.at(i, j) / (1 + math.Exp(-X.at(i, j))) })},
-		"GELU":                     {ag.NewGELU(x), entries(m, n, func(i, j int) float64 { return X.at(i, j) * (1 + math.Erf(X.at(i, j)/math.Sqrt2)) / 2 })},
+		"SwiGLU": {ag.NewSwiGLU(x, x), entries(m, n, func(i, j int) float64 { return X.at(i, j) * X.at(i, j) / (1 + math.Exp(-X.at(i, j))) })},
+		"GELU":   {ag.NewGELU(x), entries(m, n, func(i, j int) float64 { return X.at(i, j) * (1 + math.Erf(X.at(i, j)/math.Sqrt2)) / 2 })},
+		"GELUTanh": {ag.NewGELUTanh(x), entries(m, n, func(i, j int) float64 {
+			return X.at(i, j) / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(X.at(i, j)+0.044715*math.Pow(X.at(i, j), 3))))
+		})},
+		"QuickGELU":     {ag.NewQuickGELU(x), entries(m, n, func(i, j int) float64 { return X.at(i, j) * logistic(1.702*X.at(i, j)) })},
+		"SiLU":          {ag.NewSiLU(x), entries(m, n, func(i, j int) float64 { return X.at(i, j) * logistic(X.at(i, j)) })},
+		"Tanh":          {ag.NewTanh(x), entries(m, n, func(i, j int) float64 { return math.Tanh(X.at(i, j)) })},
+		"ReLU":          {ag.NewReLU(x), entries(m, n, func(i, j int) float64 { return (X.at(i, j) + math.Abs(X.at(i, j))) / 2 })},
+		"Scale":         {ag.NewScale(x, -3), entries(m, n, func(i, j int) float64 { return -3 * X.at(i, j) })},
+		"Reshape":       {ag.NewReshape(x, 21, 11), matrix{21, 11, X.x}},
+		"Lookup":        {ag.NewLookup(w, []int32{3, 32, 0, 3}, 0.5), entries(4, out, func(i, k int) float64 { return W.at(k, []int{3, 32, 0, 3}[i]) / 2 })},
+		"ChannelsFirst": {ag.NewChannelsFirst(prefix(x, 6, 33), 2, 3), entries(2, 99, func(b, e int) float64 { return X.at(b*3+e%3, e/3) })},
+		"Prepend": {ag.NewPrepend(prefix(x, 6, 33), row, 2), entries(8, 33, func(i, j int) float64 {
+			if i%4 == 0 {
+				return Row.at(0, j)
+			}
+			return X.at(i/4*3+i%4-1, j)
+		})},
+		"WeightedMean": {ag.NewWeightedMean(x, y.Floats()), scalar(sum(m*n, func(e int) float64 { return X.x[e] * Y.x[e] }) / (m * n))},
+		"MeanSquare":   {ag.NewMeanSquare(x, y.Floats()), scalar(sum(m*n, func(e int) float64 { return math.Pow(X.x[e]-Y.x[e], 2) }) / (m * n))},
+		"BinaryCrossEntropy": {ag.NewBinaryCrossEntropy(x, shares), scalar(sum(m*n, func(e int) float64 {
+			t := float64(shares[e])
+			return -t*math.Log(logistic(X.x[e])) - (1-t)*math.Log(logistic(-X.x[e]))
+		}) / (m * n))},
 		"Softmax":                  {ag.NewSoftmax(x), X.softmax()},
 		"Orthogonality of rows":    {ag.NewOrthogonality(x, true), scalar(minusI(X.times(X.t())).norm())},
 		"Orthogonality of columns": {ag.NewOrthogonality(x, false), scalar(minusI(X.t().times(X)).norm())},

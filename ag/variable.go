@@ -24,6 +24,8 @@ type Variable struct {
 	*mat.Dense[float32]
 	rows, cols int
 	data       []float32
+	shared     bool  // data is another variable's too
+	half       *half // nil: data has been there from the start
 
 	mu     sync.Mutex          // spago's own Backward writes gradients concurrently
 	ws     *Workspace          // where the gradient buffer comes from; nil: its own
@@ -63,7 +65,12 @@ func (v *Variable) Rows() int { return v.rows }
 func (v *Variable) Cols() int { return v.cols }
 
 // Floats returns the values themselves, row by row.
-func (v *Variable) Floats() []float32 { return v.data }
+func (v *Variable) Floats() []float32 {
+	if v.half != nil {
+		v.decode()
+	}
+	return v.data
+}
 
 // row returns row i of the values.
 func (v *Variable) row(i int) []float32 { return v.data[i*v.cols:][:v.cols] }
@@ -81,7 +88,12 @@ func (v *Variable) GradFloats() []float32 {
 func (v *Variable) Retain() { v.retain = true }
 
 // Value returns v itself.
-func (v *Variable) Value() mat.Tensor { return v }
+func (v *Variable) Value() mat.Tensor {
+	if v.half != nil {
+		v.decode() // spago's functions read the matrix
+	}
+	return v
+}
 
 // HasGrad reports whether a gradient was written since ZeroGrad.
 func (v *Variable) HasGrad() bool { return v.has }
@@ -110,7 +122,7 @@ func (v *Variable) AccGrad(g mat.Tensor) {
 		return // the buffer was written by Accumulate
 	}
 	src := Floats(g)
-	if len(src) != len(v.data) {
+	if len(src) != v.Size() {
 		panic(fmt.Sprintf("ag: AccGrad: the gradient has %d values, the matrix is %d×%d", len(src), v.rows, v.cols))
 	}
 	v.accumulate(func(dst []float32, acc bool) {
@@ -146,14 +158,14 @@ func (v *Variable) sink() (buf []float32, acc bool) {
 func Floats(x Tensor) []float32 {
 	switch t := x.(type) {
 	case *Variable:
-		return t.data
+		return t.Floats()
 	case *mat.Dense[float32]:
 		return mat.Data[float32](t)
 	case *ag.Operator:
 		return Floats(t.Value())
 	}
 	if v, ok := x.Value().(*Variable); ok { // a parameter that wraps it
-		return v.data
+		return v.Floats()
 	}
 	return x.Data().F32()
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lowrank/lowrank/experiments/data"
 	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/llama"
 	"github.com/lowrank/lowrank/nn/optim"
 	"github.com/lowrank/lowrank/nn/pretrained"
@@ -43,7 +44,7 @@ type baseRecord struct {
 
 // PrepareBase returns the base model that p describes: from dir, where an
 // earlier call left it, or pretrained on the text and saved there.
-func PrepareBase(ctx context.Context, dir string, p Pretraining, text *data.Corpus, watch func(step int, loss float64)) (*llama.Model, error) {
+func PrepareBase(ctx context.Context, dir string, p Pretraining, text *data.Corpus, watch func(step int, loss float64)) (nn.Model, error) {
 	p.Text = hash(text.Train, text.HeldOut)
 	if found, err := readBase(dir); err == nil && found.Pretraining == p {
 		return pretrained.Load(dir)
@@ -64,7 +65,7 @@ func PrepareBase(ctx context.Context, dir string, p Pretraining, text *data.Corp
 	}
 	err = pretrained.Save(func(name string, write func(io.Writer) error) error {
 		return record.WriteFile(filepath.Join(dir, name), write)
-	}, model)
+	}, p.Model, model)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +118,9 @@ func pretrain(ctx context.Context, model *llama.Model, p Pretraining, text *data
 }
 
 // LoadBase reads a base model from a folder with config.json and
-// model.safetensors, and checks that byte tokens fit its vocabulary.
-func LoadBase(dir string) (*llama.Model, error) {
+// model.safetensors, and checks that it is a language model whose vocabulary
+// byte tokens fit.
+func LoadBase(dir string) (nn.Model, error) {
 	model, err := pretrained.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("base.dir: %s: needs config.json and model.safetensors: %w", dir, err)
@@ -126,8 +128,11 @@ func LoadBase(dir string) (*llama.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("base.dir: %w", err)
 	}
-	if v := model.Config.VocabSize; v < data.Vocabulary {
-		return nil, fmt.Errorf("base.dir: %s has a vocabulary of %d: need at least %d, one a byte", dir, v, data.Vocabulary)
+	if task := model.Task(); task != nn.NextToken {
+		return nil, fmt.Errorf("base.dir: the outputs of %s are of the task %q: need %q", dir, task, nn.NextToken)
+	}
+	if err := model.Check(&nn.Context{Batch: 1, Tokens: 1, IDs: []int32{data.Vocabulary - 1}}); err != nil {
+		return nil, fmt.Errorf("base.dir: %s: need a vocabulary of at least %d, one a byte: %w", dir, data.Vocabulary, err)
 	}
 	return model, nil
 }

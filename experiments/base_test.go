@@ -118,7 +118,7 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		"a folder":       {Base{}, Data{BaseText: prose, AdaptText: dir}, 16, []string{dir, "directory"}},
 		"an empty text":  {Base{}, Data{BaseText: write("empty", nil), AdaptText: code}, 16, []string{"empty"}},
 		"a tiny text":    {Base{}, Data{BaseText: prose, AdaptText: write("tiny", []byte("abc"))}, 16, []string{"tiny", "3 bytes", "at least"}},
-		"long windows":   {Base{}, Data{BaseText: prose, AdaptText: code}, 65, []string{"train.tokens is 65", "at most 64"}},
+		"long windows":   {Base{}, Data{BaseText: prose, AdaptText: code}, 65, []string{"train.tokens is 65", "at most max_position_embeddings = 64"}},
 		"no base":        {Base{Dir: filepath.Join(dir, "nobase")}, Data{BaseText: prose, AdaptText: code}, 16, []string{"base.dir", "config.json and model.safetensors"}},
 		"an empty model": {Base{Dir: dir}, Data{BaseText: prose, AdaptText: code}, 16, []string{"base.dir"}},
 	} {

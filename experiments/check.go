@@ -25,7 +25,7 @@ func (s *Setting) Check(c *Config) ([]*adapter.Map, error) {
 		return nil, err
 	}
 	options := c.options()
-	options.Gradient = func(m *adapter.Map) []float32 { return m.W0 } // any matrix of the shape will do
+	options.Gradient = func(m *adapter.Map) []float32 { return m.W0() } // any matrix of the shape will do
 	set, err := lora.Inject(s.Base.Clone(), method, options)
 	if err != nil {
 		return nil, err

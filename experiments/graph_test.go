@@ -7,11 +7,11 @@ import (
 
 	"github.com/lowrank/lowrank/experiments/data"
 	"github.com/lowrank/lowrank/lora"
-	"github.com/lowrank/lowrank/nn/llama"
+	"github.com/lowrank/lowrank/nn"
 )
 
 // adapted returns a copy of the tiny model whose adapters have done something.
-func adapted(t *testing.T) (*llama.Model, *lora.Set) {
+func adapted(t *testing.T) (nn.Model, *lora.Set) {
 	t.Helper()
 	model := tinySetting(t).Base.Clone()
 	method, err := lora.Row("lora-gaussian")

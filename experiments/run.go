@@ -16,7 +16,7 @@ import (
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/probe"
-	"github.com/lowrank/lowrank/nn/llama"
+	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/optim"
 )
 
@@ -208,7 +208,7 @@ const calibrationBatches = 8
 
 // calibrate returns the mean gradients of the full weights over batches of a
 // random stream of their own.
-func (t *training) calibrate(model *llama.Model) (lora.Gradients, error) {
+func (t *training) calibrate(model nn.Model) (lora.Gradients, error) {
 	c := t.Config.Train
 	var g *graph
 	return lora.Calibrate(model, t.Config.Targets.Patterns(), calibrationBatches, func(batch int) (err error) {

@@ -7,13 +7,13 @@ import (
 	"sync"
 
 	"github.com/lowrank/lowrank/experiments/data"
-	"github.com/lowrank/lowrank/nn/llama"
+	"github.com/lowrank/lowrank/nn"
 )
 
 // A Setting is what runs share: the base model, which no run changes, and the
 // texts. Runs may use it side by side.
 type Setting struct {
-	Base        *llama.Model
+	Base        nn.Model
 	Adapt       *data.Corpus // what the model is adapted to
 	Prose       *data.Corpus // what it was pretrained on, to measure forgetting
 	Texts       [2]string    // where the two were found: prose, adapt
@@ -42,8 +42,8 @@ func OpenSetting(ctx context.Context, out string, base Base, d Data, p Pretraini
 	if err != nil {
 		return nil, err
 	}
-	if limit := s.Base.Config.MaxPositionEmbeddings; tokens > limit {
-		return nil, fmt.Errorf("train.tokens is %d: the base model takes at most %d (max_position_embeddings)", tokens, limit)
+	if err := s.Base.Check(&nn.Context{Batch: 1, Tokens: tokens, IDs: make([]int32, tokens)}); err != nil {
+		return nil, fmt.Errorf("train.tokens is %d: %w", tokens, err)
 	}
 	var values [][]byte
 	for _, w := range s.Base.Params() {

@@ -85,6 +85,12 @@ func (l layer) Linears() []*nn.Linear { return []*nn.Linear{l.lin} }
 
 func (l layer) Forward(*nn.Context) ag.Tensor { panic("a layer has no tokens") }
 
+func (l layer) Check(*nn.Context) error { return nil }
+
+func (l layer) Task() nn.Task { return nn.Features }
+
+func (l layer) Clone() nn.Model { panic("a layer is not cloned") }
+
 func (l layer) Params() []nn.Param {
 	ps := []nn.Param{{Name: "lin.weight", Variable: l.lin.W, Shape: []int{l.lin.Out, l.lin.In}}}
 	if l.lin.Bias != nil {

@@ -19,8 +19,17 @@ import (
 // Options say how a method is injected.
 type Options struct {
 	Targets Targets
-	Rank    int
-	Alpha   float64 // s = Alpha/Rank, unless the delta says otherwise
+	Exclude Targets // of what Targets selects; none where empty
+	// Blocks, where there are any, are the numbers of the blocks in which Targets
+	// selects, by the first number in a map's name or, with BlocksIn, by the one
+	// after a component that matches one of these regular expressions (PEFT's
+	// layers_to_transform and layers_pattern).
+	Blocks   []int
+	BlocksIn []string
+	Save     []string // modules that are trained whole beside the adapters, by the end of their names
+	Bias     Biases
+	Rank     int
+	Alpha    float64 // s = Alpha/Rank, unless the delta says otherwise
 	// RankPattern and AlphaPattern give other values to the maps whose name
 	// ends in a key, a regular expression, as PEFT's rank_pattern does. A key
 	// that matches no adapted map is an error.
@@ -40,10 +49,12 @@ type Set struct {
 	Method  Method
 	Options Options
 	Maps    []*adapter.Map // in the order of the model's linear maps
+	Wholes  []*Whole       // what is trained besides, in the order of the model's tensors
 
 	model   nn.Model
 	trained []bool // whether each of the model's tensors was, before
 	merged  []kept // what Merge replaced; nil: not merged
+	hash    string // of the base, once it was asked for
 }
 
 // Inject adapts the selected linear maps of a model and freezes the model's
@@ -57,7 +68,7 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 		return nil, fmt.Errorf("lora: method %s needs %s: calibrate first", method.Name, adapter.FullGradient)
 	}
 	linears := model.Linears()
-	selected, err := opt.Targets.Select(linears)
+	selected, err := opt.Select(linears)
 	if err != nil {
 		return nil, err
 	}
@@ -76,17 +87,43 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 		}
 		s.Maps = append(s.Maps, m)
 	}
+	if s.Wholes, err = opt.wholes(model, s.Maps); err != nil {
+		return nil, err
+	}
 	if err := s.start(); err != nil {
 		return nil, err
 	}
-	for _, p := range model.Params() {
+	s.attach()
+	return s, nil
+}
+
+// attach puts the adapters into the model's forward pass and freezes its own
+// tensors, but those that are trained whole.
+func (s *Set) attach() {
+	s.trained = nil
+	for _, p := range s.model.Params() {
 		s.trained = append(s.trained, p.RequiresGrad())
 		p.SetRequiresGrad(false)
 	}
+	for _, w := range s.Wholes {
+		w.attach()
+	}
 	for _, m := range s.Maps {
 		m.Linear.Adapter = m
+		m.Repack()
 	}
-	return s, nil
+}
+
+// Attach puts the adapters back that [Set.Remove] took out, with the values
+// that they had. Graphs are to be built anew.
+func (s *Set) Attach() error {
+	for _, m := range s.Maps {
+		if m.Linear.Adapter != nil {
+			return fmt.Errorf("lora: %s has an adapter already", m.Name)
+		}
+	}
+	s.attach()
+	return nil
 }
 
 // adapt makes the map of l with all factors at zero.
@@ -165,7 +202,8 @@ func layerOf(name string) int {
 }
 
 // Remove takes the adapters out: the model is as it was before Inject, bit for
-// bit.
+// bit. [Set.Attach] puts them back; between the two another set may be there.
+// Graphs are to be built anew.
 func (s *Set) Remove() {
 	if s.merged != nil {
 		s.Unmerge()
@@ -173,14 +211,22 @@ func (s *Set) Remove() {
 	for _, m := range s.Maps {
 		m.Linear.Adapter = nil
 	}
+	for _, w := range s.Wholes {
+		w.detach()
+	}
 	for i, p := range s.model.Params() {
 		p.SetRequiresGrad(s.trained[i])
+	}
+	for _, l := range s.model.Linears() {
+		if len(s.Wholes) > 0 {
+			l.Repack() // it may have been trained
+		}
 	}
 }
 
 // Groups returns what an optimizer trains, one group a map: its trained
 // factors, and those that the update rule freezes but may read, each under its
-// map's name and its own.
+// map's name and its own. Then one for each tensor that is trained whole.
 func (s *Set) Groups() []*optim.Group {
 	var groups []*optim.Group
 	frozen := s.Method.Update.Freezes()
@@ -193,6 +239,9 @@ func (s *Set) Groups() []*optim.Group {
 		}
 		groups = append(groups, g)
 	}
+	for _, w := range s.Wholes {
+		groups = append(groups, &optim.Group{Name: w.Name, Scaling: 1, Params: []*optim.Param{{Name: w.Name, Value: w.Variable}}})
+	}
 	return groups
 }
 
@@ -201,6 +250,9 @@ func (s *Set) TrainedParameters() int {
 	n := 0
 	for _, m := range s.Maps {
 		n += m.TrainedParameters()
+	}
+	for _, w := range s.Wholes {
+		n += len(w.Floats())
 	}
 	return n
 }

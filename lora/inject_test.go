@@ -124,7 +124,7 @@ func TestInjectRefusesWeights(t *testing.T) {
 		"olora": "q_proj: the weight: entry (0, 1) is NaN",
 	} {
 		m := model(t)
-		w := m.Linears()[0].W.Floats()
+		w := m.Linears()[1].W.Floats()
 		clear(w[:16])
 		if method != "dora" {
 			w[1] = float32(math.NaN())
@@ -223,12 +223,13 @@ func TestLoadIsStrict(t *testing.T) {
 		}, "x [1] is unexpected"},
 		{"not finite", nil, func(m map[string]pretrained.Tensor) { m[a].Data[3] = float32(math.Inf(1)) }, a + ": value 3 is +Inf"},
 		{"type", func(c map[string]any) { c["peft_type"] = "LOHA" }, nil, `peft_type "LOHA" is not known; there are: LORA, VERA, HIRA, ADALORA, LOWRANK`},
-		{"residual base", func(c map[string]any) { c["init_lora_weights"] = "pissa" }, nil, `init_lora_weights is "pissa": the adapter belongs to a base`},
-		{"unknown setting", func(c map[string]any) { c["lora_bias"] = true }, nil, "adapter_config.json: lora_bias is true: not supported"},
+		{"residual base", func(c map[string]any) { c["init_lora_weights"] = "corda" }, nil, `init_lora_weights is "corda": the adapter belongs to a base`},
+		{"unknown setting", func(c map[string]any) { c["use_qalora"] = true }, nil, "adapter_config.json: use_qalora is true: not supported"},
+		{"a bias that is not there", func(c map[string]any) { c["lora_bias"] = true }, nil, "q_proj.lora_B.bias [16] is missing"},
 		{"silent setting", func(c map[string]any) { c["lora_bias"] = false; c["use_qalora"] = nil }, nil, ""},
-		{"rank", func(c map[string]any) { c["r"] = "two" }, nil, "adapter_config.json: target_modules, r, rank_pattern or alpha_pattern"},
+		{"rank", func(c map[string]any) { c["r"] = "two" }, nil, "adapter_config.json: r is two: must be a whole number"},
 		{"no alpha", func(c map[string]any) { delete(c, "lora_alpha") }, nil, "lora_alpha is <nil>: must be a number"},
-		{"targets", func(c map[string]any) { c["target_modules"] = "c_attn" }, nil, `target "c_attn" selects no linear map`},
+		{"targets", func(c map[string]any) { c["target_modules"] = "c_attn" }, nil, `target_modules is c_attn: selects no linear map; there are, nearest first: `},
 		{"own type", func(c map[string]any) { c["peft_type"] = "LOWRANK"; c["method"] = map[string]any{"metod": "lora"} }, nil, `unknown field "metod"`},
 		{"own method", func(c map[string]any) { c["peft_type"] = "LOWRANK" }, nil, "method: is missing"},
 	} {

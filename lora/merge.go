@@ -5,39 +5,48 @@ import (
 	"slices"
 
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/nn"
 )
 
 // kept is what a merged map had before.
 type kept struct {
-	w0   []float32
 	base *ag.Weight
+	bias []float32
 }
 
 // Merge writes W' into the weights of the model and takes the adapters out of
 // its forward pass; graphs are to be built anew. The original weights are
-// kept. A map that cannot be merged is an error, and then nothing is changed.
+// kept. A map that cannot be merged is an error, and then nothing is changed:
+// one with a router, and one whose weight is another's too, an embedding or the
+// output that is tied to it.
 func (s *Set) Merge() error {
 	if s.merged != nil {
 		return errMerged
 	}
-	var merged [][]float32
+	if err := s.checkTies(); err != nil {
+		return err
+	}
+	var merged, biases [][]float32
 	for _, m := range s.Maps {
 		w, err := m.Merged()
 		if err != nil {
 			return fmt.Errorf("lora: %w", err)
 		}
-		merged = append(merged, w)
+		b, err := m.MergedBias()
+		if err != nil {
+			return fmt.Errorf("lora: %w", err)
+		}
+		merged, biases = append(merged, w), append(biases, b)
 	}
 	for i, m := range s.Maps {
-		s.merged = append(s.merged, kept{m.W0, m.Base})
-		// The model's weight is overwritten in place: the map needs its own.
-		original := slices.Clone(m.W0)
-		if &m.Base.Floats()[0] == &m.W0[0] {
-			m.Base = ag.NewWeight(m.Out, m.In, original)
+		k := kept{base: m.Base}
+		if m.Bias != nil {
+			k.bias = slices.Clone(m.Bias.Floats())
+			copy(m.Bias.Floats(), biases[i])
 		}
-		m.W0 = original
-		copy(m.W.Floats(), merged[i])
-		m.Repack()
+		s.merged = append(s.merged, k)
+		m.KeepW0() // the model's weight is overwritten in place
+		m.SetWeight(merged[i])
 		m.Linear.Adapter = nil
 	}
 	return nil
@@ -47,10 +56,26 @@ func (s *Set) Merge() error {
 func (s *Set) Unmerge() {
 	for i, k := range s.merged {
 		m := s.Maps[i]
-		copy(m.W.Floats(), m.W0)
-		m.W0, m.Base = k.w0, k.base
-		m.Repack()
+		m.SetWeight(m.W0())
+		if m.Bias != nil {
+			copy(m.Bias.Floats(), k.bias)
+		}
+		m.Base = k.base
 		m.Linear.Adapter = m
 	}
 	s.merged = nil
+}
+
+// checkTies refuses a map whose weight another one has too.
+func (s *Set) checkTies() error {
+	adapted := map[*nn.Linear]bool{}
+	for _, m := range s.Maps {
+		adapted[m.Linear] = true
+	}
+	for _, l := range s.model.Linears() {
+		if l.Tied != nil && l.W == l.Tied.W && (adapted[l] || adapted[l.Tied]) {
+			return fmt.Errorf("lora: %s and %s are one tensor, of which an adapter changes one only: untie the base first", l.Name, l.Tied.Name)
+		}
+	}
+	return nil
 }

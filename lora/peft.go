@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora/adapter"
@@ -41,7 +42,7 @@ func (s *Set) Files() (config, weights []byte, err error) {
 		return nil, nil, fmt.Errorf("lora: %w", err)
 	}
 	var b bytes.Buffer
-	err = pretrained.WriteSafetensors(&b, tensors, nil)
+	err = pretrained.WriteSafetensors(&b, tensors, map[string]string{baseKey: s.baseHash()})
 	return append(config, '\n'), b.Bytes(), err
 }
 
@@ -49,7 +50,7 @@ func (s *Set) Files() (config, weights []byte, err error) {
 func (s *Set) contents() (map[string]any, []pretrained.Tensor, error) {
 	if d, ok := s.Method.Delta.(adapter.Stored); ok && s.Method.Router == nil {
 		if fields, ok := s.peftConfig(d); ok {
-			return fields, s.peftTensors(d.PEFT()), nil
+			return fields, append(s.peftTensors(d.PEFT()), s.wholeTensors()...), nil
 		}
 	}
 	if s.Method.recipe.Method == "" {
@@ -60,7 +61,7 @@ func (s *Set) contents() (map[string]any, []pretrained.Tensor, error) {
 	fields["method"] = s.Method.recipe
 	fields["r"], fields["lora_alpha"] = s.Options.Rank, s.Options.Alpha
 	fields["rank_pattern"], fields["alpha_pattern"] = s.Options.RankPattern, s.Options.AlphaPattern
-	return fields, s.ownTensors(), nil
+	return fields, append(s.ownTensors(), s.wholeTensors()...), nil
 }
 
 func (s *Set) commonConfig() map[string]any {
@@ -70,8 +71,37 @@ func (s *Set) commonConfig() map[string]any {
 	}
 	return map[string]any{
 		"base_model_name_or_path": nil, "task_type": nil, "inference_mode": true,
-		"target_modules": names,
+		"target_modules": names, "modules_to_save": s.Options.Save, "bias": s.bias(""),
 	}
+}
+
+// bias returns PEFT's word for the biases that are trained, in a type that
+// calls those of the adapted maps own.
+func (s *Set) bias(own string) Biases {
+	switch s.Options.Bias {
+	case "", NoBiases:
+		return NoBiases
+	case AdaptedBiases:
+		return Biases(strings.ToLower(own)) + "_only"
+	}
+	return s.Options.Bias
+}
+
+// baseHash returns the hash of the base, which is kept: it does not change.
+func (s *Set) baseHash() string {
+	if s.hash == "" {
+		s.hash = BaseHash(s.model, s.Wholes)
+	}
+	return s.hash
+}
+
+// wholeTensors returns the tensors that are trained whole.
+func (s *Set) wholeTensors() []pretrained.Tensor {
+	var tensors []pretrained.Tensor
+	for _, w := range s.Wholes {
+		tensors = append(tensors, pretrained.Tensor{Name: modelPrefix + w.stored, Shape: w.Shape, Data: w.Stored(w.values())})
+	}
+	return tensors
 }
 
 // peftConfig returns PEFT's configuration, or false where it cannot tell the
@@ -82,7 +112,10 @@ func (s *Set) peftConfig(d adapter.Stored) (map[string]any, bool) {
 	for key, v := range l.Config {
 		fields[key] = v
 	}
-	fields["peft_type"] = l.Type
+	fields["peft_type"], fields["bias"] = l.Type, s.bias(l.Type)
+	if _, ok := fields["fan_in_fan_out"]; ok {
+		fields["fan_in_fan_out"] = slices.ContainsFunc(s.Maps, func(m *adapter.Map) bool { return m.FanInFanOut })
+	}
 	ranks, alphas := map[string]int{}, map[string]float64{}
 	rank, alpha := s.stored(d, s.Maps[0])
 	for _, m := range s.Maps {
@@ -138,7 +171,7 @@ func (s *Set) peftTensors(l adapter.Layout) []pretrained.Tensor {
 				}
 				continue
 			}
-			x.Name = modelPrefix + m.Name + "." + t.Name
+			x.Name = modelPrefix + m.Name + "." + x.Name
 			tensors = append(tensors, x)
 		}
 	}
@@ -173,10 +206,8 @@ func stack(m *adapter.Map, t adapter.Tensor) pretrained.Tensor {
 			rows *= 2
 		}
 	}
-	if t.Vector {
-		return pretrained.Tensor{Shape: []int{len(x)}, Data: x}
-	}
-	return pretrained.Tensor{Shape: []int{rows, cols}, Data: x}
+	name, shape := t.Stored(m.Linear, rows, cols)
+	return pretrained.Tensor{Name: name, Shape: shape, Data: x}
 }
 
 // ownTensors returns the State as tensors.

@@ -9,8 +9,8 @@ import (
 )
 
 // A State is the values of a set's adapters by name, bit for bit: every factor
-// as module.A, and as module.A0 and module.B0 the factors whose product was
-// taken out of the base.
+// as module.A, as module.A0 and module.B0 the factors whose product was taken
+// out of the base, and under its own name every tensor that is trained whole.
 type State map[string][]float32
 
 // State returns a copy of all values.
@@ -24,6 +24,9 @@ func (s *Set) State() State {
 			st[m.Name+".A0"] = slices.Clone(ag.Floats(a))
 			st[m.Name+".B0"] = slices.Clone(ag.Floats(b))
 		}
+	}
+	for _, w := range s.Wholes {
+		st[w.Name] = slices.Clone(w.values())
 	}
 	return st
 }
@@ -61,6 +64,17 @@ func (s *Set) restore(st State) error {
 			copy(f.Floats(), x)
 			delete(left, name)
 		}
+	}
+	for _, w := range s.Wholes {
+		x, ok := st[w.Name]
+		switch {
+		case !ok:
+			return fmt.Errorf("lora: state: %s %v is missing", w.Name, w.Shape)
+		case len(x) != len(w.own):
+			return fmt.Errorf("lora: state: %s has %d values: must have %v", w.Name, len(x), w.Shape)
+		}
+		copy(w.own, x)
+		delete(left, w.Name)
 	}
 	if len(left) > 0 {
 		return fmt.Errorf("lora: state: %s is unexpected", slices.Min(slices.Collect(maps.Keys(left))))

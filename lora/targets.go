@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lowrank/lowrank/nn"
@@ -16,14 +17,15 @@ import (
 //
 //	a name, or the end of one after a dot     q_proj, mlp.down_proj
 //	a regular expression for whole names      .*\.[01]\..*_proj
-//	all-linear                                every map inside the blocks
+//	all-linear                                every map but embeddings, convolutions and the output
 //
 // where what has a character that names have not (letters, digits, "_", "-",
 // ".") is a regular expression. No entry stands for all-linear. In JSON a
 // single entry may stand without its list.
 type Targets []string
 
-// AllLinear is the entry for every linear map inside the blocks.
+// AllLinear is the entry for every linear map but the embeddings, the
+// convolutions and the one that makes the logits.
 const AllLinear = "all-linear"
 
 // UnmarshalJSON reads a string or a list of strings.
@@ -56,7 +58,7 @@ func (t Targets) Select(linears []*nn.Linear) ([]*nn.Linear, error) {
 		}
 		found := false
 		for _, l := range linears {
-			if match(l.Name) {
+			if match(l) {
 				selected[l], found = true, true
 			}
 		}
@@ -70,18 +72,78 @@ func (t Targets) Select(linears []*nn.Linear) ([]*nn.Linear, error) {
 var plainName = regexp.MustCompile(`^[\w.-]+$`)
 
 // matcher returns the test for one entry.
-func matcher(entry string) (func(name string) bool, error) {
+func matcher(entry string) (func(l *nn.Linear) bool, error) {
 	switch {
-	case entry == AllLinear:
-		return func(string) bool { return true }, nil
+	case strings.EqualFold(entry, AllLinear):
+		return func(l *nn.Linear) bool { return l.Kind == nn.Dense && !l.Output }, nil
 	case plainName.MatchString(entry):
-		return func(name string) bool { return name == entry || strings.HasSuffix(name, "."+entry) }, nil
+		ends := func(name string) bool { return name == entry || strings.HasSuffix(name, "."+entry) }
+		return func(l *nn.Linear) bool { return ends(l.Name) || ends(l.Old) }, nil
 	}
 	re, err := regexp.Compile(`^(?:` + entry + `)$`)
 	if err != nil {
 		return nil, fmt.Errorf("lora: target %q is neither a name nor a regular expression: %w", entry, err)
 	}
-	return re.MatchString, nil
+	return func(l *nn.Linear) bool { return re.MatchString(l.Name) || l.Old != "" && re.MatchString(l.Old) }, nil
+}
+
+// Select returns the maps that the options adapt, in their order: what Targets
+// selects, within the blocks that are asked for, without what Exclude selects
+// and what belongs to a module to save. None at all is an error.
+func (o *Options) Select(linears []*nn.Linear) ([]*nn.Linear, error) {
+	selected, err := o.Targets.Select(linears)
+	if err != nil {
+		return nil, err
+	}
+	var out []*nn.Linear
+	if len(o.Exclude) > 0 {
+		if out, err = o.Exclude.Select(linears); err != nil {
+			return nil, fmt.Errorf("%w (to exclude)", err)
+		}
+	}
+	in, err := o.inBlocks()
+	if err != nil {
+		return nil, err
+	}
+	selected = slices.DeleteFunc(selected, func(l *nn.Linear) bool {
+		return slices.Contains(out, l) || !in(l.Name) || within(l.Name, o.Save)
+	})
+	if len(selected) == 0 {
+		return nil, fmt.Errorf("lora: targets %q select no linear map within blocks %v, without %q and modules to save %q", o.Targets, o.Blocks, o.Exclude, o.Save)
+	}
+	return selected, nil
+}
+
+// inBlocks returns the test whether a name is within the blocks asked for, as
+// PEFT numbers them.
+func (o *Options) inBlocks() (func(name string) bool, error) {
+	if len(o.Blocks) == 0 {
+		return func(string) bool { return true }, nil
+	}
+	exprs := []string{`^.*?\.[^.]*\.(\d+)\.`}
+	if len(o.BlocksIn) > 0 {
+		exprs = nil
+		for _, p := range o.BlocksIn {
+			exprs = append(exprs, `^(?:|.*?\.)(?:`+p+`)\.(\d+)\.`)
+		}
+	}
+	var patterns []*regexp.Regexp
+	for _, e := range exprs {
+		re, err := regexp.Compile(e)
+		if err != nil {
+			return nil, fmt.Errorf("lora: layers pattern %q: %w", e, err)
+		}
+		patterns = append(patterns, re)
+	}
+	return func(name string) bool {
+		for _, re := range patterns {
+			if m := re.FindStringSubmatch(name); m != nil {
+				n, err := strconv.Atoi(m[len(m)-1])
+				return err == nil && slices.Contains(o.Blocks, n)
+			}
+		}
+		return false
+	}, nil
 }
 
 // endings returns the last components of the names, each once.

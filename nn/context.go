@@ -1,15 +1,30 @@
 package nn
 
-import "github.com/lowrank/lowrank/ag"
+import (
+	"errors"
+	"fmt"
 
-// A Context is what a model's forward pass is built on: the tape, the shape
-// of the batch and its tokens, and the losses that layers add to the model's
-// own (a router's balance, an orthogonality penalty).
+	"github.com/lowrank/lowrank/ag"
+)
+
+// A Context is what a model's forward pass is built on: the tape, the batch,
+// and what the layers leave there. A graph reads IDs, Types, First, End,
+// Pixels and Decoder anew in every replay; their lengths stay.
 type Context struct {
 	*ag.Tape
 	Batch, Tokens int
-	IDs           []int32 // Batch·Tokens token ids; the graph reads them anew in every replay
-	Losses        []Loss
+	IDs           []int32 // Batch·Tokens token ids
+	Types         []int32 // of the tokens (BERT's segments); nil: none given
+	// First and End say which tokens of each sequence are no padding: those from
+	// First[b] up to End[b]-1. Nil: from 0, to Tokens.
+	First, End []int
+	Pixels     *ag.Variable // Batch×(channels·height·width), of a vision model
+	Decoder    *Context     // the decoder's batch, of an encoder with a decoder
+	Cache      *Cache       // keys and values of the tokens that went before; nil: none
+	Last       bool         // the logits of a sequence's last token are wanted alone
+
+	Losses []Loss
+	Hidden []ag.Tensor // the residual stream: embeddings, then the output of every block
 }
 
 // A Loss is a named 1×1 tensor that is added to the objective with a weight.
@@ -24,20 +39,126 @@ func (c *Context) AddLoss(name string, weight float32, value ag.Tensor) {
 	c.Losses = append(c.Losses, Loss{name, weight, value})
 }
 
-// A Model is what training and adaptation see of a model family.
-type Model interface {
-	// Forward builds the logits, (Batch·Tokens)×vocabulary.
-	Forward(c *Context) ag.Tensor
-	// Linears returns the linear maps inside the blocks, in forward order.
-	Linears() []*Linear
-	// Params returns every tensor of the model under its checkpoint name, in
-	// a fixed order; a tied tensor stands once.
-	Params() []Param
+// Keep appends x to the hidden states and returns it.
+func (c *Context) Keep(x ag.Tensor) ag.Tensor {
+	c.Hidden = append(c.Hidden, x)
+	return x
 }
 
-// A Param is a model's tensor under its checkpoint name.
-type Param struct {
-	Name string
-	*ag.Variable
-	Shape []int // as the checkpoint has it; norms are [n] while the Variable is 1×n
+// CheckTokens returns an error when the ids are not batch·tokens within the
+// vocabulary, the tokens are more than most (0: any number), or the padding
+// does not fit. New inputs must pass it before each replay.
+func (c *Context) CheckTokens(vocabulary, most int) error {
+	if err := c.checkIDs("token id", c.IDs, vocabulary); err != nil {
+		return err
+	}
+	n := c.Past() + c.Tokens
+	switch {
+	case most > 0 && n > most:
+		return fmt.Errorf("%d tokens: must be at most max_position_embeddings = %d", n, most)
+	case c.Cache != nil && (c.Batch != 1 || n > c.Cache.Most):
+		return fmt.Errorf("%d sequences, %d tokens with those of the cache: it takes one of at most %d", c.Batch, n, c.Cache.Most)
+	}
+	mask := ag.Mask{First: c.First, End: c.End}
+	if err := mask.Check(c.Batch, c.Tokens, c.Past()+c.Tokens); err != nil {
+		return fmt.Errorf("padding: %w", err)
+	}
+	return nil
+}
+
+// CheckTypes returns an error when there are token types and they do not fit.
+func (c *Context) CheckTypes(types int) error {
+	if c.Types == nil {
+		return nil
+	}
+	return c.checkIDs("token type", c.Types, types)
+}
+
+// CheckPixels returns an error when the pixels are not those of a batch of images
+// that a window goes over, or there is padding or a cache, which images have not.
+func (c *Context) CheckPixels(w ag.Window) error {
+	switch {
+	case c.Pixels == nil:
+		return errors.New("no pixels")
+	case c.Batch < 1 || c.Pixels.Rows() != c.Batch || c.Pixels.Cols() != w.In():
+		return fmt.Errorf("pixels are %d×%d: must be batch×(channels·height·width) = %d×(%d·%d·%d), batch at least 1",
+			c.Pixels.Rows(), c.Pixels.Cols(), c.Batch, w.Channels, w.Height, w.Width)
+	case c.First != nil || c.End != nil || c.Cache != nil:
+		return errors.New("padding or a cache: images have neither")
+	}
+	return nil
+}
+
+func (c *Context) checkIDs(what string, ids []int32, n int) error {
+	if c.Batch < 1 || c.Tokens < 1 || len(ids)/c.Tokens != c.Batch || len(ids)%c.Tokens != 0 {
+		return fmt.Errorf("%d %ss: must be batch·tokens = %d·%d, both at least 1", len(ids), what, c.Batch, c.Tokens)
+	}
+	for i, id := range ids {
+		if id < 0 || int(id) >= n {
+			return fmt.Errorf("%s %d in row %d, position %d: must lie in [0, %d)", what, id, i/c.Tokens, i%c.Tokens, n)
+		}
+	}
+	return nil
+}
+
+// Past is how many tokens the cache holds.
+func (c *Context) Past() int {
+	if c.Cache == nil {
+		return 0
+	}
+	return c.Cache.Len
+}
+
+// Positions returns the place of every token in its sequence, Batch·Tokens
+// numbers that start after the cache's.
+func (c *Context) Positions() []int32 {
+	p := make([]int32, c.Batch*c.Tokens)
+	for i := range p {
+		p[i] = int32(c.Past() + i%c.Tokens)
+	}
+	return p
+}
+
+// LastTokens builds the rows of x, M×n, that belong to the last token of each
+// sequence that is not pad, Batch×n. Where pad is negative it is the last one
+// that is no padding.
+func (c *Context) LastTokens(x ag.Tensor, pad int) ag.Tensor {
+	rows := make([]int32, c.Batch)
+	c.Do(func() {
+		for b := range rows {
+			end := c.Tokens
+			switch {
+			case pad >= 0:
+				for end > 1 && int(c.IDs[b*c.Tokens+end-1]) == pad {
+					end--
+				}
+			case c.End != nil:
+				end = max(c.End[b], 1)
+			}
+			rows[b] = int32(b*c.Tokens + end - 1)
+		}
+	})
+	return c.Run(ag.NewEmbedding(x, rows))
+}
+
+// LastRows is LastTokens by the padding alone.
+func (c *Context) LastRows(x ag.Tensor) ag.Tensor { return c.LastTokens(x, -1) }
+
+// Wanted builds the rows of x, the last hidden states, that the output is made
+// of: all, or with Last those of the last tokens.
+func (c *Context) Wanted(x ag.Tensor) ag.Tensor {
+	if c.Last && c.Tokens > 1 {
+		return c.LastRows(x)
+	}
+	return x
+}
+
+// FirstRows builds the rows of x, (Batch·n)×C, that stand first in each
+// sequence of n rows, Batch×C.
+func (c *Context) FirstRows(x ag.Tensor, n int) ag.Tensor {
+	rows := make([]int32, c.Batch)
+	for b := range rows {
+		rows[b] = int32(b * n)
+	}
+	return c.Run(ag.NewEmbedding(x, rows))
 }

@@ -11,17 +11,39 @@ import (
 type Linear struct {
 	nn.Module
 	Name    string // of the module: model.layers.0.self_attn.q_proj
+	Old     string // its name in adapters made before transformers 5; "": the same
 	In, Out int
-	W       *ag.Variable // out×in  Name + ".weight"
+	Kind    Kind
+	Kernel  []int        // of a Convolution: channels, height, width, whose product is In
+	W       *ag.Variable // out×in  Name + ".weight"; of a Table in×out
 	Bias    *ag.Variable // 1×out   Name + ".bias"; may be nil
 	Adapter Adapter      // nil: none
+
+	Output      bool    // makes the logits: all-linear leaves it out
+	FanInFanOut bool    // the checkpoint has Wᵀ, in×out
+	Tied        *Linear // the Table whose weight this is; nil: its own
+	Padding     []int32 // of a Table: ids whose rows get no gradient from a lookup
 
 	frozen *ag.Weight
 }
 
+// A Kind is what the rows of a linear map's input are.
+type Kind int
+
+// The kinds.
+const (
+	Dense       Kind = iota // features
+	Table                   // one-hot rows, given as ids: an embedding
+	Convolution             // windows of an image, unfolded
+)
+
 // An Adapter computes an adapted linear map.
 type Adapter interface {
+	// Forward builds the map on x, M×in.
 	Forward(c *Context, x ag.Tensor) ag.Tensor
+	// Lookup builds it on one-hot rows, given as ids that the graph reads anew in
+	// every replay.
+	Lookup(c *Context, ids []int32) ag.Tensor
 }
 
 // NewLinear returns a frozen map without bias over w, out×in row by row.
@@ -29,11 +51,35 @@ func NewLinear(name string, out, in int, w []float32) *Linear {
 	return &Linear{Name: name, In: in, Out: out, W: ag.NewVariable(out, in, w)}
 }
 
+// Weight returns the weight, out×in: the values of W, or a transposed copy of
+// those of a Table.
+func (l *Linear) Weight() []float32 {
+	if l.Kind == Table {
+		return transposed(l.In, l.Out, l.W.Floats())
+	}
+	return l.W.Floats()
+}
+
+// SetWeight writes w, out×in, into the values of W and drops the packed form.
+func (l *Linear) SetWeight(w []float32) {
+	if l.Kind == Table {
+		transpose(l.W.Floats(), l.Out, l.In, w)
+	} else {
+		copy(l.W.Floats(), w)
+	}
+	l.Repack()
+}
+
 // Frozen returns the weight in the packed form that a frozen map uses. It
-// shares the values of W; after they change, [Linear.Repack] must be called.
+// shares the values of W, unless this is a Table; after they change,
+// [Linear.Repack] must be called.
 func (l *Linear) Frozen() *ag.Weight {
 	if l.frozen == nil {
-		l.frozen = ag.NewWeight(l.Out, l.In, l.W.Floats())
+		if l.Kind == Table {
+			l.frozen = ag.NewWeight(l.Out, l.In, l.Weight())
+		} else {
+			l.frozen = ag.NewWeightOf(l.Out, l.In, l.W.Values())
+		}
 	}
 	return l.frozen
 }

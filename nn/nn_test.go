@@ -73,6 +73,10 @@ type double struct{ l *nn.Linear }
 
 func (d double) Forward(c *nn.Context, x ag.Tensor) ag.Tensor { return c.Run(ag.NewAdd(x, x)) }
 
+func (d double) Lookup(c *nn.Context, ids []int32) ag.Tensor {
+	return c.Run(ag.NewLookup(d.l.W, ids, 2))
+}
+
 func TestAdapter(t *testing.T) {
 	l := nn.NewLinear("l", 2, 2, random(4))
 	l.Adapter = double{l}
@@ -85,9 +89,9 @@ func TestEmbeddingAndNorm(t *testing.T) {
 	const n = 6
 	table, w := random(4*n), random(n)
 	c := &nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: 3, IDs: []int32{2, 0, 2}}
-	e := &nn.Embedding{Name: "e", W: ag.NewVariable(4, n, table)}
+	e := &nn.Embedding{Linear: &nn.Linear{Name: "e", Kind: nn.Table, In: 4, Out: n, W: ag.NewVariable(4, n, table)}}
 	norm := &nn.RMSNorm{Name: "n", W: ag.NewVariable(1, n, w), Eps: 0.25}
-	x := e.Forward(c)
+	x := e.Forward(c, c.IDs)
 	y := norm.Forward(c, x)
 	at := func(i int) float64 { return float64(table[int(c.IDs[i/n])*n+i%n]) }
 	check := func() {

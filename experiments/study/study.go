@@ -15,6 +15,7 @@ import (
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/experiments/report"
 	"github.com/lowrank/lowrank/experiments/sweep"
+	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/llama"
 )
 
@@ -139,18 +140,18 @@ func (s *Study) Run(ctx context.Context, dir string, workers int, pretraining fu
 
 // describe notes what the report says of the setting.
 func (s *Study) describe(setting *experiments.Setting) error {
-	t, m := s.Template, setting.Base.Config
+	t := s.Template
 	adapt, prose, err := setting.BaseLosses(t.Train.Batch, t.Train.Tokens, t.Eval.Batches)
 	if err != nil {
 		return err
 	}
-	base := fmt.Sprintf("Llama decoder of %d layers, width %d, %d heads (%d for keys and values), SwiGLU %d, bytes as tokens: %d parameters",
-		m.NumHiddenLayers, m.HiddenSize, m.NumAttentionHeads, m.NumKeyValueHeads, m.IntermediateSize, m.NumParameters())
+	base := fmt.Sprintf("bytes as tokens, %d parameters", nn.Parameters(setting.Base))
 	if t.Base.Dir != "" {
 		base += ", from " + t.Base.Dir
 	} else {
-		p := s.Pretraining
-		base += fmt.Sprintf(", pretrained for %d steps of %d × %d tokens", p.Steps, p.Batch, p.Tokens)
+		p, m := s.Pretraining, s.Pretraining.Model
+		base = fmt.Sprintf("Llama decoder of %d layers, width %d, %d heads (%d for keys and values), SwiGLU %d, %s, pretrained for %d steps of %d × %d tokens",
+			m.NumHiddenLayers, m.HiddenSize, m.NumAttentionHeads, m.NumKeyValueHeads, m.IntermediateSize, base, p.Steps, p.Batch, p.Tokens)
 	}
 	s.Facts = []report.Fact{
 		{Name: "Base model", Text: base},

@@ -25,10 +25,12 @@ type Map struct {
 	Delta         Delta
 	Router        Router // nil: none
 
-	W0      []float32  // the base weight as it was before any adaptation; never written
 	Base    *ag.Weight // what s·B·A is added to: W0, or what an initializer left of it
 	Factors []*Factor
 
+	table *ag.Variable // in×out: the transpose of Base, of a Table whose base was offset
+
+	w0    []float32 // the base weight, once the model has another or none out×in
 	form  Form
 	gates ag.Tensor
 	start Form // copies of the product at the start, when the base was offset
@@ -52,13 +54,14 @@ type Spec struct {
 //
 //	W' = diag(Gain)·(Base + s·B·A)
 //
-// with A r×in, B out×r and Gain 1×out (nil for ones), or W' = W, out×in.
-// Forward, merge, counts, rank bound, files and instruments all follow from
-// it.
+// with A r×in, B out×r and Gain 1×out (nil for ones), or W' = W, out×in. Shift
+// 1×out, where there is one, adds s·Shift to the map's bias. Forward, merge,
+// counts, rank bound, files and instruments all follow from it.
 type Form struct {
-	A, B ag.Tensor
-	Gain ag.Tensor
-	W    ag.Tensor
+	A, B  ag.Tensor
+	Gain  ag.Tensor
+	W     ag.Tensor
+	Shift ag.Tensor
 }
 
 // LowRank reports whether the form is a product of factors on the base.
@@ -68,7 +71,7 @@ func (f Form) LowRank() bool { return f.W == nil }
 // factors if there is one. All factors are zero until an initializer and the
 // delta's Start have filled them.
 func New(l *nn.Linear, layer, layers int, d Delta, router Router, r int, alpha float64) (*Map, error) {
-	m := &Map{Linear: l, Layer: layer, Layers: layers, Maps: 1, Rank: r, Delta: d, Router: router, W0: l.W.Floats()}
+	m := &Map{Linear: l, Layer: layer, Layers: layers, Maps: 1, Rank: r, Delta: d, Router: router}
 	if router != nil {
 		m.Rank = router.Rank(m, r)
 	}
@@ -87,6 +90,28 @@ func New(l *nn.Linear, layer, layers int, d Delta, router Router, r int, alpha f
 	}
 	m.Base = l.Frozen()
 	return m, nil
+}
+
+// W0 returns the base weight as it was before any adaptation, out×in, to be read
+// only.
+func (m *Map) W0() []float32 {
+	if m.w0 != nil {
+		return m.w0
+	}
+	return m.Frozen().Floats()
+}
+
+// KeepW0 makes the map keep a copy of its base weight: the model's is about to be
+// overwritten.
+func (m *Map) KeepW0() {
+	if m.w0 != nil {
+		return
+	}
+	w0 := m.W0()
+	m.w0 = append([]float32(nil), w0...)
+	if own := m.Base.Floats(); len(w0) > 0 && &own[0] == &w0[0] {
+		m.Base = ag.NewWeight(m.Out, m.In, m.w0)
+	}
 }
 
 // Factor returns the factor of that name, or nil.
@@ -117,9 +142,22 @@ func (m *Map) Offset() { m.OffsetBy(copyOf(m.Factor("A")), copyOf(m.Factor("B"))
 // keeps.
 func (m *Map) OffsetBy(a, b ag.Tensor) {
 	m.start = Form{A: a, B: b}
-	w := append([]float32(nil), m.W0...)
+	w := append([]float32(nil), m.W0()...)
 	addProduct(w, m.Out, m.In, -m.Scaling, m.start.A, m.start.B)
+	m.SetBase(w)
+}
+
+// SetBase makes w, out×in, the weight that the product is added to.
+func (m *Map) SetBase(w []float32) {
 	m.Base = ag.NewWeight(m.Out, m.In, w)
+	if m.Kind == nn.Table {
+		m.table = ag.NewVariable(m.In, m.Out, make([]float32, len(w)))
+		for i := range m.Out {
+			for j := range m.In {
+				m.table.Floats()[j*m.Out+i] = w[i*m.In+j]
+			}
+		}
+	}
 }
 
 // Start returns copies of the factors whose product an initializer took out
@@ -154,8 +192,32 @@ func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	} else {
 		y = c.Run(ag.NewLinear(x, f.W))
 	}
+	return m.finish(c, f, y)
+}
+
+// Lookup builds the adapted map on one-hot rows, given as ids.
+func (m *Map) Lookup(c *nn.Context, ids []int32) ag.Tensor {
+	f := m.Delta.Form(c, m)
+	m.form = f
+	if !f.LowRank() {
+		return m.finish(c, f, c.Run(ag.NewLookup(f.W, ids, 1).Except(m.Padding)))
+	}
+	table := ag.Tensor(m.W)
+	if m.table != nil {
+		table = m.table
+	}
+	y := c.Run(ag.NewEmbedding(table, ids).Except(m.Padding))
+	u := c.Run(ag.NewLookup(f.A, ids, m.Scaling).Except(m.Padding)) // M×r
+	return m.finish(c, f, c.Run(ag.NewAdd(y, c.Run(ag.NewLinear(u, f.B)))))
+}
+
+// finish builds what the form does to the product y, M×out, and the bias.
+func (m *Map) finish(c *nn.Context, f Form, y ag.Tensor) ag.Tensor {
 	if f.Gain != nil {
 		y = c.Run(ag.NewScaleCols(y, f.Gain))
+	}
+	if f.Shift != nil {
+		y = c.Run(ag.NewAddBias(y, c.Run(ag.NewScale(f.Shift, m.Scaling))))
 	}
 	return m.AddBias(c, y)
 }
@@ -185,6 +247,25 @@ func (m *Map) Merged() ([]float32, error) {
 		}
 	}
 	return w, nil
+}
+
+// MergedBias returns the bias of the merged map, 1×out, which may be nil. A
+// form that shifts it needs a bias to go into.
+func (m *Map) MergedBias() ([]float32, error) {
+	f, err := m.Freestanding()
+	if err != nil || m.Bias == nil && f.Shift == nil {
+		return nil, err
+	}
+	if m.Bias == nil {
+		return nil, fmt.Errorf("%s: cannot be merged: the adapter has a bias (lora_bias), the map has none to add it to", m.Name)
+	}
+	b := append([]float32(nil), m.Bias.Floats()...)
+	if f.Shift != nil {
+		for i, x := range ag.Floats(f.Shift) {
+			b[i] += m.Scaling * x
+		}
+	}
+	return b, nil
 }
 
 // RankBound returns the largest rank that W' − W0 can have: of the factors

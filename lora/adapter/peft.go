@@ -1,5 +1,7 @@
 package adapter
 
+import "github.com/lowrank/lowrank/nn"
+
 // A Stored delta is one that PEFT has a type for: its adapters are written to
 // and read from PEFT's files.
 type Stored interface {
@@ -9,6 +11,14 @@ type Stored interface {
 	// FromPEFT returns the delta that the values of an adapter_config.json
 	// describe, or false if they describe none of this kind.
 	FromPEFT(config map[string]any) (Delta, bool)
+}
+
+// A StoredStart is an initializer that PEFT has a name for.
+type StoredStart interface {
+	Initializer
+	// FromPEFT returns the initializer that a value of init_lora_weights means,
+	// or false if it is none of this kind.
+	FromPEFT(v any) (Initializer, bool)
 }
 
 // A Layout is how PEFT stores a delta.
@@ -26,6 +36,7 @@ type Layout struct {
 type Tensor struct {
 	Factor string // the factor's name
 	Name   string // the tensor's, after the module's
+	Table  string // the tensor's name where the module is an embedding; "": the same
 	Vector bool   // one dimension in the file, 1×n here
 	// Shared: stored once for the model, without the module's name; each map
 	// has the upper left corner.
@@ -33,4 +44,27 @@ type Tensor struct {
 	// Ones: one value a component, so that components which are appended to
 	// A and B have a one.
 	Ones bool
+}
+
+// Stored returns the tensor's name, after the module's, and its shape in the
+// file, for a factor of the map l that is rows×cols here.
+func (t Tensor) Stored(l *nn.Linear, rows, cols int) (name string, shape []int) {
+	name, shape = t.Name, []int{rows, cols}
+	if l.Kind == nn.Table && t.Table != "" {
+		name = t.Table
+	}
+	if t.Vector {
+		shape = []int{rows * cols}
+	}
+	if l.Kind == nn.Convolution {
+		switch {
+		case t.Vector: // a value a channel of the output
+			shape = []int{1, rows * cols, 1, 1}
+		case cols == l.In && t.Factor == "A":
+			shape = append([]int{rows}, l.Kernel...)
+		case rows == l.Out && t.Factor == "B":
+			shape = []int{rows, cols, 1, 1}
+		}
+	}
+	return name, shape
 }

@@ -144,16 +144,16 @@ func TestVeRAShares(t *testing.T) {
 // Where W0 is zero W' is zero, and over ones it is LoRA at s = 1.
 func TestHiRA(t *testing.T) {
 	m := adapted(t, delta.HiRA{}, 5, 7, 3)
-	m.W0[3] = 0
+	m.W0()[3] = 0
 	if w := merged(t, m); w[3] != 0 {
 		t.Errorf("W' is %v where W0 is 0", w[3])
 	}
-	for i := range m.W0 {
-		m.W0[i] = 1
+	for i := range m.W0() {
+		m.W0()[i] = 1
 	}
 	plain := adapted(t, delta.LoRA{}, 5, 7, 3)
 	plain.Scaling = 1
-	copy(plain.W0, m.W0)
+	copy(plain.W0(), m.W0())
 	for _, name := range []string{"A", "B"} {
 		copy(plain.Factor(name).Floats(), m.Factor(name).Floats())
 	}

@@ -23,7 +23,7 @@ func (Full) Factors(m *adapter.Map) ([]adapter.Spec, error) {
 
 func (Full) Start(maps []*adapter.Map, _ *rand.Rand) error {
 	for _, m := range maps {
-		copy(m.Factor("W").Floats(), m.W0)
+		copy(m.Factor("W").Floats(), m.W0())
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func (HiRA) Factors(m *adapter.Map) ([]adapter.Spec, error) { return pair(m) }
 func (HiRA) Start([]*adapter.Map, *rand.Rand) error { return nil }
 
 func (HiRA) Form(c *nn.Context, m *adapter.Map) adapter.Form {
-	w0 := ag.NewVariable(m.Out, m.In, m.W0)
+	w0 := ag.NewVariable(m.Out, m.In, m.W0())
 	ba := c.Run(ag.NewProduct(m.Factor("B"), m.Factor("A"), m.Scaling))
 	return adapter.Form{W: c.Run(ag.NewAdd(w0, c.Run(ag.NewMul(w0, ba))))}
 }

@@ -98,7 +98,7 @@ func unchanged(t *testing.T, m *adapter.Map) {
 	a, b := factors(m)
 	sum := scaled(float64(m.Scaling), product(b, a))
 	sum.Add(sum, dense(m.Out, m.In, m.Base.Floats()))
-	equal(t, "base + s·B·A", sum, dense(m.Out, m.In, m.W0))
+	equal(t, "base + s·B·A", sum, dense(m.Out, m.In, m.W0()))
 }
 
 func TestSVD(t *testing.T) {
@@ -106,7 +106,7 @@ func TestSVD(t *testing.T) {
 		m, _ := adapted(t, shape, initial.SVD{})
 		unchanged(t, m)
 		a, b := factors(m)
-		s0 := values(dense(m.Out, m.In, m.W0))
+		s0 := values(dense(m.Out, m.In, m.W0()))
 		balanced := mat.NewDense(rank, rank, nil)
 		for k := range rank {
 			balanced.Set(k, k, s0[k]/float64(m.Scaling))
@@ -146,7 +146,7 @@ func TestQR(t *testing.T) {
 		a, b := factors(m)
 		one := mat.NewDiagDense(rank, []float64{1, 1, 1})
 		equal(t, "Bᵀ·B", product(b.T(), b), one)
-		first := dense(m.Out, m.In, m.W0).Slice(0, m.Out, 0, rank)
+		first := dense(m.Out, m.In, m.W0()).Slice(0, m.Out, 0, rank)
 		equal(t, "B·A on the first columns", product(b, a.Slice(0, rank, 0, rank)), first)
 		for k := range rank {
 			for j := range k {
@@ -228,7 +228,7 @@ func TestRandom(t *testing.T) {
 				t.Errorf("%T: the variance of %s is %v, want %v", c.init, name, v, c.variance)
 			}
 		}
-		if a, _ := m.Start(); a != nil || &m.Base.Floats()[0] != &m.W0[0] {
+		if a, _ := m.Start(); a != nil || &m.Base.Floats()[0] != &m.W0()[0] {
 			t.Errorf("%T: the base was changed", c.init)
 		}
 	}

@@ -24,12 +24,14 @@ func (QR) Needs() []adapter.Capability {
 
 func (QR) Provides() []adapter.Capability { return nil }
 
+func (q QR) FromPEFT(v any) (adapter.Initializer, bool) { return q, v == "olora" }
+
 func (QR) Init(maps []*adapter.Map, _ adapter.Inputs) error {
 	for _, m := range maps {
 		if err := within(m, m.Rank, "rank"); err != nil {
 			return err
 		}
-		w, err := dense(m.W0, m.Out, m.In)
+		w, err := dense(m.W0(), m.Out, m.In)
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}

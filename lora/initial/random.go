@@ -15,6 +15,8 @@ func (Kaiming) Needs() []adapter.Capability { return []adapter.Capability{adapte
 
 func (Kaiming) Provides() []adapter.Capability { return nil }
 
+func (k Kaiming) FromPEFT(v any) (adapter.Initializer, bool) { return k, v == true }
+
 func (Kaiming) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
 		rng, bound := stream(in, m, "A"), 1/math.Sqrt(float64(m.In))
@@ -37,6 +39,8 @@ type Gaussian struct {
 func (Gaussian) Needs() []adapter.Capability { return []adapter.Capability{adapter.Pair} }
 
 func (Gaussian) Provides() []adapter.Capability { return nil }
+
+func (Gaussian) FromPEFT(v any) (adapter.Initializer, bool) { return Gaussian{}, v == "gaussian" }
 
 // Check refuses a deviation that cannot be.
 func (g Gaussian) Check() error {

@@ -3,6 +3,8 @@ package initial
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/lowrank/lowrank/lora/adapter"
 )
@@ -26,6 +28,16 @@ func (SVD) Needs() []adapter.Capability {
 
 func (SVD) Provides() []adapter.Capability { return nil }
 
+func (SVD) FromPEFT(v any) (adapter.Initializer, bool) {
+	name, _ := v.(string)
+	if name == "pissa" {
+		return SVD{}, true
+	}
+	rounds, ok := strings.CutPrefix(name, "pissa_niter_")
+	n, err := strconv.Atoi(rounds)
+	return SVD{Iterations: n}, ok && err == nil && n >= 0
+}
+
 // Check refuses a number of rounds that cannot be.
 func (v SVD) Check() error { return checkIterations(v.Iterations) }
 
@@ -41,7 +53,7 @@ func (v SVD) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		if err := within(m, m.Rank, "rank"); err != nil {
 			return err
 		}
-		t, err := triplets(m.W0, m.Out, m.In, m.Rank, v.Iterations, stream(in, m, "SVD"))
+		t, err := triplets(m.W0(), m.Out, m.In, m.Rank, v.Iterations, stream(in, m, "SVD"))
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}

@@ -21,8 +21,8 @@ func (s *suite) start() error {
 	if err != nil {
 		return err
 	}
-	if len(set.Maps) != len(model.Linears()) {
-		return fmt.Errorf("%d maps are adapted of %d", len(set.Maps), len(model.Linears()))
+	if n := 7 * config.NumHiddenLayers; len(set.Maps) != n {
+		return fmt.Errorf("%d maps are adapted of %d", len(set.Maps), n)
 	}
 	got, err := logits(model)
 	if err != nil {
@@ -237,7 +237,7 @@ func (s *suite) size() error {
 		}
 		d := mat.NewDense(m.Out, m.In, nil)
 		for i := range w {
-			d.Set(i/m.In, i%m.In, float64(w[i])-float64(m.W0[i]))
+			d.Set(i/m.In, i%m.In, float64(w[i])-float64(m.W0()[i]))
 		}
 		var svd mat.SVD
 		if !svd.Factorize(d, mat.SVDNone) {

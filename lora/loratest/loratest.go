@@ -73,7 +73,7 @@ const (
 // base returns the model before adaptation; all calls return equal models.
 func base() *llama.Model {
 	rng := rand.New(rand.NewPCG(seed, 0))
-	m, err := llama.Build(config, func(_ string, shape ...int) ([]float32, error) {
+	m, err := llama.Build(config, nn.Floats(func(_ string, shape ...int) ([]float32, error) {
 		n, std := shape[0], 0.3
 		if len(shape) == 2 {
 			n, std = n*shape[1], 1/math.Sqrt(float64(shape[1]))
@@ -86,7 +86,7 @@ func base() *llama.Model {
 			}
 		}
 		return w, nil
-	})
+	}))
 	if err != nil {
 		panic(err) // the configuration is a constant
 	}

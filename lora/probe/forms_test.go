@@ -96,7 +96,7 @@ func TestDenseForms(t *testing.T) {
 				absent(t, v, "sigma", "effective", "update")
 				continue
 			}
-			checkSpectrum(t, v, minus(weight(), dense(32, 24, m.W0)), 3)
+			checkSpectrum(t, v, minus(weight(), dense(32, 24, m.W0())), 3)
 			update := mat.Norm(minus(weight(), before), 2)
 			near(t, v, "update_norm", update, 1e-4*update)
 		}

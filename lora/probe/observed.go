@@ -30,7 +30,7 @@ type observed struct {
 }
 
 func observe(m *adapter.Map) *observed {
-	return &observed{m: m, w0: math.Sqrt(kernels.SumSquares(m.W0)), sigmas: sigmaNames(m.Rank)}
+	return &observed{m: m, w0: math.Sqrt(kernels.SumSquares(m.W0())), sigmas: sigmaNames(m.Rank)}
 }
 
 // refresh makes o.form hold present values. A form that is more than the

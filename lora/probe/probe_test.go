@@ -117,7 +117,7 @@ func TestOnlyReads(t *testing.T) {
 			for _, f := range m.Factors {
 				all = append(all, f.Floats()...)
 			}
-			return append(all, m.W0...)
+			return append(all, m.W0()...)
 		}
 		if !slices.Equal(train(true), train(false)) {
 			t.Errorf("%T: the probe changes what is trained", c.d)

@@ -19,7 +19,7 @@ func (p *Probe) spectrum(o *observed) {
 	var sigma []float64
 	switch {
 	case o.form.W != nil:
-		sigma = p.work.denseSpectrum(o.m.Out, o.m.In, ag.Floats(o.form.W), o.m.W0)
+		sigma = p.work.denseSpectrum(o.m.Out, o.m.In, ag.Floats(o.form.W), o.m.W0())
 	case o.known():
 		a, bt := o.product(&p.work.bt)
 		if a0, b0 := o.m.Start(); a0 != nil {

@@ -17,7 +17,7 @@ func TestConfigJSON(t *testing.T) {
 	want := llama.Config{
 		HiddenSize: 48, IntermediateSize: 80, NumHiddenLayers: 2,
 		NumAttentionHeads: 4, NumKeyValueHeads: 2, HeadDim: 12,
-		RMSNormEps: 1e-6, RopeTheta: 10000, VocabSize: 200, MaxPositionEmbeddings: 64,
+		RMSNormEps: 1e-6, RopeTheta: 10000, VocabSize: 200, MaxPositionEmbeddings: 64, Padded: true,
 	}
 	var cfg llama.Config
 	if err := json.Unmarshal(b, &cfg); err != nil || cfg != want {
@@ -48,7 +48,7 @@ func TestConfigDefaults(t *testing.T) {
 		{`, "head_dim": null, "rope_scaling": null, "quantization_config": null`, 10000},
 		{`, "rope_theta": 500.5`, 500.5},
 		{`, "rope_parameters": {"rope_type": "default", "rope_theta": 7}`, 7},
-		{`, "pad_token_id": 3, "use_cache": true`, 10000},
+		{`, "pad_token_id": null, "use_cache": true`, 10000},
 	} {
 		var cfg llama.Config
 		want.RopeTheta = c.theta
@@ -57,12 +57,15 @@ func TestConfigDefaults(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ more, want string }{
-		{`, "model_type": "mistral"`, `model_type = "mistral": must be "llama"`},
+		{`, "model_type": "gemma"`, `model_type = "gemma": must be "llama", "mistral", "qwen2" or "qwen3"`},
 		{`, "hidden_act": "gelu"`, `hidden_act = "gelu": must be "silu"`},
-		{`, "attention_bias": true`, "attention_bias"},
-		{`, "mlp_bias": true`, "mlp_bias"},
-		{`, "rope_scaling": {"type": "linear", "factor": 2}`, `rope_type = "linear"`},
-		{`, "rope_parameters": {"rope_type": "llama3"}`, `rope_type = "llama3"`},
+		{`, "attention_bias": 1`, "attention_bias = 1: must be true or false"},
+		{`, "sliding_window": 4`, "sliding_window = 4: must be absent"},
+		{`, "logit_scale": 2`, "logit_scale = 2: not known here"},
+		{`, "rope_scaling": {"type": "dynamic", "factor": 2}`, `rope_scaling.rope_type = "dynamic"`},
+		{`, "rope_scaling": {"type": "linear", "factor": 2, "beta": 1}`, `rope_scaling.beta = 1: not known here`},
+		{`, "rope_parameters": {"rope_type": "llama3"}`, `rope_parameters.factor = 0: must be positive`},
+		{`, "architectures": ["LlamaForTokenClassification"]`, `architectures = ["LlamaForTokenClassification"]: must be one of LlamaForCausalLM`},
 		{`, "quantization_config": {"bits": 4}`, "quantization_config"},
 		{`, "hidden_size": 32.5`, "hidden_size"},
 		{`, "hidden_size": "32"`, "hidden_size"},

@@ -1,5 +1,8 @@
 // Package llama is the decoder of Llama (arXiv 2302.13971, 2307.09288) in the
-// order of its forward pass, with the names that Hugging Face checkpoints use.
+// order of its forward pass, with the names that Hugging Face checkpoints use,
+// and its kin that differ in a few places: Mistral (arXiv 2310.06825: a sliding
+// window), Qwen2 (arXiv 2407.10671: biases on q, k and v) and Qwen3 (arXiv
+// 2505.09388: norms of every head's q and k).
 //
 // The letters of the shapes: M = batch·tokens rows, V the vocabulary, C the
 // hidden width, H query heads, G key-value heads, d the width of a head, F
@@ -9,56 +12,58 @@ package llama
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
-// A Model maps token ids to the logits of the next token.
+// A Model maps token ids to the logits of the next token, or of a class for
+// each sequence, or to the hidden states.
 type Model struct {
 	spago.Module
+	nn.Body
 	Config Config
 	Embed  *nn.Embedding // [V, C]  "model.embed_tokens.weight"
 	Blocks []*Block      // "model.layers.0", …
 	Norm   *nn.RMSNorm   // [C]     "model.norm.weight"
-	Head   *nn.Linear    // [V, C]  "lm_head.weight"; the embedding's tensor when tied
-
-	params []nn.Param
+	Head   *nn.Linear    // [V, C]  "lm_head.weight", the embedding's tensor when tied; [labels, C] "score.weight"; nil for a model without
 }
 
 var _ nn.Model = (*Model)(nil)
 
-// Forward builds the logits, M×V. It panics with an [*ag.ShapeError] where
-// [Model.Check] returns an error.
+// Forward builds the logits, M×V or batch×labels, or without a head the last
+// hidden states, M×C. It panics with an [*ag.ShapeError] where [Model.Check]
+// returns an error.
 func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	if err := m.Check(c); err != nil {
 		panic(&ag.ShapeError{Op: "llama", Text: err.Error()})
 	}
-	x := m.Embed.Forward(c) // M×C
+	x := m.Embed.Forward(c, c.IDs) // M×C
 	for _, b := range m.Blocks {
-		x = b.Forward(c, x)
+		x = b.Forward(c, c.Keep(x))
 	}
-	x = m.Norm.Forward(c, x)
+	x = c.Keep(m.Norm.Forward(c, x))
+	switch m.Config.Head {
+	case NoHead:
+		return x
+	case SequenceHead:
+		x = c.LastTokens(x, m.Config.pad()) // batch×C
+	default:
+		x = c.Wanted(x)
+	}
 	return m.Head.Forward(c, x)
 }
 
 // Check returns an error when the context's ids do not fit its shape, the
 // positions or the vocabulary. New ids must pass it before each replay.
 func (m *Model) Check(c *nn.Context) error {
-	if c.Batch < 1 || c.Tokens < 1 || len(c.IDs)/c.Tokens != c.Batch || len(c.IDs)%c.Tokens != 0 {
-		return fmt.Errorf("%d token ids: must be batch·tokens = %d·%d, both at least 1", len(c.IDs), c.Batch, c.Tokens)
-	}
-	if c.Tokens > m.Config.MaxPositionEmbeddings {
-		return fmt.Errorf("%d tokens: must be at most max_position_embeddings = %d", c.Tokens, m.Config.MaxPositionEmbeddings)
-	}
-	for i, id := range c.IDs {
-		if id < 0 || int(id) >= m.Config.VocabSize {
-			return fmt.Errorf("token id %d in row %d, position %d: must lie in [0, %d)", id, i/c.Tokens, i%c.Tokens, m.Config.VocabSize)
-		}
-	}
-	return nil
+	return c.CheckTokens(m.Config.VocabSize, m.Config.MaxPositionEmbeddings)
 }
+
+// Task is what the outputs are.
+func (m *Model) Task() nn.Task { return m.Config.task() }
 
 // A Block is one decoder layer, x + attention(norm(x)), then x + mlp(norm(x)).
 type Block struct {
@@ -79,24 +84,34 @@ func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 // and H/G query heads to a key-value head (arXiv 2305.13245).
 type Attention struct {
 	spago.Module
-	Q *nn.Linear // [H·d, C]  "self_attn.q_proj.weight"
-	K *nn.Linear // [G·d, C]  "self_attn.k_proj.weight"
-	V *nn.Linear // [G·d, C]  "self_attn.v_proj.weight"
-	O *nn.Linear // [C, H·d]  "self_attn.o_proj.weight"
+	Q     *nn.Linear  // [H·d, C]  "self_attn.q_proj.weight"
+	K     *nn.Linear  // [G·d, C]  "self_attn.k_proj.weight"
+	V     *nn.Linear  // [G·d, C]  "self_attn.v_proj.weight"
+	O     *nn.Linear  // [C, H·d]  "self_attn.o_proj.weight"
+	QNorm *nn.RMSNorm // [d]       "self_attn.q_norm.weight"; nil: none
+	KNorm *nn.RMSNorm // [d]       "self_attn.k_norm.weight"; nil: none
 
-	heads, kvHeads, dim int
-	theta               float64
+	heads, kvHeads, dim, window int
+	frequencies                 []float64
 }
 
 // Forward builds the attention on x, M×C.
 func (a *Attention) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	q := a.Q.Forward(c, x) // M×(H·d)
-	k := a.K.Forward(c, x) // M×(G·d)
-	v := a.V.Forward(c, x) // M×(G·d)
-	q = c.Run(ag.NewRoPE(q, a.heads, a.dim, c.Tokens, a.theta))
-	k = c.Run(ag.NewRoPE(k, a.kvHeads, a.dim, c.Tokens, a.theta))
-	y := c.Run(ag.NewAttention(q, k, v, c.Batch, c.Tokens, a.heads, a.kvHeads, true))
+	q := a.turn(c, a.Q.Forward(c, x), a.QNorm, a.heads)   // M×(H·d)
+	k := a.turn(c, a.K.Forward(c, x), a.KNorm, a.kvHeads) // M×(G·d)
+	v := a.V.Forward(c, x)                                // M×(G·d)
+	y := c.Attend(nn.AttentionShape{Heads: a.heads, KVHeads: a.kvHeads, Causal: true, Window: a.window}, q, k, v)
 	return a.O.Forward(c, y)
+}
+
+// turn norms every head of x, M×(heads·d), where there is a norm, and turns it
+// by its token's position.
+func (a *Attention) turn(c *nn.Context, x ag.Tensor, norm *nn.RMSNorm, heads int) ag.Tensor {
+	if rows, cols := ag.Dims(x); norm != nil {
+		x = c.Run(ag.NewReshape(x, rows*heads, a.dim))
+		x = c.Run(ag.NewReshape(norm.Forward(c, x), rows, cols))
+	}
+	return c.Run(ag.NewRoPEWith(x, heads, a.dim, c.Tokens, ag.RoPEOptions{Frequencies: a.frequencies, Offset: c.Past()}))
 }
 
 // An MLP is SwiGLU (arXiv 2002.05202), down(silu(gate(x))∘up(x)).
@@ -114,39 +129,10 @@ func (f *MLP) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	return f.Down.Forward(c, c.Run(ag.NewSwiGLU(gate, up)))
 }
 
-// Linears returns the linear maps inside the blocks, in forward order.
-func (m *Model) Linears() []*nn.Linear {
-	var ls []*nn.Linear
-	for _, b := range m.Blocks {
-		a, f := b.Attention, b.MLP
-		ls = append(ls, a.Q, a.K, a.V, a.O, f.Gate, f.Up, f.Down)
-	}
-	return ls
-}
-
-// Params returns every tensor under its checkpoint name, in forward order; a
-// tied head stands for the embedding's.
-func (m *Model) Params() []nn.Param { return m.params }
-
-// SetTrained makes all tensors of the model trained, or frozen, for graphs
-// that are built from now on. A new model is frozen.
-func (m *Model) SetTrained(trained bool) {
-	for _, p := range m.params {
-		p.SetRequiresGrad(trained)
-	}
-	for _, l := range append(m.Linears(), m.Head) {
-		l.Repack() // training has changed the values
-	}
-}
-
 // Clone returns a model with its own copy of every tensor, frozen and without
 // adapters.
-func (m *Model) Clone() *Model {
-	i := -1
-	c, err := Build(m.Config, func(string, ...int) ([]float32, error) {
-		i++
-		return append([]float32(nil), m.params[i].Floats()...), nil
-	})
+func (m *Model) Clone() nn.Model {
+	c, err := Build(m.Config, m.Copy())
 	if err != nil {
 		panic(err) // a model is only made from a valid configuration
 	}
@@ -154,110 +140,83 @@ func (m *Model) Clone() *Model {
 }
 
 // New returns a model with random weights as Hugging Face starts them: normal
-// with deviation 0.02, norms at 1. One seed is one model.
+// with deviation 0.02, norms at 1, biases at 0. One seed is one model.
 func New(cfg Config, seed uint64) (*Model, error) {
 	const deviation = 0.02
 	rng := rand.New(rand.NewPCG(seed, 0))
-	return Build(cfg, func(_ string, shape ...int) ([]float32, error) {
-		if len(shape) == 1 {
-			w := make([]float32, shape[0])
-			for i := range w {
+	return Build(cfg, nn.Floats(func(name string, shape ...int) ([]float32, error) {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		w := make([]float32, n)
+		for i := range w {
+			switch {
+			case len(shape) > 1:
+				w[i] = float32(deviation * rng.NormFloat64())
+			case !strings.HasSuffix(name, ".bias"):
 				w[i] = 1
 			}
-			return w, nil
-		}
-		w := make([]float32, shape[0]*shape[1])
-		for i := range w {
-			w[i] = float32(deviation * rng.NormFloat64())
 		}
 		return w, nil
-	})
+	}))
 }
 
-// A Source gives the values of the tensor with a checkpoint name and a shape,
-// row by row; the model keeps them.
-type Source func(name string, shape ...int) ([]float32, error)
-
 // Build returns a frozen model with the tensors that source gives, asked for
-// once each in the order of [Model.Params]. After the source's first error,
-// which Build returns, it is still asked for the others, so that it can tell
-// all that is wrong.
-func Build(cfg Config, source Source) (*Model, error) {
+// once each in the order of [Model.Params].
+func Build(cfg Config, source nn.Source) (*Model, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	V, C, F := cfg.VocabSize, cfg.HiddenSize, cfg.IntermediateSize
-	q, kv := cfg.NumAttentionHeads*cfg.HeadDim, cfg.NumKeyValueHeads*cfg.HeadDim
+	V, C, F, eps := cfg.VocabSize, cfg.HiddenSize, cfg.IntermediateSize, cfg.RMSNormEps
+	q, kv, d := cfg.NumAttentionHeads*cfg.HeadDim, cfg.NumKeyValueHeads*cfg.HeadDim, cfg.HeadDim
+	prefix := "model."
+	if cfg.Head == NoHead {
+		prefix = ""
+	}
+	frequencies := cfg.RopeScaling.frequencies(cfg.RopeTheta, d)
 
-	b := &builder{source: source, eps: float32(cfg.RMSNormEps)}
+	b := nn.NewBuilder(source)
 	m := &Model{Config: cfg}
-	m.Embed = &nn.Embedding{Name: "model.embed_tokens", W: b.tensor("model.embed_tokens.weight", V, C)}
+	m.Embed = b.Embedding(prefix+"embed_tokens", V, C, cfg.pad())
 	for i := range cfg.NumHiddenLayers {
-		name := fmt.Sprintf("model.layers.%d.", i)
-		m.Blocks = append(m.Blocks, &Block{
-			AttentionNorm: b.norm(name+"input_layernorm", C),
-			Attention: &Attention{
-				Q:     b.linear(name+"self_attn.q_proj", q, C),
-				K:     b.linear(name+"self_attn.k_proj", kv, C),
-				V:     b.linear(name+"self_attn.v_proj", kv, C),
-				O:     b.linear(name+"self_attn.o_proj", C, q),
-				heads: cfg.NumAttentionHeads, kvHeads: cfg.NumKeyValueHeads, dim: cfg.HeadDim,
-				theta: cfg.RopeTheta,
-			},
-			MLPNorm: b.norm(name+"post_attention_layernorm", C),
-			MLP: &MLP{
-				Gate: b.linear(name+"mlp.gate_proj", F, C),
-				Up:   b.linear(name+"mlp.up_proj", F, C),
-				Down: b.linear(name+"mlp.down_proj", C, F),
-			},
-		})
+		name := fmt.Sprintf("%slayers.%d.", prefix, i)
+		block := &Block{AttentionNorm: b.RMSNorm(name+"input_layernorm", C, eps)}
+		a := &Attention{
+			Q:     b.Linear(name+"self_attn.q_proj", q, C, cfg.QKVBias),
+			K:     b.Linear(name+"self_attn.k_proj", kv, C, cfg.QKVBias),
+			V:     b.Linear(name+"self_attn.v_proj", kv, C, cfg.QKVBias),
+			O:     b.Linear(name+"self_attn.o_proj", C, q, cfg.OutputBias),
+			heads: cfg.NumAttentionHeads, kvHeads: cfg.NumKeyValueHeads, dim: d,
+			window: cfg.window(i), frequencies: frequencies,
+		}
+		if cfg.QKNorm {
+			a.QNorm = b.RMSNorm(name+"self_attn.q_norm", d, eps)
+			a.KNorm = b.RMSNorm(name+"self_attn.k_norm", d, eps)
+		}
+		block.Attention = a
+		block.MLPNorm = b.RMSNorm(name+"post_attention_layernorm", C, eps)
+		block.MLP = &MLP{
+			Gate: b.Linear(name+"mlp.gate_proj", F, C, cfg.MLPBias),
+			Up:   b.Linear(name+"mlp.up_proj", F, C, cfg.MLPBias),
+			Down: b.Linear(name+"mlp.down_proj", C, F, cfg.MLPBias),
+		}
+		m.Blocks = append(m.Blocks, block)
 	}
-	m.Norm = b.norm("model.norm", C)
-	if cfg.TieWordEmbeddings {
-		m.Head = &nn.Linear{Name: "lm_head", Out: V, In: C, W: m.Embed.W}
-	} else {
-		m.Head = b.linear("lm_head", V, C)
+	m.Norm = b.RMSNorm(prefix+"norm", C, eps)
+	switch {
+	case cfg.Head == SequenceHead:
+		m.Head = b.Output("score", cfg.NumLabels, C)
+	case cfg.Head == NoHead:
+	case cfg.TieWordEmbeddings:
+		m.Head = b.TiedOutput("lm_head", m.Embed)
+	default:
+		m.Head = b.Output("lm_head", V, C)
 	}
-	m.params = b.params
-	if b.err != nil {
-		return nil, b.err
+	var err error
+	m.Body, err = b.Body()
+	if err != nil {
+		return nil, err
 	}
 	return m, nil
-}
-
-// A builder asks a source for the tensors of modules and lists them.
-type builder struct {
-	source Source
-	eps    float32
-	params []nn.Param
-	err    error
-}
-
-func (b *builder) linear(name string, out, in int) *nn.Linear {
-	return &nn.Linear{Name: name, Out: out, In: in, W: b.tensor(name+".weight", out, in)}
-}
-
-func (b *builder) norm(name string, n int) *nn.RMSNorm {
-	return &nn.RMSNorm{Name: name, W: b.tensor(name+".weight", n), Eps: b.eps}
-}
-
-func (b *builder) tensor(name string, shape ...int) *ag.Variable {
-	data, err := b.source(name, shape...)
-	if b.err == nil {
-		b.err = err
-	}
-	if b.err != nil {
-		return nil
-	}
-	rows, cols := 1, shape[len(shape)-1]
-	if len(shape) == 2 {
-		rows = shape[0]
-	}
-	if len(data) != rows*cols {
-		b.err = fmt.Errorf("llama: %s: the source gave %d values for the shape %v", name, len(data), shape)
-		return nil
-	}
-	v := ag.NewVariable(rows, cols, data)
-	b.params = append(b.params, nn.Param{Name: name, Variable: v, Shape: shape})
-	return v
 }

@@ -134,7 +134,7 @@ func TestTied(t *testing.T) {
 	cfg := tiny
 	cfg.TieWordEmbeddings = true
 	tied := newModel(t, cfg, 6)
-	untied, err := llama.Build(tiny, func(name string, shape ...int) ([]float32, error) {
+	untied, err := llama.Build(tiny, nn.Floats(func(name string, shape ...int) ([]float32, error) {
 		if name == "lm_head.weight" {
 			name = "model.embed_tokens.weight"
 		}
@@ -144,7 +144,7 @@ func TestTied(t *testing.T) {
 			}
 		}
 		return nil, fmt.Errorf("no %s", name)
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,10 +271,10 @@ func TestLinears(t *testing.T) {
 	m := newModel(t, tiny, 1)
 	names := []string{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}
 	linears := m.Linears()
-	if len(linears) != 14 {
-		t.Fatalf("%d linear maps, want 14", len(linears))
+	if len(linears) != 16 || linears[0] != m.Embed.Linear || linears[15] != m.Head || !m.Head.Output {
+		t.Fatalf("%d linear maps, want the embedding, 14 and the output", len(linears))
 	}
-	for i, l := range linears {
+	for i, l := range linears[1:15] {
 		if want := fmt.Sprintf("model.layers.%d.%s", i/7, names[i%7]); l.Name != want || l.W.Rows() != l.Out || l.W.Cols() != l.In {
 			t.Errorf("linear %d is %s %d×%d over %d×%d, want %s", i, l.Name, l.Out, l.In, l.W.Rows(), l.W.Cols(), want)
 		}

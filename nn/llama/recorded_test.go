@@ -34,7 +34,7 @@ func load(t *testing.T) *llama.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m
+	return m.(*llama.Model)
 }
 
 // batch reads the recorded ids and the targets of the next token.

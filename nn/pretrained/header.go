@@ -1,20 +1,19 @@
 package pretrained
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 )
 
-// maxHeader is the format's own bound on the header's bytes.
-const maxHeader = 100_000_000
+const (
+	maxHeader = 100_000_000 // bytes of the header: the format's own bound
+	maxName   = 1 << 12     // bytes of a tensor's name
+	maxRank   = 64          // dimensions of a shape
+)
 
 // widths gives the bytes of a value of each type that is a whole number of
 // bytes.
@@ -54,8 +53,7 @@ func parseHeader(b []byte) (entries []entry, metadata map[string]string, data []
 	return entries, metadata, data, checkLayout(entries, len(data))
 }
 
-// decodeHeader reads the JSON token by token, since encoding/json itself
-// takes keys twice and in any case.
+// decodeHeader reads the JSON.
 func decodeHeader(head []byte) (entries []entry, metadata map[string]string, err error) {
 	if len(head) == 0 || head[0] != '{' {
 		return nil, nil, errors.New("the header does not begin with {")
@@ -63,8 +61,7 @@ func decodeHeader(head []byte) (entries []entry, metadata map[string]string, err
 	if !utf8.Valid(head) {
 		return nil, nil, errors.New("the header is not UTF-8")
 	}
-	d := decoder{json.NewDecoder(bytes.NewReader(head))}
-	d.UseNumber()
+	d := decoder{b: head}
 	seen := map[string]bool{}
 	err = d.object(func(key string) error {
 		if seen[key] {
@@ -79,6 +76,9 @@ func decodeHeader(head []byte) (entries []entry, metadata map[string]string, err
 				return err
 			})
 		}
+		if len(key) > maxName {
+			return fmt.Errorf("tensor %.40q…: a name of %d bytes: must be at most %d", key, len(key), maxName)
+		}
 		e, err := d.entry(key)
 		if err != nil {
 			return fmt.Errorf("tensor %q: %w", key, err)
@@ -89,82 +89,14 @@ func decodeHeader(head []byte) (entries []entry, metadata map[string]string, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("header: %w", err)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, nil, errors.New("header: more than one JSON value")
+	if err := d.end(); err != nil {
+		return nil, nil, fmt.Errorf("header: %w", err)
 	}
 	return entries, metadata, nil
 }
 
-type decoder struct{ *json.Decoder }
-
-// object reads an object; value reads what belongs to a key.
-func (d decoder) object(value func(key string) error) error {
-	if err := d.delim('{'); err != nil {
-		return err
-	}
-	for d.More() {
-		key, err := d.string()
-		if err != nil {
-			return err
-		}
-		if err := value(key); err != nil {
-			return err
-		}
-	}
-	return d.delim('}')
-}
-
-func (d decoder) delim(want json.Delim) error {
-	t, err := d.token()
-	if err == nil && t != want {
-		err = fmt.Errorf("%v at byte %d: must be %v", t, d.InputOffset(), want)
-	}
-	return err
-}
-
-func (d decoder) string() (string, error) {
-	t, err := d.token()
-	if err != nil {
-		return "", err
-	}
-	s, ok := t.(string)
-	if !ok {
-		return "", fmt.Errorf("%v at byte %d: must be a string", t, d.InputOffset())
-	}
-	return s, nil
-}
-
-func (d decoder) token() (json.Token, error) {
-	t, err := d.Token()
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return t, err
-}
-
-// ints reads an array of integers from 0 up.
-func (d decoder) ints() ([]int, error) {
-	if err := d.delim('['); err != nil {
-		return nil, err
-	}
-	list := []int{}
-	for d.More() {
-		t, err := d.token()
-		if err != nil {
-			return nil, err
-		}
-		num, _ := t.(json.Number)
-		n, err := strconv.ParseUint(string(num), 10, 63)
-		if err != nil || n > math.MaxInt {
-			return nil, fmt.Errorf("%v at byte %d: must be an integer from 0 to %d", t, d.InputOffset(), math.MaxInt)
-		}
-		list = append(list, int(n))
-	}
-	return list, d.delim(']')
-}
-
 // entry reads {"dtype": …, "shape": […], "data_offsets": [start, end]}.
-func (d decoder) entry(name string) (e entry, err error) {
+func (d *decoder) entry(name string) (e entry, err error) {
 	e.name = name
 	var offsets []int
 	err = d.object(func(key string) (err error) {
@@ -172,16 +104,16 @@ func (d decoder) entry(name string) (e entry, err error) {
 		case key == "dtype" && e.dtype == "":
 			e.dtype, err = d.string()
 			if err == nil && widths[e.dtype] == 0 {
-				err = fmt.Errorf("dtype %q is not known", e.dtype)
+				err = fmt.Errorf("dtype %.40q is not known", e.dtype)
 			}
 		case key == "shape" && e.shape == nil:
-			e.shape, err = d.ints()
+			e.shape, err = d.ints(maxRank)
 		case key == "data_offsets" && offsets == nil:
-			offsets, err = d.ints()
+			offsets, err = d.ints(3)
 		case key == "dtype", key == "shape", key == "data_offsets":
 			err = fmt.Errorf("%s stands twice", key)
 		default:
-			err = fmt.Errorf("key %q is not known", key)
+			err = fmt.Errorf("key %.40q is not known", key)
 		}
 		return err
 	})
@@ -222,17 +154,19 @@ func checkLayout(entries []entry, n int) error {
 		}
 		return a.end - b.end
 	})
-	at, before := 0, "the header"
-	for _, e := range entries {
+	at := 0
+	for i, e := range entries {
 		switch {
 		case e.start < at:
-			return fmt.Errorf("tensor %q starts at byte %d of the data, within %s, which ends at %d", e.name, e.start, before, at)
+			return fmt.Errorf("tensor %q starts at byte %d of the data, within %q, which ends at %d", e.name, e.start, entries[i-1].name, at)
+		case e.start > at && i == 0:
+			return fmt.Errorf("tensor %q starts at byte %d of the data: a hole after the header", e.name, e.start)
 		case e.start > at:
-			return fmt.Errorf("tensor %q starts at byte %d of the data: a hole after %s, which ends at %d", e.name, e.start, before, at)
+			return fmt.Errorf("tensor %q starts at byte %d of the data: a hole after %q, which ends at %d", e.name, e.start, entries[i-1].name, at)
 		case e.end > n:
 			return fmt.Errorf("tensor %q ends at byte %d of %d bytes of data: truncated", e.name, e.end, n)
 		}
-		at, before = e.end, strconv.Quote(e.name)
+		at = e.end
 	}
 	if at != n {
 		return fmt.Errorf("%d bytes of data, the tensors cover %d", n, at)

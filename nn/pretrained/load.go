@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/lowrank/lowrank/nn/llama"
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/nn"
 )
 
 // The files of a checkpoint's folder.
@@ -19,58 +21,153 @@ const (
 
 // Load reads the model of a folder. Its tensors must be those of its
 // configuration, no more, no fewer, each of its shape: an error of one line
-// names all that differ, with both shapes.
-func Load(dir string) (*llama.Model, error) {
+// names all that differ, with both shapes. Float32 values stay in the mapped
+// file until they are written to, and the file in its place as long as the
+// model.
+func Load(dir string) (nn.Model, error) {
 	path := filepath.Join(dir, ConfigFile)
 	const maxConfig = 1 << 20
-	b, err := readFile(path, maxConfig)
+	config, err := readFile(path, maxConfig)
 	if err != nil {
 		return nil, err
 	}
-	var cfg llama.Config
-	if err := json.Unmarshal(b, &cfg); err != nil {
+	build, err := familyOf(config)
+	if err != nil {
 		return nil, fmt.Errorf("pretrained: %s: %w", path, err)
 	}
-	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("pretrained: %s: %w", path, err)
-	}
-	path = filepath.Join(dir, WeightsFile)
-	s, err := ReadSafetensors(path)
+	c, err := OpenCheckpoint(dir)
 	if err != nil {
 		return nil, err
 	}
-	return build(path, cfg, s)
+	l := &loader{Checkpoint: c, known: map[string]bool{}}
+	m, err := build(l)
+	if err = l.finish(err); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("pretrained: %s: %w", dir, err)
+	}
+	return m, nil
 }
 
-// build makes the model from the tensors of the file at path.
-func build(path string, cfg llama.Config, s *Safetensors) (*llama.Model, error) {
-	var wrong problems
-	known := map[string]bool{}
-	source := func(name string, shape ...int) ([]float32, error) {
-		known[name] = true
-		have, ok := s.Shape(name)
-		switch {
-		case !ok:
-			return nil, wrong.add("%s %v is missing", name, shape)
-		case !slices.Equal(have, shape):
-			return nil, wrong.add("%s is %v, must be %v", name, have, shape)
-		case len(wrong) > 0:
-			return nil, nil // nothing will come of it: do not decode
+// familyOf returns what builds the model of a configuration, by its model_type.
+func familyOf(config []byte) (func(nn.Source) (nn.Model, error), error) {
+	var f struct {
+		ModelType string `json:"model_type"`
+	}
+	if err := json.Unmarshal(config, &f); err != nil {
+		return nil, err
+	}
+	if read, ok := families[f.ModelType]; ok {
+		return read(config)
+	}
+	return nil, nn.Unsupported(fmt.Errorf("model_type is %q; there are: %s", f.ModelType, strings.Join(slices.Sorted(maps.Keys(families)), ", ")))
+}
+
+// A loader gives a family the tensors that it asks for, and collects what is
+// wrong with them.
+type loader struct {
+	*Checkpoint
+	known map[string]bool // names in the files that were asked for
+	wrong problems
+}
+
+// Has reports whether there is a tensor of the name that a family asks for.
+func (l *loader) Has(name string) bool {
+	_, ok := l.Shape(l.stored(name))
+	return ok
+}
+
+// Tensor returns the values of the tensor that a family asks for.
+func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
+	stored := l.stored(name)
+	have, ok := l.Shape(stored)
+	switch l.known[stored] = true; {
+	case !ok:
+		return ag.Values{}, l.wrong.add("%s %v is missing", name, shape)
+	case !slices.Equal(have, shape):
+		return ag.Values{}, l.wrong.add("%s: %s is %v, must be %v", filepath.Base(l.File(stored)), stored, have, shape)
+	case len(l.wrong) > 0:
+		return ag.Values{}, l.wrong // nothing will come of it: do not decode
+	}
+	if h, err := l.Half(stored); h != nil || err != nil {
+		return ag.Values{Half: h}, err
+	}
+	t, err := l.Checkpoint.Tensor(stored)
+	return ag.Values{Floats: t.Data}, err
+}
+
+// stored returns the name by which the files have the tensor name. A model
+// with a head may have been saved without it, and then has no prefix; very old
+// files call weight and bias of a LayerNorm gamma and beta.
+func (l *loader) stored(name string) string {
+	_, bare, _ := strings.Cut(name, ".")
+	for _, n := range []string{name, bare} {
+		stem, isNorm := strings.CutSuffix(n, "LayerNorm.weight")
+		old := stem + "LayerNorm.gamma"
+		if !isNorm {
+			stem, isNorm = strings.CutSuffix(n, "LayerNorm.bias")
+			old = stem + "LayerNorm.beta"
 		}
-		t, err := s.Tensor(name)
-		return t.Data, err
-	}
-	m, err := llama.Build(cfg, source)
-	for _, name := range s.Names() {
-		if !known[name] {
-			shape, _ := s.Shape(name)
-			wrong.add("%s %v is unexpected", name, shape)
+		if _, ok := l.Shape(n); ok {
+			return n
+		}
+		if _, ok := l.Shape(old); ok && isNorm {
+			return old
 		}
 	}
-	if len(wrong) > 0 {
-		return nil, fmt.Errorf("pretrained: %s: %s", path, wrong)
+	return name
+}
+
+// finish returns all that is wrong, else the error of the build.
+func (l *loader) finish(err error) error {
+	if err != nil && len(l.wrong) == 0 {
+		return err
 	}
-	return m, err
+	for _, name := range l.Names() {
+		if !l.known[name] && !constant(name) && !l.copied(name) {
+			shape, _ := l.Shape(name)
+			l.wrong.add("%s: %s %v is unexpected", filepath.Base(l.File(name)), name, shape)
+		}
+	}
+	if len(l.wrong) > 0 {
+		return l.wrong
+	}
+	return nil
+}
+
+// constant reports whether a tensor is a buffer that old versions saved and
+// that follows from the configuration.
+func constant(name string) bool {
+	for _, end := range []string{".position_ids", ".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"} {
+		if strings.HasSuffix("."+name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// copies are the tensors that files may hold once more under a second name,
+// and the first. The outputs that are tied are not among them: a family asks.
+var copies = map[string][]string{
+	"encoder.embed_tokens.weight":  {"shared.weight"},
+	"decoder.embed_tokens.weight":  {"shared.weight"},
+	"cls.predictions.decoder.bias": {"cls.predictions.bias"},
+	"lm_head.decoder.bias":         {"lm_head.bias"},
+}
+
+// copied reports whether a tensor that nobody asked for is equal, bit for bit,
+// to the one that it is tied to.
+func (l *loader) copied(name string) bool {
+	for _, first := range copies[name] {
+		if !l.known[first] {
+			continue
+		}
+		_, a, err := l.Raw(name)
+		_, b, err2 := l.Raw(first)
+		if err == nil && err2 == nil && string(a) == string(b) {
+			return true
+		}
+	}
+	return false
 }
 
 // problems is a list that prints in one line.
@@ -82,7 +179,7 @@ func (p *problems) add(format string, args ...any) error {
 	return errors.New(text)
 }
 
-func (p problems) String() string {
+func (p problems) Error() string {
 	const most = 20
 	if n := len(p); n > most {
 		return fmt.Sprintf("%s; and %d more", strings.Join(p[:most], "; "), n-most)

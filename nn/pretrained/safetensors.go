@@ -1,25 +1,11 @@
 package pretrained
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
-	"math"
 	"os"
+	"runtime"
 	"slices"
-	"strings"
-	"unicode/utf8"
 )
-
-// A Tensor is a named array of float32, row by row.
-type Tensor struct {
-	Name  string
-	Shape []int
-	Data  []float32
-}
 
 // Safetensors is a checked file of tensors. Values are decoded when they are
 // asked for.
@@ -30,34 +16,63 @@ type Safetensors struct {
 	names   []string
 	entries map[string]entry
 	data    []byte
+	memory  *memory // of data; nil where the caller has it
 }
 
-// ReadSafetensors reads a file and checks its header as [ParseSafetensors]
-// does.
+// ReadSafetensors opens a file and checks its header as [ParseSafetensors]
+// does. It maps a large file into memory, where the system can, and reads a
+// small one; either way what [Safetensors.Tensor] and [Safetensors.Raw] return
+// are parts of that memory, which may be written to: the file stays as it is,
+// and who asks for the same tensor again sees the change.
+//
+// A mapping is there until [Safetensors.Close], or until a Safetensors that
+// has given no part of it away is collected. While it is there, the file must
+// not be cut: to touch what was cut off is a fault (SIGBUS) that ends the
+// program. To replace the file by renaming another onto it is safe.
 func ReadSafetensors(path string) (*Safetensors, error) {
-	b, err := readFile(path, math.MaxInt64)
+	const mapFrom = 32 << 20 // reading less than this takes some milliseconds
+	return readSafetensors(path, mapFrom)
+}
+
+// readSafetensors maps a file that has mapFrom bytes or more.
+func readSafetensors(path string, mapFrom int64) (*Safetensors, error) {
+	m, err := openMemory(path, mapFrom)
 	if err != nil {
 		return nil, err
 	}
-	return ParseSafetensors(path, b)
+	s, err := ParseSafetensors(path, m.bytes)
+	if err != nil {
+		m.close()
+		return nil, err
+	}
+	s.memory = m
+	return s, nil
 }
 
 // readFile reads a regular file of at most max bytes.
 func readFile(path string, max int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("pretrained: %w", err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("pretrained: %s: not a regular file", path)
-	case info.Size() > max:
-		return nil, fmt.Errorf("pretrained: %s: %d bytes: must be at most %d", path, info.Size(), max)
+	if err := checkFile(path, max); err != nil {
+		return nil, err
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("pretrained: %w", err)
 	}
 	return b, nil
+}
+
+// checkFile is an error unless path is a regular file of at most max bytes.
+func checkFile(path string, max int64) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("pretrained: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("pretrained: %s: not a regular file", path)
+	case info.Size() > max:
+		return fmt.Errorf("pretrained: %s: %d bytes: must be at most %d", path, info.Size(), max)
+	}
+	return nil
 }
 
 // ParseSafetensors checks the header of b, the contents of the file named,
@@ -70,13 +85,29 @@ func ParseSafetensors(file string, b []byte) (*Safetensors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pretrained: %s: %w", file, err)
 	}
-	s := &Safetensors{Metadata: metadata, file: file, entries: map[string]entry{}, data: data}
-	for _, e := range entries {
-		s.names = append(s.names, e.name)
+	s := &Safetensors{Metadata: metadata, file: file, names: make([]string, len(entries)), entries: make(map[string]entry, len(entries)), data: data}
+	for i, e := range entries {
+		s.names[i] = e.name
 		s.entries[e.name] = e
 	}
 	slices.Sort(s.names)
 	return s, nil
+}
+
+// Close gives back the memory of a file that was mapped. Everything that
+// [Safetensors.Tensor] and [Safetensors.Raw] returned dies with it: to touch
+// it afterwards is a fault that ends the program. So close a file when its
+// tensors were copied, or are no longer used. Names, shapes and types stay;
+// to ask for values is an error. To close twice does nothing.
+func (s *Safetensors) Close() error {
+	s.data = nil
+	if s.memory == nil || s.memory.closed {
+		return nil
+	}
+	if err := s.memory.close(); err != nil {
+		return fmt.Errorf("pretrained: %s: %w", s.file, err)
+	}
+	return nil
 }
 
 // Names returns the names of all tensors, sorted.
@@ -88,148 +119,44 @@ func (s *Safetensors) Shape(name string) ([]int, bool) {
 	return e.shape, ok
 }
 
-// Tensor returns a tensor in float32; F32, BF16 and F16 are all exact in it.
-// Any other type is an error.
-func (s *Safetensors) Tensor(name string) (Tensor, error) {
-	e, b, err := s.bytes(name)
-	if err != nil {
-		return Tensor{}, err
-	}
-	t := Tensor{Name: name, Shape: e.shape, Data: make([]float32, len(b)/widths[e.dtype])}
-	switch e.dtype {
-	case "F32":
-		for i := range t.Data {
-			t.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-		}
-	case "BF16":
-		for i := range t.Data {
-			t.Data[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[2*i:])) << 16)
-		}
-	case "F16":
-		for i := range t.Data {
-			t.Data[i] = float16(binary.LittleEndian.Uint16(b[2*i:]))
-		}
-	default:
-		return Tensor{}, fmt.Errorf("pretrained: %s: tensor %q is %s: must be F32, BF16 or F16", s.file, name, e.dtype)
-	}
-	return t, nil
+// DType returns the type of a tensor's values as the file has it, such as
+// "BF16", and whether there is such a tensor.
+func (s *Safetensors) DType(name string) (string, bool) {
+	e, ok := s.entries[name]
+	return e.dtype, ok
 }
 
-// Ints returns the values of an integer tensor, I64 or I32.
-func (s *Safetensors) Ints(name string) ([]int64, error) {
+// Raw returns a tensor's type and its bytes, little-endian, row by row, which
+// are those of the file in memory and not a copy. It is an error if there is
+// no such tensor.
+func (s *Safetensors) Raw(name string) (dtype string, b []byte, err error) {
 	e, b, err := s.bytes(name)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	v := make([]int64, len(b)/widths[e.dtype])
-	switch e.dtype {
-	case "I64":
-		for i := range v {
-			v[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
-		}
-	case "I32":
-		for i := range v {
-			v[i] = int64(int32(binary.LittleEndian.Uint32(b[4*i:])))
-		}
-	default:
-		return nil, fmt.Errorf("pretrained: %s: tensor %q is %s: must be I64 or I32", s.file, name, e.dtype)
-	}
-	return v, nil
+	s.lend()
+	return e.dtype, b, nil
 }
 
+// lend notes that a part of the memory outlives s.
+func (s *Safetensors) lend() {
+	if s.memory != nil {
+		s.memory.lent.Store(true)
+	}
+}
+
+// bytes returns a tensor's part of the data. Who does not lend it must keep s
+// alive while using it.
 func (s *Safetensors) bytes(name string) (entry, []byte, error) {
 	e, ok := s.entries[name]
-	if !ok {
+	switch {
+	case !ok:
 		return e, nil, fmt.Errorf("pretrained: %s: no tensor %q", s.file, name)
+	case s.memory != nil && s.memory.closed:
+		return e, nil, fmt.Errorf("pretrained: %s: tensor %q: the file is closed", s.file, name)
 	}
-	return e, s.data[e.start:e.end], nil
+	return e, s.data[e.start:e.end:e.end], nil
 }
 
-// float16 decodes an IEEE 754 half.
-func float16(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exp, frac := uint32(h>>10&31), uint32(h&1023)
-	switch exp {
-	case 0: // zero or subnormal, frac·2⁻²⁴
-		return math.Float32frombits(sign | math.Float32bits(float32(frac)*0x1p-24))
-	case 31: // infinity or NaN
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
-}
-
-// WriteSafetensors writes tensors as F32, sorted by name, with the metadata
-// given and {"format": "pt"}, which Hugging Face's readers ask for: one set of
-// tensors and metadata is one sequence of bytes. It streams, and writes nothing at all when a name
-// stands twice or a shape does not fit its values.
-func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
-	header, err := encodeHeader(sorted, metadata)
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(header); err != nil {
-		return err
-	}
-	buf := make([]byte, 0, 1<<16)
-	for _, t := range sorted {
-		for chunk := range slices.Chunk(t.Data, cap(buf)/4) {
-			buf = buf[:0]
-			for _, x := range chunk {
-				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(x))
-			}
-			if _, err := w.Write(buf); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// encodeHeader returns the length and the header of tensors in their order,
-// padded with spaces so that the data begins at a multiple of 8 bytes.
-func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
-	var b bytes.Buffer
-	b.Write(make([]byte, 8))
-	all := map[string]string{"format": "pt"}
-	maps.Copy(all, metadata)
-	text, err := json.Marshal(all) // sorts the keys
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: metadata: %w", err)
-	}
-	b.WriteString(`{"__metadata__":`)
-	b.Write(text)
-	at := 0
-	for i, t := range tensors {
-		switch {
-		case t.Name == "__metadata__" || !utf8.ValidString(t.Name):
-			return nil, fmt.Errorf("pretrained: %q cannot be the name of a tensor", t.Name)
-		case i > 0 && t.Name == tensors[i-1].Name:
-			return nil, fmt.Errorf("pretrained: tensor %q stands twice", t.Name)
-		}
-		e := entry{dtype: "F32", shape: t.Shape, start: at, end: at + 4*len(t.Data)}
-		if slices.ContainsFunc(t.Shape, func(n int) bool { return n < 0 }) || e.checkSize() != nil {
-			return nil, fmt.Errorf("pretrained: tensor %q: shape %v, %d values", t.Name, t.Shape, len(t.Data))
-		}
-		at = e.end
-
-		b.WriteByte(',')
-		enc := json.NewEncoder(&b)
-		enc.SetEscapeHTML(false) // as other writers do
-		if err := enc.Encode(t.Name); err != nil {
-			return nil, fmt.Errorf("pretrained: tensor %q: %w", t.Name, err)
-		}
-		b.Truncate(b.Len() - 1) // the newline
-		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(t.Shape), "[]"), " ", ",")
-		fmt.Fprintf(&b, `:{"dtype":"F32","shape":[%s],"data_offsets":[%d,%d]}`, shape, e.start, e.end)
-	}
-	b.WriteByte('}')
-	for b.Len()%8 != 0 {
-		b.WriteByte(' ')
-	}
-	if n := b.Len() - 8; n > maxHeader {
-		return nil, fmt.Errorf("pretrained: a header of %d bytes: must be at most %d", n, maxHeader)
-	}
-	binary.LittleEndian.PutUint64(b.Bytes(), uint64(b.Len()-8))
-	return b.Bytes(), nil
-}
+// keep keeps what s has mapped until here.
+func (s *Safetensors) keep() { runtime.KeepAlive(s.memory) }

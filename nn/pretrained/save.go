@@ -4,19 +4,17 @@ import (
 	"encoding/json"
 	"io"
 
-	"github.com/lowrank/lowrank/nn/llama"
+	"github.com/lowrank/lowrank/nn"
 )
 
-// Save writes the files of a model's folder. For each it calls write with the
-// file's name and a function that writes the contents; write makes the file.
-// The weights come first, so that a folder with a configuration is complete.
-func Save(write func(name string, contents func(io.Writer) error) error, m *llama.Model) error {
+// Save writes the files of a model's folder: config, which is anything that
+// encodes as the model's config.json, and the tensors. For each it calls write
+// with the file's name and a function that writes the contents; write makes
+// the file. The weights come first, so that a folder with a configuration is
+// complete.
+func Save(write func(name string, contents func(io.Writer) error) error, config any, m nn.Model) error {
 	err := write(WeightsFile, func(w io.Writer) error {
-		var tensors []Tensor
-		for _, p := range m.Params() {
-			tensors = append(tensors, Tensor{p.Name, p.Shape, p.Floats()})
-		}
-		return WriteSafetensors(w, tensors, nil)
+		return WriteSafetensors(w, Tensors(m), nil)
 	})
 	if err != nil {
 		return err
@@ -24,6 +22,15 @@ func Save(write func(name string, contents func(io.Writer) error) error, m *llam
 	return write(ConfigFile, func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		return enc.Encode(m.Config)
+		return enc.Encode(config)
 	})
+}
+
+// Tensors returns the tensors of a model as its checkpoint has them.
+func Tensors(m nn.Model) []Tensor {
+	var tensors []Tensor
+	for _, p := range m.Params() {
+		tensors = append(tensors, Tensor{p.Name, p.Shape, p.Stored(p.Floats())})
+	}
+	return tensors
 }

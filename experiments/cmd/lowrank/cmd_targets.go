@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lowrank/lowrank/experiments"
+	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/llama"
 )
 
@@ -66,7 +67,7 @@ func runTargets(opts targetsOptions, config *experiments.Config, out io.Writer) 
 
 // baseOf returns the base model of a configuration, or one of its shape where
 // the base is one of our own, which then need not be there.
-func baseOf(dir string, config *experiments.Config) (*llama.Model, error) {
+func baseOf(dir string, config *experiments.Config) (nn.Model, error) {
 	if config.Base.Dir != "" {
 		return experiments.LoadBase(config.Base.Dir)
 	}

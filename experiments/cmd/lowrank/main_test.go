@@ -74,7 +74,7 @@ func workplace(t *testing.T) (dir string, file func(name, text string) string) {
 	}
 	err = pretrained.Save(func(name string, write func(io.Writer) error) error {
 		return record.WriteFile(filepath.Join(dir, "base", name), write)
-	}, model)
+	}, model.Config, model)
 	if err != nil {
 		t.Fatal(err)
 	}

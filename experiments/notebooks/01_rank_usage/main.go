@@ -23,7 +23,6 @@ import (
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/probe"
 	"github.com/lowrank/lowrank/nn"
-	"github.com/lowrank/lowrank/nn/llama"
 )
 
 //go:embed main.go
@@ -79,7 +78,7 @@ func rankUsage(ctx context.Context, nb *notebooks.Notebook) error {
 	if err != nil {
 		return err
 	}
-	nb.Printf("base model: %d parameters, held-out loss on Go source %.3f nats a byte\n", setting.Base.Config.NumParameters(), before)
+	nb.Printf("base model: %d parameters, held-out loss on Go source %.3f nats a byte\n", nn.Parameters(setting.Base), before)
 	nb.Printf("each run: %d steps of %d × %d bytes, AdamW, learning rate %g (%s), no weight decay\n", c.Steps, c.Batch, c.Tokens, lr, c.Schedule)
 
 	// ## Runs
@@ -357,7 +356,7 @@ func read(dir string, runs []*record.Run) (t table, err error) {
 
 // noise measures adapters whose factors are independent normal numbers, as if
 // they were a run's at the given step.
-func noise(base *llama.Model, rank int, seeds []uint64, step int) (t table, err error) {
+func noise(base nn.Model, rank int, seeds []uint64, step int) (t table, err error) {
 	method, err := lora.Row("lora")
 	if err != nil {
 		return nil, err

@@ -147,7 +147,7 @@ func (n *Net) weight(i int) matrix {
 	a, b, e := m.Factor("A").Floats(), m.Factor("B").Floats(), n.diagonal(i)
 	for o := range m.Out {
 		for j := range m.In {
-			sum := float64(m.W0[o*m.In+j])
+			sum := float64(m.W0()[o*m.In+j])
 			for k := range m.Rank {
 				sum += float64(m.Scaling) * float64(b[o*m.Rank+k]) * e[k] * float64(a[k*m.In+j])
 			}

@@ -1,0 +1,55 @@
+package lora
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+
+	"github.com/lowrank/lowrank/nn"
+)
+
+// baseKey is where the metadata of an adapter's file says of which base it is.
+const baseKey = "base_sha256"
+
+// BaseHash returns the SHA-256 of a model's tensors, names and float32 values
+// in their order: what an adapter belongs to. A tensor in wholes counts with
+// the values that it had before.
+func BaseHash(model nn.Model, wholes []*Whole) string {
+	before := map[string][]float32{}
+	for _, w := range wholes {
+		before[w.Name] = w.base
+	}
+	h := sha256.New()
+	buf := make([]byte, 0, 1<<16)
+	for _, p := range model.Params() {
+		x := p.Floats()
+		if w, ok := before[p.Name]; ok {
+			x = w
+		}
+		fmt.Fprintf(h, "%s %d\n", p.Name, len(x))
+		for len(x) > 0 {
+			n := min(len(x), cap(buf)/4)
+			buf = buf[:0]
+			for _, v := range x[:n] {
+				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+			}
+			h.Write(buf)
+			x = x[n:]
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// checkBase refuses adapters that say that they are of another base.
+func checkBase(model nn.Model, metadata map[string]string) error {
+	want, ok := metadata[baseKey]
+	if !ok {
+		return nil
+	}
+	if have := BaseHash(model, nil); have != want {
+		return fmt.Errorf("the adapter was trained on a base with %s %.12s…, this one has %.12s…", baseKey, want, have)
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package pretrained
+
+// unreserved is an option of Linux.
+const unreserved = 0
