@@ -14,28 +14,35 @@ import (
 	"github.com/lowrank/lowrank/nn/vit"
 )
 
-// A family reads its configuration and returns what builds a model of it from
-// a source's tensors.
-type family func(config []byte) (func(nn.Source) (nn.Model, error), error)
+// A family is a model type that can be loaded.
+type family struct {
+	class  string // how the names of its architectures begin; "" where none has a classifier
+	prefix string // of the tensors, where a head stands on them
+	// read takes a configuration and returns what builds a model of it from a
+	// source's tensors.
+	read func(config []byte) (build, error)
+}
+
+type build func(nn.Source) (nn.Model, error)
 
 // families are the model types that can be loaded.
 var families = map[string]family{
-	"bert":              of(bert.Build),
-	"clip_vision_model": of(clip.Build),
-	"distilbert":        of(distilbert.Build),
-	"gpt2":              of(gpt2.Build),
-	"llama":             of(llama.Build),
-	"mistral":           of(llama.Build),
-	"qwen2":             of(llama.Build),
-	"qwen3":             of(llama.Build),
-	"roberta":           of(roberta.Build),
-	"t5":                of(t5.Build),
-	"vit":               of(vit.Build),
+	"bert":              {"Bert", "bert.", of(bert.Build)},
+	"clip_vision_model": {"", "vision_model.", of(clip.Build)},
+	"distilbert":        {"DistilBert", "distilbert.", of(distilbert.Build)},
+	"gpt2":              {"GPT2", "transformer.", of(gpt2.Build)},
+	"llama":             {"Llama", "model.", of(llama.Build)},
+	"mistral":           {"Mistral", "model.", of(llama.Build)},
+	"qwen2":             {"Qwen2", "model.", of(llama.Build)},
+	"qwen3":             {"Qwen3", "model.", of(llama.Build)},
+	"roberta":           {"Roberta", "roberta.", of(roberta.Build)},
+	"t5":                {"", "", of(t5.Build)},
+	"vit":               {"ViT", "vit.", of(vit.Build)},
 }
 
-// of returns the family of a package's Build.
-func of[Config any, Model nn.Model](build func(Config, nn.Source) (Model, error)) family {
-	return func(config []byte) (func(nn.Source) (nn.Model, error), error) {
+// of returns how a package's Configuration is read and its Build called.
+func of[Config any, Model nn.Model](make func(Config, nn.Source) (Model, error)) func(config []byte) (build, error) {
+	return func(config []byte) (build, error) {
 		var c Config
 		if err := json.Unmarshal(config, &c); err != nil {
 			return nil, err
@@ -46,7 +53,7 @@ func of[Config any, Model nn.Model](build func(Config, nn.Source) (Model, error)
 			}
 		}
 		return func(source nn.Source) (nn.Model, error) {
-			m, err := build(c, source)
+			m, err := make(c, source)
 			if err != nil {
 				return nil, err // not a Model that is nil
 			}

@@ -25,49 +25,67 @@ const (
 // file until they are written to, and the file in its place as long as the
 // model.
 func Load(dir string) (nn.Model, error) {
+	config, f, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	return load(dir, f, config, &loader{})
+}
+
+// readConfig reads the configuration of a folder, and finds the family that it
+// is of.
+func readConfig(dir string) (config []byte, f family, err error) {
 	path := filepath.Join(dir, ConfigFile)
 	const maxConfig = 1 << 20
-	config, err := readFile(path, maxConfig)
+	if config, err = readFile(path, maxConfig); err != nil {
+		return nil, f, err
+	}
+	if f, err = familyOf(config); err != nil {
+		return nil, f, fmt.Errorf("pretrained: %s: %w", path, err)
+	}
+	return config, f, nil
+}
+
+// load builds the model of a configuration from the folder's tensors.
+func load(dir string, f family, config []byte, l *loader) (nn.Model, error) {
+	build, err := f.read(config)
 	if err != nil {
+		return nil, fmt.Errorf("pretrained: %s: %w", filepath.Join(dir, ConfigFile), err)
+	}
+	if l.Checkpoint, err = OpenCheckpoint(dir); err != nil {
 		return nil, err
 	}
-	build, err := familyOf(config)
-	if err != nil {
-		return nil, fmt.Errorf("pretrained: %s: %w", path, err)
-	}
-	c, err := OpenCheckpoint(dir)
-	if err != nil {
-		return nil, err
-	}
-	l := &loader{Checkpoint: c, known: map[string]bool{}}
+	l.prefix, l.known = f.prefix, map[string]bool{}
 	m, err := build(l)
 	if err = l.finish(err); err != nil {
-		c.Close()
+		l.Close()
 		return nil, fmt.Errorf("pretrained: %s: %w", dir, err)
 	}
 	return m, nil
 }
 
-// familyOf returns what builds the model of a configuration, by its model_type.
-func familyOf(config []byte) (func(nn.Source) (nn.Model, error), error) {
+// familyOf returns the family that a configuration's model_type names.
+func familyOf(config []byte) (family, error) {
 	var f struct {
 		ModelType string `json:"model_type"`
 	}
 	if err := json.Unmarshal(config, &f); err != nil {
-		return nil, err
+		return family{}, err
 	}
-	if read, ok := families[f.ModelType]; ok {
-		return read(config)
+	if found, ok := families[f.ModelType]; ok {
+		return found, nil
 	}
-	return nil, nn.Unsupported(fmt.Errorf("model_type is %q; there are: %s", f.ModelType, strings.Join(slices.Sorted(maps.Keys(families)), ", ")))
+	return family{}, nn.Unsupported(fmt.Errorf("model_type is %q; there are: %s", f.ModelType, strings.Join(slices.Sorted(maps.Keys(families)), ", ")))
 }
 
 // A loader gives a family the tensors that it asks for, and collects what is
 // wrong with them.
 type loader struct {
 	*Checkpoint
-	known map[string]bool // names in the files that were asked for
-	wrong problems
+	prefix string          // of the family
+	known  map[string]bool // names in the files that were asked for
+	wrong  problems
+	head   *Head // what the model gets in the place of the files' own; nil: nothing
 }
 
 // Has reports whether there is a tensor of the name that a family asks for.
@@ -81,6 +99,8 @@ func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
 	stored := l.stored(name)
 	have, ok := l.Shape(stored)
 	switch l.known[stored] = true; {
+	case !ok && l.head != nil && ofHead(name):
+		return ag.Values{Floats: l.head.fresh(name, shape)}, nil
 	case !ok:
 		return ag.Values{}, l.wrong.add("%s %v is missing", name, shape)
 	case !slices.Equal(have, shape):
@@ -96,21 +116,22 @@ func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
 }
 
 // stored returns the name by which the files have the tensor name. A model
-// with a head may have been saved without it, and then has no prefix; very old
-// files call weight and bias of a LayerNorm gamma and beta.
+// with a head may have been saved without it, and then has no prefix, or the
+// other way round; very old files call weight and bias of a LayerNorm gamma and
+// beta.
 func (l *loader) stored(name string) string {
-	_, bare, _ := strings.Cut(name, ".")
-	for _, n := range []string{name, bare} {
-		stem, isNorm := strings.CutSuffix(n, "LayerNorm.weight")
-		old := stem + "LayerNorm.gamma"
-		if !isNorm {
-			stem, isNorm = strings.CutSuffix(n, "LayerNorm.bias")
-			old = stem + "LayerNorm.beta"
-		}
+	names := []string{name}
+	if bare, ok := strings.CutPrefix(name, l.prefix); ok {
+		names = append(names, bare)
+	} else {
+		names = append(names, l.prefix+name)
+	}
+	for _, n := range names {
 		if _, ok := l.Shape(n); ok {
 			return n
 		}
-		if _, ok := l.Shape(old); ok && isNorm {
+		old := strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta").Replace(n)
+		if _, ok := l.Shape(old); ok {
 			return old
 		}
 	}
@@ -123,7 +144,7 @@ func (l *loader) finish(err error) error {
 		return err
 	}
 	for _, name := range l.Names() {
-		if !l.known[name] && !constant(name) && !l.copied(name) {
+		if !l.known[name] && !constant(name) && !l.copied(name) && !(l.head != nil && ofHead(name)) {
 			shape, _ := l.Shape(name)
 			l.wrong.add("%s: %s %v is unexpected", filepath.Base(l.File(name)), name, shape)
 		}
