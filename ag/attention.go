@@ -8,14 +8,16 @@ import (
 
 // Attention is softmax(scale·q·kᵀ + bias)·v for each sequence of a batch and each
 // head of width d (arXiv 1706.03762, eq. 1), where query head h reads key and value
-// head h·G/H of G. A mask says which keys a query sees; one that sees none gives
-// zeros. Of the scores only their log-sum-exp is kept (arXiv 2205.14135).
+// head h·G/H of G. A mask says which keys a query sees; one that sees none attends
+// to all of them alike (see blind). Of the scores only their log-sum-exp is kept
+// (arXiv 2205.14135).
 type Attention struct {
 	q, k, v, bias Tensor
 	shape         kernels.AttentionShape
 	scale         float32
 	mask          Mask
 	lse           []float32 // batch×heads×tokens
+	ds            []float64 // of the scores of a blind query; nil before there is one
 	y             *Variable
 	grads         *gradients
 }
@@ -98,6 +100,7 @@ func (f *Attention) Forward() (Tensor, error) {
 	n, kn := f.shape.Heads*f.shape.Dim, f.shape.KVHeads*f.shape.Dim
 	kernels.Attention(f.shape, f.scale, f.mask,
 		Floats(f.q), n, Floats(f.k), kn, Floats(f.v), kn, f.biases(), f.shape.Keys, f.y.data, n, f.lse)
+	f.blindForward()
 	return f.y, nil
 }
 
@@ -111,6 +114,7 @@ func (f *Attention) Backward(gy Tensor) error {
 		}
 		kernels.AttentionGrad(f.shape, f.scale, f.mask,
 			q, n, k, kn, v, kn, bias, keys, f.y.data, n, f.lse, dy, n, g[0], n, g[1], kn, g[2], kn, dbias, keys, acc)
+		f.blindBackward(dy, g[0], g[1], g[2], dbias)
 	})
 	return nil
 }

@@ -46,6 +46,12 @@ func (m *Mask) Check(batch, queries, keys int) error {
 	return nil
 }
 
+// Sees reports whether query i of sequence b sees any key, of so many.
+func (m *Mask) Sees(b, i, keys int) bool {
+	r := m.sees(b, i, keys)
+	return r.from < r.to
+}
+
 // A run is the keys from, …, to-1 of a block of them.
 type run struct{ from, to int }
 

@@ -20,11 +20,21 @@ type kept struct {
 // one with a router, and one whose weight is another's too, an embedding or the
 // output that is tied to it.
 func (s *Set) Merge() error {
-	if s.merged != nil {
-		return errMerged
-	}
 	if err := s.checkTies(); err != nil {
 		return err
+	}
+	return s.merge()
+}
+
+// MergeShared is Merge as PEFT does it: where a weight is another map's too, that
+// one gets what is merged as well, and computes something else than with the
+// adapters apart. Of several adapted maps with one weight it gets the sum of the
+// changes.
+func (s *Set) MergeShared() error { return s.merge() }
+
+func (s *Set) merge() error {
+	if s.merged != nil {
+		return errMerged
 	}
 	var merged, biases [][]float32
 	for _, m := range s.Maps {
@@ -46,10 +56,32 @@ func (s *Set) Merge() error {
 		}
 		s.merged = append(s.merged, k)
 		m.KeepW0() // the model's weight is overwritten in place
+	}
+	written := map[*ag.Variable]bool{}
+	for i, m := range s.Maps {
+		if written[m.W] { // on what another map has made of it
+			w := m.Weight()
+			for j, x := range m.W0() {
+				merged[i][j] += w[j] - x
+			}
+		}
+		written[m.W] = true
 		m.SetWeight(merged[i])
 		m.Linear.Adapter = nil
 	}
+	s.repackTied()
 	return nil
+}
+
+// repackTied drops the packed forms of weights that have changed under another
+// name.
+func (s *Set) repackTied() {
+	for _, l := range s.model.Linears() {
+		if l.Tied != nil {
+			l.Repack()
+			l.Tied.Repack()
+		}
+	}
 }
 
 // Unmerge undoes Merge: every weight is as it was, bit for bit.
@@ -63,6 +95,7 @@ func (s *Set) Unmerge() {
 		m.Base = k.base
 		m.Linear.Adapter = m
 	}
+	s.repackTied()
 	s.merged = nil
 }
 
@@ -74,7 +107,7 @@ func (s *Set) checkTies() error {
 	}
 	for _, l := range s.model.Linears() {
 		if l.Tied != nil && l.W == l.Tied.W && (adapted[l] || adapted[l.Tied]) {
-			return fmt.Errorf("lora: %s and %s are one tensor, of which an adapter changes one only: untie the base first", l.Name, l.Tied.Name)
+			return nn.Unsupported(fmt.Errorf("lora: %s and %s are one tensor, of which an adapter changes one only: untie the base first", l.Name, l.Tied.Name))
 		}
 	}
 	return nil

@@ -30,6 +30,7 @@ var table = []Method{
 		Delta: delta.SVD{Orthogonality: 0.5}, Initial: initial.Gaussian{Std: 0.02, Both: true}, Rank: rank.AdaLoRA{Ratio: 1.5, Begin: 0.1, End: 0.3, Every: 1, Beta1: 0.85, Beta2: 0.85}},
 
 	{Name: "lora-gaussian", Paper: "LoRA with the Gaussian start of PEFT", ArXiv: "2106.09685", Axis: Initialisation, Initial: initial.Gaussian{}},
+	{Name: "lora-orthogonal", Paper: "LoRA with the orthogonal start of PEFT", ArXiv: "2106.09685", Axis: Initialisation, Initial: initial.Orthogonal{}},
 	{Name: "pissa", Paper: "PiSSA", ArXiv: "2404.02948", Axis: Initialisation, Initial: initial.SVD{}},
 	{Name: "olora", Paper: "OLoRA", ArXiv: "2406.01775", Axis: Initialisation, Initial: initial.QR{}},
 	{Name: "lora-ga", Paper: "LoRA-GA", ArXiv: "2407.05000", Axis: Initialisation, Initial: initial.Gradient{Gamma: 16}},

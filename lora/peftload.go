@@ -88,7 +88,7 @@ func (r *reader) read(model nn.Model, opt Options) (*Set, error) {
 		}
 		r.state[w.Name] = w.FromStored(r.state[w.Name])
 	}
-	if err := r.rest(model); err != nil {
+	if err := r.rest(model, shape.Wholes); err != nil {
 		return nil, fmt.Errorf("%s: %w", WeightsFile, err)
 	}
 	opt.State = r.state
@@ -127,14 +127,22 @@ func (r *reader) base(all []*adapter.Map) error {
 // rest refuses what nothing has asked for, but what PEFT writes besides: the
 // modules to save twice more when biases are trained, and the weights of
 // embeddings and outputs, which must be the base's.
-func (r *reader) rest(model nn.Model) error {
-	params := map[string]nn.Param{}
+func (r *reader) rest(model nn.Model, wholes []*Whole) error {
+	params, trained := map[string]nn.Param{}, map[string]bool{}
 	for _, p := range model.Params() {
 		params[p.Name], params[p.Path()] = p, p
 	}
-	for _, l := range model.Linears() {
+	for _, w := range wholes {
+		trained[w.Name] = true
+	}
+	for _, l := range model.Linears() { // tensors with two names
 		if l.Tied != nil {
 			params[l.Name+".weight"] = params[l.Tied.Name+".weight"]
+		}
+		for _, p := range model.Params() {
+			if l.Bias != nil && p.Variable == l.Bias {
+				params[l.Name+".bias"] = p
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.left)) {
@@ -152,7 +160,11 @@ func (r *reader) rest(model nn.Model) error {
 			if err != nil {
 				return err
 			}
-			if !slices.Equal(t.Data, p.Stored(p.Floats())) {
+			want := p.Floats()
+			if trained[p.Name] {
+				want = r.state[p.Name]
+			}
+			if !slices.Equal(t.Data, p.Stored(want)) {
 				return fmt.Errorf("%s differs from the base's %s: the adapter belongs to another base", name, base)
 			}
 		}

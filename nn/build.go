@@ -117,6 +117,11 @@ func (b *Builder) Embedding(name string, rows, n int, padding ...int) *Embedding
 	return &Embedding{Linear: b.linear(l)}
 }
 
+// TiedEmbedding returns the table of the module name whose weight is that of e.
+func (b *Builder) TiedEmbedding(name string, e *Embedding) *Embedding {
+	return &Embedding{Linear: b.linear(&Linear{Name: name, Out: e.Out, In: e.In, Kind: Table, W: e.W, Tied: e.Linear, Padding: e.Padding})}
+}
+
 // Conv2D returns the convolution of the module name, over windows as w says:
 // name.weight [out, channels, height, width] and, with bias, name.bias [out].
 func (b *Builder) Conv2D(name string, out int, w ag.Window, bias bool) *Conv2D {

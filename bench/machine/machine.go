@@ -58,3 +58,24 @@ func Copy(set, threads int) float64 {
 	}
 	return best
 }
+
+// Read returns the bytes per second of reading an array of set bytes, by the sum
+// of its squares, on so many goroutines at once: the best of several runs.
+func Read(set, threads int) float64 {
+	n := set / 4
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = 1 // pages of its own
+	}
+	best := 0.0
+	for range 7 {
+		began := time.Now()
+		var rest sync.WaitGroup
+		for i := range threads {
+			rest.Go(func() { kernels.SumSquares(x[n*i/threads : n*(i+1)/threads]) })
+		}
+		rest.Wait()
+		best = max(best, 4*float64(n)/time.Since(began).Seconds())
+	}
+	return best
+}

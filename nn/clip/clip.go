@@ -10,6 +10,7 @@ package clip
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
@@ -150,6 +151,9 @@ func Build(cfg Config, source nn.Source) (*Model, error) {
 	C, F, S, eps := cfg.HiddenSize, cfg.IntermediateSize, cfg.PatchSize, cfg.LayerNormEps
 
 	b := nn.NewBuilder(source)
+	if cfg.ProjectionDim == 0 { // transformers 5 calls its modules so, though not always its tensors
+		b.Module = func(name string) string { return strings.TrimPrefix(name, "vision_model.") }
+	}
 	m := &Model{Config: cfg}
 	m.Embeddings = &Embeddings{
 		Patches: b.Conv2D("vision_model.embeddings.patch_embedding", C, ag.Window{

@@ -56,6 +56,8 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 		return x
 	case Classifier:
 		x = c.LastTokens(x, m.Config.PadTokenID) // batch×C
+	default:
+		x = c.Wanted(x)
 	}
 	return m.Head.Forward(c, x)
 }

@@ -25,7 +25,7 @@ type Model struct {
 	spago.Module
 	nn.Body
 	Config  Config
-	Shared  *nn.Embedding // [V, C]  "shared.weight", of the encoder and the decoder
+	Shared  *nn.Embedding // [V, C]  "shared.weight", of the encoder, the decoder and the head; itself it looks nothing up
 	Encoder *Stack        //         "encoder"
 	Decoder *Stack        //         "decoder"; nil of an Encoder
 	Head    *nn.Linear    // [V, C]  "lm_head.weight"; the shared table when tied; nil of an Encoder
@@ -51,7 +51,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 // Encode builds the encoder's output on the ids of c, M×C.
 func (m *Model) Encode(c *nn.Context) ag.Tensor {
 	fits(m.checkEncoder(c))
-	return m.Encoder.Forward(c, m.Shared.Forward(c, c.IDs), nil, nil)
+	return m.Encoder.Forward(c, nil, nil)
 }
 
 // Decode builds the logits, M×V, on the decoder's context c. It reads encoded, the
@@ -59,7 +59,8 @@ func (m *Model) Encode(c *nn.Context) ag.Tensor {
 // to generate, encode once and decode token by token with a cache.
 func (m *Model) Decode(c *nn.Context, encoded ag.Tensor, over *nn.Context) ag.Tensor {
 	fits(m.checkDecoder(c, over))
-	x := m.Decoder.Forward(c, m.Shared.Forward(c, c.IDs), encoded, over)
+	x := m.Decoder.Forward(c, encoded, over)
+	x = c.Wanted(x)
 	if m.Config.ScaleDecoderOutputs {
 		x = c.Run(ag.NewScale(x, float32(1/math.Sqrt(float64(m.Config.DModel)))))
 	}
@@ -134,9 +135,13 @@ func (m *Model) ShiftRight(labels []int32, tokens int) []int32 {
 	return ids
 }
 
+// Start is the id that the decoder's sequence begins with.
+func (m *Model) Start() int32 { return int32(m.Config.DecoderStartTokenID) }
+
 // A Stack is the blocks of the encoder or of the decoder.
 type Stack struct {
 	spago.Module
+	Tokens *nn.Embedding // [V, C]  "embed_tokens": the shared table
 	Blocks []*Block      //         "block.0", …
 	Bias   *nn.Embedding // [B, H]  "block.0.layer.0.SelfAttention.relative_attention_bias.weight", for all blocks
 	Norm   *nn.RMSNorm   // [C]     "final_layer_norm.weight"
@@ -145,9 +150,10 @@ type Stack struct {
 	maxDistance int
 }
 
-// Forward builds the stack on x, M×C. The decoder's blocks read encoded too, the
-// encoder's output over the context over.
-func (s *Stack) Forward(c *nn.Context, x, encoded ag.Tensor, over *nn.Context) ag.Tensor {
+// Forward builds the stack on the ids of c, M×C. The decoder's blocks read encoded
+// too, the encoder's output over the context over.
+func (s *Stack) Forward(c *nn.Context, encoded ag.Tensor, over *nn.Context) ag.Tensor {
+	x := s.Tokens.Forward(c, c.IDs)
 	bias := s.bias(c)
 	for _, b := range s.Blocks {
 		c.Keep(x)
@@ -261,9 +267,9 @@ func Build(cfg Config, source nn.Source) (*Model, error) {
 	b := &builder{nn.NewBuilder(source), cfg, activation}
 	m := &Model{Config: cfg}
 	m.Shared = b.Embedding("shared", cfg.VocabSize, cfg.DModel)
-	m.Encoder = b.stack("encoder.", cfg.NumLayers, false)
+	m.Encoder = b.stack("encoder.", m.Shared, cfg.NumLayers, false)
 	if cfg.Architecture != Encoder {
-		m.Decoder = b.stack("decoder.", cfg.NumDecoderLayers, true)
+		m.Decoder = b.stack("decoder.", m.Shared, cfg.NumDecoderLayers, true)
 		if cfg.TieWordEmbeddings {
 			m.Head = b.TiedOutput("lm_head", m.Shared)
 		} else {
@@ -284,8 +290,9 @@ type builder struct {
 	activation nn.Activation
 }
 
-func (b *builder) stack(prefix string, blocks int, decoder bool) *Stack {
+func (b *builder) stack(prefix string, shared *nn.Embedding, blocks int, decoder bool) *Stack {
 	s := &Stack{causal: decoder, maxDistance: b.RelativeAttentionMaxDistance}
+	s.Tokens = b.TiedEmbedding(prefix+"embed_tokens", shared)
 	const table = "block.0.layer.0.SelfAttention.relative_attention_bias"
 	s.Bias = b.Embedding(prefix+table, b.RelativeAttentionNumBuckets, b.NumHeads)
 	for i := range blocks {

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/pretrained"
+)
+
+// besides are the files that belong to a model but not to its weights, by the
+// names that transformers gives them.
+var besides = []string{
+	"generation_config.json",
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+	"vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+	"chat_template.jinja", "chat_template.json",
+	"preprocessor_config.json", "processor_config.json",
+}
+
+// writeMerged writes the files of a model whose base is in a folder, and
+// returns their names. The configuration comes last: a folder that has one is
+// complete.
+func writeMerged(dir, base string, model nn.Model) (files []string, err error) {
+	write := func(name string, contents func(io.Writer) error) {
+		if err == nil {
+			err = record.WriteFile(filepath.Join(dir, name), contents)
+			files = append(files, name)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, pretrained.ConfigFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	tensors, untied := pretrained.Tensors(model), false
+	for _, l := range model.Linears() {
+		if l.Tied != nil && l.W != l.Tied.W {
+			untied = true
+			tensors = append(tensors, pretrained.Tensor{Name: cmp.Or(l.Old, l.Name) + ".weight", Shape: []int{l.Out, l.In}, Data: l.W.Floats()})
+		}
+	}
+	write(pretrained.WeightsFile, func(w io.Writer) error { return pretrained.WriteSafetensors(w, tensors, nil) })
+	for _, name := range besides {
+		f, missing := os.Open(filepath.Join(base, name))
+		if errors.Is(missing, fs.ErrNotExist) {
+			continue
+		}
+		if missing != nil {
+			return files, missing
+		}
+		write(name, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
+		f.Close()
+	}
+	config, bad := mergedConfig(filepath.Join(base, pretrained.ConfigFile), untied)
+	if bad != nil {
+		return files, bad
+	}
+	write(pretrained.ConfigFile, func(w io.Writer) error { _, err := w.Write(config); return err })
+	return files, err
+}
+
+// mergedConfig returns the configuration in a file with what merging has
+// changed: the type of the values, by which transformers would round them again,
+// and whether the output is tied. In T5 the latter used to say that outputs are
+// scaled too.
+func mergedConfig(path string, untied bool) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]any
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.UseNumber()
+	if err := d.Decode(&fields); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	changed := untied
+	for _, key := range []string{"dtype", "torch_dtype"} {
+		if v, ok := fields[key]; ok && v != "float32" {
+			fields[key], changed = "float32", true
+		}
+	}
+	if !changed {
+		return b, nil
+	}
+	if untied {
+		fields["tie_word_embeddings"] = false
+		if _, ok := fields["scale_decoder_outputs"]; !ok && fields["model_type"] == "t5" {
+			fields["scale_decoder_outputs"] = true
+		}
+	}
+	b, err = json.MarshalIndent(fields, "", "  ")
+	return append(b, '\n'), err
+}
