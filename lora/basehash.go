@@ -15,11 +15,16 @@ const baseKey = "base_sha256"
 
 // BaseHash returns the SHA-256 of a model's tensors, names and float32 values
 // in their order: what an adapter belongs to. A tensor in wholes counts with
-// the values that it had before.
+// the values that it had before, one that has grown with the rows of its
+// checkpoint.
 func BaseHash(model nn.Model, wholes []*Whole) string {
 	before := map[string][]float32{}
 	for _, w := range wholes {
 		before[w.Name] = w.base
+	}
+	grown := map[string]int{}
+	if g, ok := model.(nn.Grower); ok {
+		grown = g.Grown()
 	}
 	h := sha256.New()
 	buf := make([]byte, 0, 1<<16)
@@ -27,6 +32,9 @@ func BaseHash(model nn.Model, wholes []*Whole) string {
 		x := p.Floats()
 		if w, ok := before[p.Name]; ok {
 			x = w
+		}
+		if rows, ok := grown[p.Name]; ok {
+			x = x[:rows*p.Cols()]
 		}
 		fmt.Fprintf(h, "%s %d\n", p.Name, len(x))
 		for len(x) > 0 {

@@ -52,9 +52,10 @@ type Set struct {
 	Wholes  []*Whole       // what is trained besides, in the order of the model's tensors
 
 	model   nn.Model
-	trained []bool // whether each of the model's tensors was, before
-	merged  []kept // what Merge replaced; nil: not merged
-	hash    string // of the base, once it was asked for
+	trained []bool   // whether each of the model's tensors was, before
+	merged  []kept   // what Merge replaced; nil: not merged
+	hash    string   // of the base, once it was asked for
+	grown   []growth // what the model has grown by for this set
 }
 
 // Inject adapts the selected linear maps of a model and freezes the model's
@@ -122,6 +123,14 @@ func (s *Set) Attach() error {
 			return fmt.Errorf("lora: %s has an adapter already", m.Name)
 		}
 	}
+	for _, g := range s.grown {
+		if err := s.model.(nn.Grower).Grow(g.tensor, g.rows); err != nil {
+			return fmt.Errorf("lora: %w", err)
+		}
+	}
+	for _, w := range s.Wholes {
+		w.find(s.model)
+	}
 	s.attach()
 	return nil
 }
@@ -165,7 +174,7 @@ func (s *Set) start() error {
 	}
 	if s.Options.State == nil {
 		in := adapter.Inputs{Rand: s.stream, Gradient: s.Options.Gradient}
-		if err := s.Method.Initial.Init(s.Maps, in); err != nil {
+		if err := s.Method.initialize(s.Maps, in); err != nil {
 			return fmt.Errorf("lora: %w", err)
 		}
 	} else if err := s.restoreBase(s.Options.State); err != nil {
@@ -217,6 +226,7 @@ func (s *Set) Remove() {
 	for i, p := range s.model.Params() {
 		p.SetRequiresGrad(s.trained[i])
 	}
+	shrink(s.model, s.grown)
 	for _, l := range s.model.Linears() {
 		if len(s.Wholes) > 0 {
 			l.Repack() // it may have been trained

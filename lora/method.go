@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/initial"
+	"github.com/lowrank/lowrank/nn"
 )
 
 // A Method is a composition of five parts.
@@ -162,6 +164,29 @@ func (m Method) Check() error {
 		}
 	}
 	return nil
+}
+
+// initialize fills the factors of all maps: those of embeddings, where A and B
+// are free and trained, by a start of their own.
+func (m Method) initialize(all []*adapter.Map, in adapter.Inputs) error {
+	var tables, others []*adapter.Map
+	for _, one := range all {
+		if one.Kind == nn.Table && m.pair() {
+			tables = append(tables, one)
+		} else {
+			others = append(others, one)
+		}
+	}
+	if err := (initial.Embedding{}).Init(tables, in); err != nil || len(others) == 0 {
+		return err
+	}
+	return m.Initial.Init(others, in)
+}
+
+// pair reports whether the factors A and B are free for an initializer to fill,
+// and trained.
+func (m Method) pair() bool {
+	return slices.Contains(m.Delta.Provides(), adapter.Product) && len(m.Update.Freezes()) == 0
 }
 
 // say names the part in a slot by the row that it comes from.

@@ -50,7 +50,7 @@ func (s *Set) Files() (config, weights []byte, err error) {
 func (s *Set) contents() (map[string]any, []pretrained.Tensor, error) {
 	if d, ok := s.Method.Delta.(adapter.Stored); ok && s.Method.Router == nil {
 		if fields, ok := s.peftConfig(d); ok {
-			return fields, append(s.peftTensors(d.PEFT()), s.wholeTensors()...), nil
+			return fields, slices.Concat(s.peftTensors(d.PEFT()), s.wholeTensors(), s.grownTensors()), nil
 		}
 	}
 	if s.Method.recipe.Method == "" {
@@ -61,7 +61,7 @@ func (s *Set) contents() (map[string]any, []pretrained.Tensor, error) {
 	fields["method"] = s.Method.recipe
 	fields["r"], fields["lora_alpha"] = s.Options.Rank, s.Options.Alpha
 	fields["rank_pattern"], fields["alpha_pattern"] = s.Options.RankPattern, s.Options.AlphaPattern
-	return fields, append(s.ownTensors(), s.wholeTensors()...), nil
+	return fields, slices.Concat(s.ownTensors(), s.wholeTensors(), s.grownTensors()), nil
 }
 
 func (s *Set) commonConfig() map[string]any {

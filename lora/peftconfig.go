@@ -78,7 +78,7 @@ func parseConfig(config []byte) (*peftConfig, error) {
 	layout := found.Delta.(adapter.Stored).PEFT()
 	c.method, c.layout = *found, &layout
 	c.start()
-	return c, nil
+	return c, c.method.Check()
 }
 
 // ownRecipe decodes the field "method" and refuses what a Recipe has not.
@@ -97,15 +97,24 @@ func ownRecipe(config []byte) (Recipe, error) {
 	return recipe, err
 }
 
-// startKey is PEFT's name of the start of LoRA and its kin.
-const startKey = "init_lora_weights"
+// startKey returns PEFT's name of the setting that says how to start, and its
+// value; true means the usual start of the type, which is that of its row.
+func (c *peftConfig) startKey() (key string, v any) {
+	for _, key = range []string{"init_lora_weights", "init_weights"} {
+		if v = c.fields[key]; v != nil {
+			break
+		}
+	}
+	return key, v
+}
 
 // start makes the initializer the one that the table has for PEFT's name of
 // it, if there is one.
 func (c *peftConfig) start() {
+	_, v := c.startKey()
 	for _, m := range Methods() {
 		if s, ok := m.Initial.(adapter.StoredStart); ok {
-			if described, ok := s.FromPEFT(c.fields[startKey]); ok {
+			if described, ok := s.FromPEFT(v); ok {
 				c.method.Initial = described
 				return
 			}
@@ -115,30 +124,31 @@ func (c *peftConfig) start() {
 
 // startIsKnown refuses a start that no part of the table makes.
 func (c *peftConfig) startIsKnown() error {
-	name, ok := c.fields[startKey].(string)
-	if !ok {
+	key, v := c.startKey()
+	if v == nil || v == true {
 		return nil
 	}
 	if s, ok := c.method.Initial.(adapter.StoredStart); ok {
-		if _, ok := s.FromPEFT(name); ok {
+		if _, ok := s.FromPEFT(v); ok {
 			return nil
 		}
 	}
-	return nn.Unsupported(fmt.Errorf("%s is %q: not supported", startKey, name))
+	return nn.Unsupported(fmt.Errorf("%s is %v: not supported", key, v))
 }
 
 // movesBase reports whether the start takes something out of the base, so that
 // the adapters are not those of the base as it stands. It refuses one that
 // cannot be made again from the base alone.
 func (c *peftConfig) movesBase() (bool, error) {
-	name, _ := c.fields[startKey].(string)
+	key, v := c.startKey()
+	name, _ := v.(string)
 	if slices.Contains([]string{"", "gaussian", "orthogonal", "eva", "mica"}, name) {
 		return false, nil
 	}
 	if c.startIsKnown() == nil && !c.method.Needs(adapter.FullGradient) {
 		return true, nil
 	}
-	return false, nn.Unsupported(fmt.Errorf("%s is %q: the adapter belongs to a base that its start was taken out of; save it in PEFT with path_initial_model_for_weight_conversion", startKey, name))
+	return false, nn.Unsupported(fmt.Errorf("%s is %q: the adapter belongs to a base that its start was taken out of; save it in PEFT with path_initial_model_for_weight_conversion", key, name))
 }
 
 // harmless are settings that do not change what a trained adapter computes.

@@ -20,7 +20,8 @@ import (
 // and so are adapters that say of which base they are, on another one. The Set
 // has the delta of the files, with the update rule of the delta's row and no
 // rank schedule. Where the files' start was taken out of the base (PiSSA,
-// OLoRA), it is made again from the model's weights, as PEFT does.
+// OLoRA), it is made again from the model's weights, as PEFT does. Where the
+// files have more tokens than the model, it grows by theirs.
 func Load(model nn.Model, config, weights []byte) (*Set, error) {
 	c, err := parseConfig(config)
 	if err != nil {
@@ -41,11 +42,16 @@ func Load(model nn.Model, config, weights []byte) (*Set, error) {
 	for _, name := range file.Names() {
 		r.left[name] = true
 	}
-	s, err := r.read(model, opt)
-	if err != nil {
-		return nil, fmt.Errorf("lora: %w", err)
+	grown, err := r.grow(model)
+	if err == nil {
+		var s *Set
+		if s, err = r.read(model, opt); err == nil {
+			s.grown = grown
+			return s, nil
+		}
 	}
-	return s, nil
+	shrink(model, grown)
+	return nil, fmt.Errorf("lora: %w", err)
 }
 
 // A reader turns the files into what Inject takes.
@@ -113,7 +119,7 @@ func (r *reader) base(all []*adapter.Map) error {
 		return nil
 	}
 	in := adapter.Inputs{Rand: func(string) *rand.Rand { return rand.New(rand.NewPCG(0, 0)) }}
-	if err := r.config.method.Initial.Init(all, in); err != nil {
+	if err := r.config.method.initialize(all, in); err != nil {
 		return err
 	}
 	for _, m := range all {
@@ -154,7 +160,7 @@ func (r *reader) rest(model nn.Model, wholes []*Whole) error {
 		case !ok:
 			return fmt.Errorf("%s %v is unexpected", name, have)
 		case !slices.Equal(have, p.Shape):
-			return fmt.Errorf("%s is %v, the base's %s is %v: the adapter belongs to a base with another vocabulary", name, have, base, p.Shape)
+			return fmt.Errorf("%s is %v, the base's %s is %v: the adapter belongs to another base", name, have, base, p.Shape)
 		default:
 			t, err := r.file.Tensor(name)
 			if err != nil {

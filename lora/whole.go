@@ -140,6 +140,18 @@ func (w *Whole) attach() {
 	w.SetRequiresGrad(true)
 }
 
+// find takes the model's tensor of that name, which may have grown since.
+func (w *Whole) find(model nn.Model) {
+	if w.head != nil {
+		return // it is the set's own
+	}
+	for _, p := range model.Params() {
+		if p.Name == w.Name {
+			w.Param = p
+		}
+	}
+}
+
 // values returns what the set has.
 func (w *Whole) values() []float32 {
 	if w.own != nil {

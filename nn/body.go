@@ -11,6 +11,7 @@ import (
 type Body struct {
 	params  []Param
 	linears []*Linear
+	grown   map[string]int // rows that the checkpoint has of the tensors that have more
 }
 
 // Params returns every tensor under its checkpoint name, in forward order; a
@@ -31,31 +32,32 @@ func (b *Body) SetTrained(trained bool) {
 	}
 }
 
-// Copy returns a source of copies of the tensors.
-func (b *Body) Copy() Source {
-	c := copies{}
-	for _, p := range b.params {
-		c[p.Name] = p
-	}
-	return c
+// Copy returns a source of copies of the tensors, with as many rows as the
+// checkpoint has.
+func (b *Body) Copy() Source { return copies{b} }
+
+// copies are the tensors of a body.
+type copies struct{ *Body }
+
+func (c copies) find(name string) int {
+	return slices.IndexFunc(c.params, func(p Param) bool { return p.Name == name })
 }
 
-// copies are tensors by their names.
-type copies map[string]Param
+func (c copies) Has(name string) bool { return c.find(name) >= 0 }
 
-func (c copies) Has(name string) bool {
-	_, ok := c[name]
-	return ok
-}
-
-func (c copies) Tensor(name string, _ ...int) (ag.Values, error) {
-	p, ok := c[name]
-	if !ok {
+func (c copies) Tensor(name string, shape ...int) (ag.Values, error) {
+	i := c.find(name)
+	if i < 0 {
 		return ag.Values{}, fmt.Errorf("nn: %s is missing", name)
+	}
+	p, n := c.params[i], 1
+	for _, d := range shape {
+		n *= d
 	}
 	values := p.Values()
 	if values.Half == nil { // of which nothing is ever overwritten
-		values.Floats = slices.Clone(p.Stored(values.Floats))
+		x := p.Stored(values.Floats)
+		values.Floats = slices.Clone(x[:min(n, len(x))]) // what it has grown by stands behind
 	}
 	return values, nil
 }

@@ -50,7 +50,7 @@ func runPruning(r *rows, rec *recording) {
 			return
 		}
 		if step == 0 {
-			p.parts0()
+			p.gradients()
 		}
 		before := p.means()
 		p.plan.Before(step)
@@ -134,8 +134,8 @@ func (p *pruning) open() (err error) {
 	return nil
 }
 
-// parts0 compares the gradients of the first step.
-func (p *pruning) parts0() {
+// gradients compares those of the first step.
+func (p *pruning) gradients() {
 	for _, x := range p.parts {
 		if x.trained {
 			p.tensors.near(p.rows, p.tensors.first(x.under("grad0")...), x.GradFloats(), x.shape, Values)

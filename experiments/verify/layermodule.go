@@ -39,6 +39,10 @@ type module struct {
 // openModule builds the map whose weight and bias are recorded under the first
 // of these names that there is, on the inputs x.
 func (rec *recording) openModule(t tensors, weights, biases []string) (*module, error) {
+	dims, known := map[string]int{"": 2, "linear": 2, "conv1d": 2, "embedding": 2, "conv2d": 4}[rec.Kind]
+	if !known {
+		return nil, nn.Unsupported(fmt.Errorf("kind is %q: not supported", rec.Kind))
+	}
 	weight, bias := t.first(weights...), t.first(biases...)
 	w, err := t.take(weight)
 	if err != nil {
@@ -54,17 +58,10 @@ func (rec *recording) openModule(t tensors, weights, biases []string) (*module, 
 		return w.Data, nil
 	}))
 	m := &module{w: w.Shape}
-	dims := 2
-	if rec.Kind == "conv2d" {
-		dims = 4
-	}
 	if slices.Contains(w.Shape, 0) || len(w.Shape) != dims {
 		return nil, t.wrong(weight, "is %v: must have %d dimensions, none of them 0", w.Shape, dims)
 	}
 	switch n, k := w.Shape[0], w.Shape[1]; rec.Kind {
-	case "", "linear":
-		m.lin = b.Linear(layerName, n, k, t.has(bias))
-		err = m.dense(t)
 	case "conv1d":
 		m.lin = b.Transposed(layerName, k, n)
 		err = m.dense(t)
@@ -73,22 +70,15 @@ func (rec *recording) openModule(t tensors, weights, biases []string) (*module, 
 		m.lin = table.Linear
 		err = m.lookup(t, table)
 	case "conv2d":
-		var x []int
-		if x, err = t.images("x"); err != nil {
-			return nil, err
-		}
-		window, err := rec.window(w.Shape, x)
-		if err != nil {
-			return nil, err
-		}
-		conv := b.Conv2D(layerName, n, window, t.has(bias))
-		m.lin = conv.Linear
-		err = m.convolve(t, conv)
-		if err != nil {
-			return nil, err
+		var window ag.Window
+		if window, err = rec.windowOn(t, w.Shape); err == nil {
+			conv := b.Conv2D(layerName, n, window, t.has(bias))
+			m.lin = conv.Linear
+			err = m.convolve(t, conv)
 		}
 	default:
-		return nil, nn.Unsupported(fmt.Errorf("kind is %q: not supported", rec.Kind))
+		m.lin = b.Linear(layerName, n, k, t.has(bias))
+		err = m.dense(t)
 	}
 	if err != nil {
 		return nil, err
@@ -150,18 +140,16 @@ func (m *module) convolve(t tensors, conv *nn.Conv2D) error {
 	return nil
 }
 
-// images returns the shape of a batch of images.
-func (t tensors) images(name string) ([]int, error) {
-	f := t.of(name)
-	shape, ok := f.Shape(name)
-	if !ok {
-		_, err := f.Tensor(name)
-		return nil, err
+// windowOn returns the geometry of the convolution on the recorded images.
+func (rec *recording) windowOn(t tensors, weight []int) (ag.Window, error) {
+	x, err := t.take("x")
+	if err != nil {
+		return ag.Window{}, err
 	}
-	if len(shape) != 4 {
-		return nil, t.wrong(name, "is %v: must be images, [batch, channels, height, width]", shape)
+	if len(x.Shape) != 4 {
+		return ag.Window{}, t.wrong("x", "is %v: must be images, [batch, channels, height, width]", x.Shape)
 	}
-	return shape, nil
+	return rec.window(weight, x.Shape)
 }
 
 // stored returns a matrix of the weight's size, out×in, in the layout in which

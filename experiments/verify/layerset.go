@@ -102,9 +102,6 @@ func partsOf(set *lora.Set) ([]part, error) {
 		for _, t := range stored.PEFT().Tensors {
 			f := m.Factor(t.Factor)
 			name, shape := t.Stored(m.Linear, f.Rows(), f.Cols())
-			if t.Factor == "shift" { // a value an output also of a convolution
-				shape = []int{f.Cols()}
-			}
 			parts = append(parts, part{recordedNames(m.Name, name), f.Trained, false, shape, f.Variable})
 		}
 	}

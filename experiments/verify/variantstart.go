@@ -1,13 +1,11 @@
 package verify
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora"
-	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -26,49 +24,12 @@ func runStart(r *rows, rec *recording) {
 		return
 	}
 	s := &start{rows: r, recording: rec, module: m, tensors: t}
-	if s.method, s.opt, err = rec.method(m); err == nil {
-		s.method.Initial, err = rec.initial(s.method)
-	}
-	if err != nil {
+	if s.method, s.opt, err = rec.method(m); err != nil {
 		r.refuse("init", err)
 		return
 	}
 	s.compare()
 	t[0].rest(r)
-}
-
-// initial returns the start that the configuration asks for. [lora.ReadConfig]
-// knows the names of LoRA's; where PEFT has only "true" it is the one of the
-// row that the delta comes from.
-func (rec *recording) initial(m lora.Method) (adapter.Initializer, error) {
-	var c struct {
-		LoRA  any      `json:"init_lora_weights"`
-		Other any      `json:"init_weights"`
-		VeRA  *float64 `json:"d_initial"`
-	}
-	if err := json.Unmarshal(rec.Config, &c); err != nil {
-		return nil, fmt.Errorf("%s.json: config: %w", rec.name, err)
-	}
-	key, value := "init_lora_weights", c.LoRA
-	if value == nil {
-		key, value = "init_weights", c.Other
-	}
-	stored, _ := m.Delta.(adapter.Stored)
-	for _, row := range lora.Methods() {
-		start, named := row.Initial.(adapter.StoredStart)
-		delta, ok := row.Delta.(adapter.Stored)
-		switch {
-		case c.VeRA != nil && *c.VeRA != 0.1:
-			return nil, nn.Unsupported(fmt.Errorf("d_initial is %v: not supported", *c.VeRA))
-		case (value == true || value == nil) && ok && delta.PEFT().Type == stored.PEFT().Type:
-			return row.Initial, nil
-		case named && value != true:
-			if described, ok := start.FromPEFT(value); ok {
-				return described, nil
-			}
-		}
-	}
-	return nil, nn.Unsupported(fmt.Errorf("%s is %v: not supported", key, value))
 }
 
 // A start is a module that is adapted anew.

@@ -38,6 +38,8 @@ type Tensor struct {
 	Name   string // the tensor's, after the module's
 	Table  string // the tensor's name where the module is an embedding; "": the same
 	Vector bool   // one dimension in the file, 1×n here
+	// Channels: of a convolution the file has a vector as [1, n, 1, 1].
+	Channels bool
 	// Shared: stored once for the model, without the module's name; each map
 	// has the upper left corner.
 	Shared bool
@@ -58,7 +60,7 @@ func (t Tensor) Stored(l *nn.Linear, rows, cols int) (name string, shape []int) 
 	}
 	if l.Kind == nn.Convolution {
 		switch {
-		case t.Vector: // a value a channel of the output
+		case t.Channels:
 			shape = []int{1, rows * cols, 1, 1}
 		case cols == l.In && t.Factor == "A":
 			shape = append([]int{rows}, l.Kernel...)

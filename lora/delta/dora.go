@@ -57,7 +57,7 @@ func (DoRA) Form(c *nn.Context, m *adapter.Map) adapter.Form {
 func (d DoRA) PEFT() adapter.Layout {
 	l := LoRA{RankRoot: d.RankRoot}.PEFT()
 	l.Config["use_dora"] = true
-	l.Tensors = append(l.Tensors, adapter.Tensor{Factor: "M", Name: "lora_magnitude_vector", Vector: true})
+	l.Tensors = append(l.Tensors, adapter.Tensor{Factor: "M", Name: "lora_magnitude_vector", Vector: true, Channels: true})
 	return l
 }
 

@@ -15,7 +15,9 @@ import (
 // 1×out, which starts at zero (arXiv 2310.11454, eq. 2). It has r+out
 // parameters. As in PEFT there is no scaling, and A and B are uniform within
 // √(6/columns).
-type VeRA struct{}
+type VeRA struct {
+	DInitial float64 // what d starts at; 0: 0.1
+}
 
 func (VeRA) Needs() []adapter.Capability { return nil }
 
@@ -35,7 +37,7 @@ func (VeRA) Factors(m *adapter.Map) ([]adapter.Spec, error) {
 
 // Start draws A and B and sets d. Maps of one width share the memory of A,
 // maps of one rank that of B.
-func (VeRA) Start(maps []*adapter.Map, rng *rand.Rand) error {
+func (v VeRA) Start(maps []*adapter.Map, rng *rand.Rand) error {
 	var in, out, r int
 	for _, m := range maps {
 		in, out, r = max(in, m.In), max(out, m.Out), max(r, m.Rank)
@@ -47,7 +49,7 @@ func (VeRA) Start(maps []*adapter.Map, rng *rand.Rand) error {
 		m.Factor("B").Variable = corner(b, r, m.Out, m.Rank)
 		d := m.Factor("d").Floats()
 		for k := range d {
-			d[k] = 0.1
+			d[k] = float32(v.start())
 		}
 	}
 	return nil
@@ -95,11 +97,18 @@ func (VeRA) Form(c *nn.Context, m *adapter.Map) adapter.Form {
 	}
 }
 
-func (VeRA) PEFT() adapter.Layout {
+func (v VeRA) start() float64 {
+	if v.DInitial != 0 {
+		return v.DInitial
+	}
+	return 0.1
+}
+
+func (v VeRA) PEFT() adapter.Layout {
 	return adapter.Layout{
 		Type: "VERA", Rank: "r",
 		Config: map[string]any{
-			"save_projection": true, "projection_prng_key": 0, "d_initial": 0.1, "init_weights": true,
+			"save_projection": true, "projection_prng_key": 0, "d_initial": v.start(), "init_weights": true,
 			"vera_dropout": 0.0, "bias": "none", "fan_in_fan_out": false,
 		},
 		Tensors: []adapter.Tensor{
@@ -112,5 +121,9 @@ func (VeRA) PEFT() adapter.Layout {
 }
 
 func (VeRA) FromPEFT(config map[string]any) (adapter.Delta, bool) {
-	return VeRA{}, config["peft_type"] == "VERA"
+	d, _ := config["d_initial"].(float64)
+	if d == 0.1 {
+		d = 0 // the usual one has one form
+	}
+	return VeRA{DInitial: d}, config["peft_type"] == "VERA"
 }

@@ -15,8 +15,6 @@ func (Kaiming) Needs() []adapter.Capability { return []adapter.Capability{adapte
 
 func (Kaiming) Provides() []adapter.Capability { return nil }
 
-func (k Kaiming) FromPEFT(v any) (adapter.Initializer, bool) { return k, v == true }
-
 func (Kaiming) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
 		rng, bound := stream(in, m, "A"), 1/math.Sqrt(float64(m.In))

@@ -56,7 +56,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 // Check returns an error when the context's tokens, their number, types or
 // padding do not fit. New inputs must pass it before each replay.
 func (m *Model) Check(c *nn.Context) error {
-	if err := c.CheckTokens(m.Config.VocabSize, m.Config.MaxPositionEmbeddings); err != nil {
+	if err := c.CheckTokens(m.Encoder.Words.In, m.Config.MaxPositionEmbeddings); err != nil {
 		return err
 	}
 	return m.Encoder.Check(c)

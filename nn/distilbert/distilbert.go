@@ -73,7 +73,7 @@ func (m *Model) Check(c *nn.Context) error {
 	if c.Cache != nil {
 		return errors.New("a cache: an encoder needs all tokens at once")
 	}
-	return c.CheckTokens(m.Config.VocabSize, m.Config.MaxPositionEmbeddings)
+	return c.CheckTokens(m.Words.In, m.Config.MaxPositionEmbeddings)
 }
 
 // Task is what the outputs are.

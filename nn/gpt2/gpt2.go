@@ -76,10 +76,10 @@ func (m *Model) embed(c *nn.Context) ag.Tensor {
 // Check returns an error when the context's ids, types or padding do not fit.
 // New ones must pass it before each replay.
 func (m *Model) Check(c *nn.Context) error {
-	if err := c.CheckTokens(m.Config.VocabSize, m.Config.NPositions); err != nil {
+	if err := c.CheckTokens(m.Tokens.In, m.Config.NPositions); err != nil {
 		return err
 	}
-	return c.CheckTypes(m.Config.VocabSize)
+	return c.CheckTypes(m.Tokens.In)
 }
 
 // Task is what the outputs are.

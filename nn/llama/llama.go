@@ -59,7 +59,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 // Check returns an error when the context's ids do not fit its shape, the
 // positions or the vocabulary. New ids must pass it before each replay.
 func (m *Model) Check(c *nn.Context) error {
-	return c.CheckTokens(m.Config.VocabSize, m.Config.MaxPositionEmbeddings)
+	return c.CheckTokens(m.Embed.In, m.Config.MaxPositionEmbeddings)
 }
 
 // Task is what the outputs are.

@@ -74,7 +74,7 @@ func (m *Model) positions(c *nn.Context, positions []int32) {
 // Check returns an error when the context's tokens, their number, types or
 // padding do not fit. New inputs must pass it before each replay.
 func (m *Model) Check(c *nn.Context) error {
-	if err := c.CheckTokens(m.Config.VocabSize, 0); err != nil {
+	if err := c.CheckTokens(m.Encoder.Words.In, 0); err != nil {
 		return err
 	}
 	positions := make([]int32, len(c.IDs))

@@ -86,14 +86,14 @@ func (m *Model) checkEncoder(c *nn.Context) error {
 	if c.Cache != nil {
 		return errors.New("the encoder has a cache: only the decoder may")
 	}
-	return c.CheckTokens(m.Config.VocabSize, 0)
+	return c.CheckTokens(m.Shared.In, 0)
 }
 
 func (m *Model) checkDecoder(c, over *nn.Context) error {
 	if m.Decoder == nil {
 		return fmt.Errorf("%s has no decoder", m.Config.Architecture)
 	}
-	if err := c.CheckTokens(m.Config.VocabSize, 0); err != nil {
+	if err := c.CheckTokens(m.Shared.In, 0); err != nil {
 		return fmt.Errorf("decoder: %w", err)
 	}
 	if c.Batch != over.Batch {
