@@ -27,24 +27,25 @@ func BaseHash(model nn.Model, wholes []*Whole) string {
 		grown = g.Grown()
 	}
 	h := sha256.New()
-	buf := make([]byte, 0, 1<<16)
+	chunk, buf := make([]float32, 1<<14), make([]byte, 0, 1<<16)
 	for _, p := range model.Params() {
-		x := p.Floats()
-		if w, ok := before[p.Name]; ok {
-			x = w
-		}
+		n := p.Size()
 		if rows, ok := grown[p.Name]; ok {
-			x = x[:rows*p.Cols()]
+			n = rows * p.Cols()
 		}
-		fmt.Fprintf(h, "%s %d\n", p.Name, len(x))
-		for len(x) > 0 {
-			n := min(len(x), cap(buf)/4)
+		fmt.Fprintf(h, "%s %d\n", p.Name, n)
+		for at := 0; at < n; at += len(chunk) {
+			x := chunk[:min(len(chunk), n-at)]
+			if w, ok := before[p.Name]; ok {
+				copy(x, w[at:])
+			} else {
+				p.CopyTo(x, at) // of 16 bits it decodes no more
+			}
 			buf = buf[:0]
-			for _, v := range x[:n] {
+			for _, v := range x {
 				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
 			}
 			h.Write(buf)
-			x = x[n:]
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

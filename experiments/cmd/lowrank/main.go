@@ -102,7 +102,7 @@ EXIT STATUS  0 all went well · 1 something failed · 2 wrong usage or configura
 	root.SetOut(out)
 	root.SetErr(errs)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newTargetsCmd(), newMethodsCmd(), newMetricsCmd(), newVerifyCmd(), newMergeCmd(), newConvertCmd())
+	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newTargetsCmd(), newMethodsCmd(), newMetricsCmd(), newVerifyCmd(), newGenerateCmd(), newMergeCmd(), newConvertCmd())
 	return root
 }
 
