@@ -3,7 +3,6 @@ package experiments
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -84,7 +83,7 @@ func readBase(dir string) (r baseRecord, err error) {
 // returns the held-out loss.
 func pretrain(ctx context.Context, model *llama.Model, p Pretraining, text *data.Corpus, watch func(int, float64)) (float64, error) {
 	model.SetTrained(true)
-	g, err := newGraph(model, p.Batch, p.Tokens, 1)
+	g, err := newGraph(model, byteBatch(p.Batch, p.Tokens), 1)
 	if err != nil {
 		return 0, err
 	}
@@ -98,7 +97,7 @@ func pretrain(ctx context.Context, model *llama.Model, p Pretraining, text *data
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		g.Draw(text.Train, p.Seed, "pretrain", step)
+		g.bytes().Draw(text.Train, p.Seed, "pretrain", step)
 		loss := g.forward() / float64(p.Batch*p.Tokens)
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return 0, fmt.Errorf("pretraining diverged at step %d", step)
@@ -114,7 +113,11 @@ func pretrain(ctx context.Context, model *llama.Model, p Pretraining, text *data
 		}
 	}
 	model.SetTrained(false)
-	return g.evaluate(text.HeldOut, 8), nil
+	s, err := g.evaluate(ctx, byteExam("", text.HeldOut), 8)
+	if err != nil {
+		return 0, err
+	}
+	return s.mean(), nil
 }
 
 // LoadBase reads a base model from a folder with config.json and
@@ -123,16 +126,16 @@ func pretrain(ctx context.Context, model *llama.Model, p Pretraining, text *data
 func LoadBase(dir string) (nn.Model, error) {
 	model, err := pretrained.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("base.dir: %s: needs config.json and model.safetensors: %w", dir, err)
+		return nil, fmt.Errorf("model: %s: needs config.json and model.safetensors: %w", dir, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("base.dir: %w", err)
+		return nil, fmt.Errorf("model: %w", err)
 	}
 	if task := model.Task(); task != nn.NextToken {
-		return nil, fmt.Errorf("base.dir: the outputs of %s are of the task %q: need %q", dir, task, nn.NextToken)
+		return nil, fmt.Errorf("model: the outputs of %s are of the task %q: need %q", dir, task, nn.NextToken)
 	}
 	if err := model.Check(&nn.Context{Batch: 1, Tokens: 1, IDs: []int32{data.Vocabulary - 1}}); err != nil {
-		return nil, fmt.Errorf("base.dir: %s: need a vocabulary of at least %d, one a byte: %w", dir, data.Vocabulary, err)
+		return nil, fmt.Errorf("model: %s: need a vocabulary of at least %d, one a byte: %w", dir, data.Vocabulary, err)
 	}
 	return model, nil
 }
@@ -145,13 +148,4 @@ func hash(parts ...[]byte) string {
 		h.Write(p)
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// float32Bytes returns the bits of values, little endian.
-func float32Bytes(values []float32) []byte {
-	b := make([]byte, 0, 4*len(values))
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-	}
-	return b
 }

@@ -9,9 +9,11 @@ import (
 func (c *Config) Check() (lora.Method, error) { return lora.Compose(c.Method.Recipe()) }
 
 // options are how the method is injected.
-func (c *Config) options() lora.Options {
+func (s *Setting) options(c *Config) lora.Options {
 	return lora.Options{
-		Targets: c.Targets.Patterns(), Rank: c.Rank, Alpha: c.Alpha,
+		Targets: c.Targets.Patterns(), Exclude: lora.Targets(c.Exclude), Blocks: c.Blocks,
+		Save: s.saved(c), Bias: lora.Biases(c.Bias),
+		Rank: c.Rank, Alpha: c.Alpha,
 		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, Seed: c.Train.Seed,
 	}
 }
@@ -19,16 +21,12 @@ func (c *Config) options() lora.Options {
 // Check refuses a configuration that cannot be trained in this setting: a
 // target that names nothing, a rank that a map or a method cannot have. It
 // returns the adapters that there would be.
-func (s *Setting) Check(c *Config) ([]*adapter.Map, error) {
+func (s *Setting) Check(c *Config) (*lora.Set, error) {
 	method, err := c.Check()
 	if err != nil {
 		return nil, err
 	}
-	options := c.options()
+	options := s.options(c)
 	options.Gradient = func(m *adapter.Map) []float32 { return m.W0() } // any matrix of the shape will do
-	set, err := lora.Inject(s.Base.Clone(), method, options)
-	if err != nil {
-		return nil, err
-	}
-	return set.Maps, nil
+	return lora.Inject(s.Base.Clone(), method, options)
 }

@@ -8,8 +8,12 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/lowrank/lowrank/lora"
 )
 
 // ConfigVersion is the version of the configuration's form, its key "version".
@@ -20,7 +24,9 @@ const ConfigVersion = 1
 type Config struct {
 	Version int     `yaml:"version" json:"version"`
 	Name    string  `yaml:"name" json:"name"`
-	Base    Base    `yaml:"base" json:"base"`
+	Model   string  `yaml:"model" json:"model"` // a folder with config.json and model.safetensors; "": the study's own, pretrained once and cached
+	Base    Base    `yaml:"base,omitempty" json:"base,omitzero"`
+	Task    string  `yaml:"task" json:"task"` // auto, or one of Tasks
 	Data    Data    `yaml:"data" json:"data"`
 	Method  Method  `yaml:"method" json:"method"`
 	Rank    int     `yaml:"rank" json:"rank"`
@@ -30,23 +36,36 @@ type Config struct {
 	// a key matches, a regular expression; the longest key that matches counts.
 	RankPattern  Pattern[int]     `yaml:"rank_pattern,omitempty" json:"rank_pattern,omitempty"`
 	AlphaPattern Pattern[float64] `yaml:"alpha_pattern,omitempty" json:"alpha_pattern,omitempty"`
+	Exclude      Names            `yaml:"exclude,omitempty" json:"exclude,omitempty"` // of what targets selects
+	Blocks       Numbers          `yaml:"blocks,omitempty" json:"blocks,omitempty"`   // in which alone targets selects
+	Save         Names            `yaml:"save,omitempty" json:"save,omitempty"`       // modules that are trained whole beside the adapters
+	Bias         string           `yaml:"bias,omitempty" json:"bias,omitempty"`       // biases that are trained: none, all or lora_only
 	Train        Train            `yaml:"train" json:"train"`
 	Eval         Eval             `yaml:"eval" json:"eval"`
 	Probe        Probe            `yaml:"probe" json:"probe"`
 	Checkpoint   Checkpoint       `yaml:"checkpoint" json:"checkpoint"`
 }
 
-// Base says which model is adapted.
+// Base is the former place of the key model, which is read still.
 type Base struct {
-	Dir string `yaml:"dir" json:"dir"` // a folder with config.json and model.safetensors; "": the study's own, pretrained once and cached
+	Dir string `yaml:"dir" json:"dir"`
 }
 
-// Data says which texts a run trains on and is measured by.
+// Data says what a run trains on and is measured by: examples of the user's
+// own, in Train, or else the two texts of the study.
 type Data struct {
 	BaseText  string  `yaml:"base_text" json:"base_text"`   // file the base model is pretrained on; "": text of the Go installation
 	AdaptText string  `yaml:"adapt_text" json:"adapt_text"` // file the model is adapted to; "": text of the Go installation
 	MaxBytes  int64   `yaml:"max_bytes" json:"max_bytes"`   // of each text, from its start
-	HeldOut   float64 `yaml:"held_out" json:"held_out"`     // fraction of each text, in blocks from all over it, that is only evaluated on
+	HeldOut   float64 `yaml:"held_out" json:"held_out"`     // fraction, from all over a text or the examples, that is only evaluated on
+
+	Train  string `yaml:"train,omitempty" json:"train,omitempty"`   // .txt, .jsonl, .csv, .parquet, or a folder of .txt files or of images
+	Eval   string `yaml:"eval,omitempty" json:"eval,omitempty"`     // likewise; "": held_out of train
+	Text   string `yaml:"text,omitempty" json:"text,omitempty"`     // the columns; "": the first there is of those that are usual
+	Pair   string `yaml:"pair,omitempty" json:"pair,omitempty"`     // a second text
+	Label  string `yaml:"label,omitempty" json:"label,omitempty"`   // what a classifier is to say
+	Target string `yaml:"target,omitempty" json:"target,omitempty"` // what a language model is to say
+	Labels Names  `yaml:"labels,omitempty" json:"labels,omitempty"` // in the order of their numbers
 }
 
 // Train is the optimization of a run.
@@ -69,7 +88,7 @@ type Train struct {
 // 0: only then.
 type Eval struct {
 	Every   int `yaml:"every" json:"every"`
-	Batches int `yaml:"batches" json:"batches"`
+	Batches int `yaml:"batches" json:"batches"` // 0, which a file with data.train has unless it says otherwise: all that is held out
 }
 
 // Probe says how often, in steps, the adapters are measured; 0: never.
@@ -87,6 +106,7 @@ type Checkpoint struct {
 func DefaultConfig() *Config {
 	return &Config{
 		Version: ConfigVersion,
+		Task:    auto,
 		Data:    Data{MaxBytes: 2_000_000, HeldOut: 0.1},
 		Method:  Method{Name: "lora"},
 		Rank:    8,
@@ -148,10 +168,29 @@ func ParseConfig(name string, data []byte) (*Config, error) {
 	if err := d.decode(root, c); err != nil {
 		return nil, err
 	}
+	if err := c.settle(d.where["eval.batches"] != nil); err != nil {
+		return nil, d.locate(err)
+	}
 	if err := c.Validate(); err != nil {
 		return nil, d.locate(err)
 	}
 	return c, nil
+}
+
+// settle moves what stands in its former place, and makes what follows from
+// other keys.
+func (c *Config) settle(batches bool) error {
+	if c.Base.Dir != "" {
+		if c.Model != "" {
+			return &fieldError{"base.dir", fmt.Sprintf("is %q, and model is %q: must be one; model is the key", c.Base.Dir, c.Model)}
+		}
+		c.Model = c.Base.Dir
+	}
+	c.Base = Base{}
+	if c.Data.Train != "" && !batches {
+		c.Eval.Batches = 0
+	}
+	return nil
 }
 
 // YAML is the configuration in the form ReadConfig reads, every key written.
@@ -187,6 +226,10 @@ var runName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}$`)
 // field.
 func (c *Config) Validate() error {
 	const inf = math.MaxFloat64 // a value must be finite too
+	fewest := 1.0
+	if c.Data.Train != "" {
+		fewest = 0
+	}
 	for _, f := range []struct {
 		field    string
 		value    float64
@@ -210,7 +253,7 @@ func (c *Config) Validate() error {
 		{field: "train.clip", value: c.Train.Clip, low: 0, high: inf},
 		{field: "train.weight_decay", value: c.Train.WeightDecay, low: 0, high: 1e6},
 		{field: "eval.every", value: float64(c.Eval.Every), low: 0, high: 1e9},
-		{field: "eval.batches", value: float64(c.Eval.Batches), low: 1, high: 1e6},
+		{field: "eval.batches", value: float64(c.Eval.Batches), low: fewest, high: 1e6},
 		{field: "probe.every", value: float64(c.Probe.Every), low: 0, high: 1e9},
 		{field: "checkpoint.every", value: float64(c.Checkpoint.Every), low: 0, high: 1e9},
 	} {
@@ -241,7 +284,53 @@ func (c *Config) Validate() error {
 	if err := c.AlphaPattern.validate("alpha_pattern"); err != nil {
 		return err
 	}
-	return c.Targets.validate()
+	if err := c.Targets.validate(); err != nil {
+		return err
+	}
+	return c.validateExamples()
+}
+
+// validateExamples checks what belongs to examples of the user's own.
+func (c *Config) validateExamples() error {
+	if c.Task != auto && !slices.Contains(Tasks, c.Task) {
+		return &fieldError{"task", fmt.Sprintf("is %q, must be %s or one of %s", c.Task, auto, strings.Join(Tasks, ", "))}
+	}
+	switch lora.Biases(c.Bias) {
+	case "", lora.NoBiases, lora.AllBiases, lora.AdaptedBiases:
+	default:
+		return &fieldError{"bias", fmt.Sprintf("is %q, must be %s, %s or %s", c.Bias, lora.NoBiases, lora.AllBiases, lora.AdaptedBiases)}
+	}
+	for _, f := range []struct {
+		field string
+		names Names
+	}{{"exclude", c.Exclude}, {"save", c.Save}, {"data.labels", c.Data.Labels}} {
+		for i, name := range f.names {
+			if name == "" || slices.Contains(f.names[:i], name) {
+				return &fieldError{f.field, fmt.Sprintf("name %d is empty or stands there twice", i+1)}
+			}
+		}
+	}
+	d := c.Data
+	if d.Train == "" {
+		for _, f := range [][2]string{{"eval", d.Eval}, {"text", d.Text}, {"pair", d.Pair}, {"label", d.Label}, {"target", d.Target}, {"labels", strings.Join(d.Labels, "")}} {
+			if f[1] != "" {
+				return &fieldError{"data." + f[0], "needs data.train"}
+			}
+		}
+		if c.Task != auto {
+			return &fieldError{"task", "needs data.train: the texts of the study are for the task of its own model"}
+		}
+		return nil
+	}
+	switch {
+	case c.Model == "":
+		return &fieldError{"data.train", "needs model: the study's own model has no tokenizer"}
+	case d.BaseText != "":
+		return &fieldError{"data.base_text", "is the study's; with data.train there is no other text"}
+	case d.AdaptText != "":
+		return &fieldError{"data.adapt_text", "is the study's; with data.train there is no other text"}
+	}
+	return nil
 }
 
 // interval writes a range as a person would say it.

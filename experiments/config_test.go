@@ -15,7 +15,8 @@ import (
 const fullConfig = `# every key, none at its default
 version: 1
 name: my-run
-base: {dir: models/small}
+model: models/small
+task: auto
 data:
   base_text: a.txt
   adapt_text: "b c.txt"
@@ -39,7 +40,7 @@ func TestParseConfigReadsEveryKey(t *testing.T) {
 	}
 	want := &Config{
 		Version: 1, Name: "my-run",
-		Base: Base{Dir: "models/small"},
+		Model: "models/small", Task: "auto",
 		Data: Data{BaseText: "a.txt", AdaptText: "b c.txt", MaxBytes: 5000, HeldOut: 0.25},
 		Method: Method{
 			Delta:  Part{Row: "dora"},
@@ -97,6 +98,63 @@ func TestMethodAndTargetsSpellings(t *testing.T) {
 	}
 }
 
+// Keys of examples of the user's own, and the places that keys had before.
+func TestConfigOfExamples(t *testing.T) {
+	got, err := ParseConfig("own.yaml", []byte(`version: 1
+model: models/bert
+task: classification
+data: {train: a.csv, eval: b.csv, text: t, pair: p, label: l, target: a, labels: [no, "yes", 3]}
+exclude: [q_proj]
+blocks: [0, 2]
+save: classifier
+bias: lora_only
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := DefaultConfig()
+	want.Model, want.Task = "models/bert", Classification
+	want.Data.Train, want.Data.Eval, want.Data.Text, want.Data.Pair, want.Data.Label, want.Data.Target = "a.csv", "b.csv", "t", "p", "l", "a"
+	want.Data.Labels, want.Exclude, want.Blocks, want.Save, want.Bias = Names{"no", "yes", "3"}, Names{"q_proj"}, Numbers{0, 2}, Names{"classifier"}, "lora_only"
+	want.Eval.Batches = 0 // all
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("have\n%+v, want\n%+v", got, want)
+	}
+	text, err := got.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ParseConfig("again.yaml", text); err != nil || !reflect.DeepEqual(again, want) {
+		t.Errorf("have %+v, %v, from\n%s", again, err, text)
+	}
+	old, err := ParseConfig("old.yaml", []byte("version: 1\nbase: {dir: models/old}\neval: {batches: 3}\n"))
+	if err != nil || old.Model != "models/old" || old.Base != (Base{}) || old.Eval.Batches != 3 {
+		t.Errorf("have %+v, %v", old, err)
+	}
+	for text, want := range map[string]string{
+		"base: {dir: a}\nmodel: b":                      `run.yaml:2:13: base.dir: is "a", and model is "b": must be one; model is the key`,
+		"data: {train: a.csv}":                          "run.yaml:2:15: data.train: needs model: the study's own model has no tokenizer",
+		"model: b\ndata: {train: a.csv, adapt_text: x}": "run.yaml:3:34: data.adapt_text: is the study's; with data.train there is no other text",
+		"model: b\ndata: {label: x}":                    "run.yaml:3:15: data.label: needs data.train",
+		"model: b\ndata: {labels: [x]}":                 "run.yaml:3:16: data.labels: needs data.train",
+		"task: causal-lm":                               "run.yaml:2:7: task: needs data.train: the texts of the study are for the task of its own model",
+		"task: regresion":                               `run.yaml:2:7: task: is "regresion", must be auto or one of causal-lm, masked-lm, classification, regression, multi-label, seq2seq, image-classification`,
+		"bias: some":                                    `run.yaml:2:7: bias: is "some", must be none, all or lora_only`,
+		"blocks: [-1]":                                  "run.yaml:2:10: blocks[0]: is -1, must be at least 0",
+		"blocks: [a]":                                   "run.yaml:2:10: blocks[0]: is a, must be a whole number, in digits",
+		"save: [a, a]":                                  "run.yaml:2:7: save: name 2 is empty or stands there twice",
+		"eval: {batches: 0}":                            "run.yaml:2:17: eval.batches: is 0, must be from 1 to 1e+06",
+		"data: {lable: x}":                              "run.yaml:2:8: data.lable: unknown key; did you mean data.label?",
+		"model: b\ndata: {train: a.csv}\neval: {batches: -1}": "run.yaml:4:17: eval.batches: is -1, must be from 0 to 1e+06",
+		"model: b\ndata: {train: a.csv, labels: {a: b}}":      "run.yaml:3:30: data.labels: is keys with values, must be text of one line",
+		"model: b\ndata: {train: a.csv, labels: [a, [b]]}":    "run.yaml:3:34: data.labels[1]: is a list, must be text of one line",
+	} {
+		if _, err := ParseConfig("run.yaml", []byte("version: 1\n"+text)); err == nil || err.Error() != want {
+			t.Errorf("%q:\nhave %v\nwant %s", text, err, want)
+		}
+	}
+}
+
 // What is written is read back as the same value: as YAML, as JSON, and as JSON
 // by the reader of YAML.
 func TestConfigRoundTrips(t *testing.T) {
@@ -105,7 +163,7 @@ func TestConfigRoundTrips(t *testing.T) {
 		t.Fatal(err)
 	}
 	odd := DefaultConfig()
-	odd.Name, odd.Base.Dir, odd.Data.BaseText = "2024", `C:\models: "x" #1`, "null"
+	odd.Name, odd.Model, odd.Data.BaseText = "2024", `C:\models: "x" #1`, "null"
 	odd.Method = Method{Init: Part{Row: "true"}, Router: Part{Row: "1e3"}}
 	odd.Targets = Targets{Names: []string{"~", "0.1", "a, b", "été", "[x]", "- y", "'"}}
 	odd.Train.LR, odd.Train.Clip, odd.Data.MaxBytes = 1e-20, 1.0000000000000002, 1<<40
@@ -307,7 +365,7 @@ func TestValidate(t *testing.T) {
 // Whatever the text, a configuration comes back that is valid and survives
 // being written, or an error of one line.
 func FuzzParseConfig(f *testing.F) {
-	for _, s := range []string{fullConfig, "version: 1\n", "version: 1\ntargets: [a, b]\nmethod: {init: {x: {y: 1}}}\n", "{\"version\":1}", "a: &b [*b]", "- - ? |\n", "'\"\\x"} {
+	for _, s := range []string{fullConfig, "version: 1\n", "version: 1\ntargets: [a, b]\nmethod: {init: {x: {y: 1}}}\n", "{\"version\":1}", "version: 1\nmodel: a\ndata: {train: a.csv, labels: [a]}\nblocks: 1\nsave: [x]\nbias: all\n", "version: 1\nbase: {dir: a}\n", "a: &b [*b]", "- - ? |\n", "'\"\\x"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -35,13 +35,14 @@ func adapted(t *testing.T) (nn.Model, *lora.Set) {
 func gradientOf(t *testing.T, all *data.Batch, rows int) []float64 {
 	t.Helper()
 	model, set := adapted(t)
-	g, err := newGraph(model, rows, all.Tokens, all.Rows/rows)
+	g, err := newGraph(model, byteBatch(rows, all.Tokens), all.Rows/rows)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 0; at < len(all.IDs); at += len(g.IDs) {
-		copy(g.IDs, all.IDs[at:])
-		copy(g.Targets, all.Targets[at:])
+	g.share(len(all.IDs))
+	for at := 0; at < len(all.IDs); at += rows * all.Tokens {
+		copy(g.input.IDs, all.IDs[at:])
+		copy(g.labels.Classes, all.Targets[at:])
 		g.forward()
 		if err := g.backward(); err != nil {
 			t.Fatal(err)
@@ -56,6 +57,16 @@ func gradientOf(t *testing.T, all *data.Batch, rows int) []float64 {
 		}
 	}
 	return gradient
+}
+
+// meanOf is the loss on windows of a text.
+func meanOf(t *testing.T, g *graph, text []byte, batches int) float64 {
+	t.Helper()
+	s, err := g.evaluate(t.Context(), byteExam("", text), batches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.mean()
 }
 
 // A batch has the same gradient however it is split into passes.
@@ -82,23 +93,23 @@ func TestAnySplitOfABatch(t *testing.T) {
 // A row's losses do not know of the other rows: bit for bit.
 func TestARowStandsAlone(t *testing.T) {
 	model, _ := adapted(t)
-	all, err := newGraph(model, 16, 16, 1)
+	all, err := newGraph(model, byteBatch(16, 16), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all.Draw(tinySetting(t).Adapt.Train, 1, "rows", 0)
+	all.bytes().Draw(tinySetting(t).Adapt.Train, 1, "rows", 0)
 	all.forward()
-	want := slices.Clone(all.tokens.Losses())
+	want := slices.Clone(all.classes.Losses())
 	for _, rows := range []int{1, 3, 5} {
-		some, err := newGraph(model, rows, 16, 1)
+		some, err := newGraph(model, byteBatch(rows, 16), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for row := 0; row+rows <= 16; row++ {
-			copy(some.IDs, all.IDs[row*16:])
-			copy(some.Targets, all.Targets[row*16:])
+			copy(some.input.IDs, all.input.IDs[row*16:])
+			copy(some.labels.Classes, all.labels.Classes[row*16:])
 			some.forward()
-			if have := some.tokens.Losses(); !slices.Equal(have, want[row*16:(row+rows)*16]) {
+			if have := some.classes.Losses(); !slices.Equal(have, want[row*16:(row+rows)*16]) {
 				t.Errorf("rows %d to %d alone: have losses %v, want %v", row, row+rows-1, have, want[row*16:(row+rows)*16])
 			}
 		}
@@ -112,11 +123,11 @@ func TestEvaluateWhateverTheBatch(t *testing.T) {
 	model, _ := adapted(t)
 	var want float64
 	for i, rows := range []int{12, 1, 4} {
-		g, err := newGraph(model, rows, 16, 1)
+		g, err := newGraph(model, byteBatch(rows, 16), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		have := g.evaluate(s.Adapt.HeldOut, 12/rows)
+		have := meanOf(t, g, s.Adapt.HeldOut, 12/rows)
 		if i == 0 {
 			want = have
 		}

@@ -101,6 +101,11 @@ func (t *training) resume() error {
 			}
 		}
 	}
+	for _, w := range t.set.Wholes {
+		if err := restore("adapter/"+w.Name, w.Floats()); err != nil {
+			return err
+		}
+	}
 	for _, b := range t.plan.Buffers() {
 		if err := restore("schedule/"+b.Name, b.Values); err != nil {
 			return err

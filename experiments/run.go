@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,7 +85,7 @@ func (r *Run) Do(ctx context.Context) (rec *record.Run, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.build(method); err != nil {
+	if err := t.build(ctx, method); err != nil {
 		return nil, err
 	}
 	if err := t.resume(); err != nil {
@@ -93,7 +94,7 @@ func (r *Run) Do(ctx context.Context) (rec *record.Run, err error) {
 	if err := t.loop(ctx); err != nil {
 		return nil, err
 	}
-	return t.rec, t.close()
+	return t.rec, t.close(ctx)
 }
 
 // A training is a run at work.
@@ -155,11 +156,14 @@ func (t *training) open() error {
 }
 
 // build makes the adapted model, its graphs, the optimizer and the schedule.
-func (t *training) build(method lora.Method) (err error) {
+func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 	c := t.Config.Train
 	t.rec.Method = describe(method)
 	model := t.Setting.Base.Clone()
-	options := t.Config.options()
+	if _, err := t.Setting.before(ctx, c.Batch, c.Tokens, t.Config.Eval.Batches); err != nil { // now, while there is no graph yet
+		return err
+	}
+	options := t.Setting.options(t.Config)
 	if method.Needs(adapter.FullGradient) {
 		gradients, err := t.calibrate(model)
 		if err != nil {
@@ -170,10 +174,11 @@ func (t *training) build(method lora.Method) (err error) {
 	if t.set, err = lora.Inject(model, method, options); err != nil {
 		return err
 	}
-	if t.eval, err = newGraph(model, c.Batch, c.Tokens, 1); err != nil {
+	open := t.Setting.feed.open
+	if t.eval, err = newGraph(model, open(c.Batch, c.Tokens), 1); err != nil {
 		return err
 	}
-	if t.train, err = newGraph(model, c.Batch, c.Tokens, c.Accumulate); err != nil {
+	if t.train, err = newGraph(model, open(c.Batch, c.Tokens), c.Accumulate); err != nil {
 		return err
 	}
 	t.opt = optim.New(method.Update.Transform(c.WeightDecay), t.set.Groups())
@@ -198,7 +203,7 @@ func (t *training) build(method lora.Method) (err error) {
 	t.rec.Train.Adapters = len(t.set.Maps)
 	t.rec.Train.TrainedParameters = int64(t.set.TrainedParameters())
 	for _, p := range model.Params() {
-		t.rec.Train.TotalParameters += int64(len(p.Floats()))
+		t.rec.Train.TotalParameters += int64(p.Size())
 	}
 	return t.rec.Write(t.Dir)
 }
@@ -210,14 +215,17 @@ const calibrationBatches = 8
 // random stream of their own.
 func (t *training) calibrate(model nn.Model) (lora.Gradients, error) {
 	c := t.Config.Train
+	feed := &t.Setting.feed
 	var g *graph
 	return lora.Calibrate(model, t.Config.Targets.Patterns(), calibrationBatches, func(batch int) (err error) {
 		if g == nil {
-			if g, err = newGraph(model, c.Batch, c.Tokens, 1); err != nil {
+			if g, err = newGraph(model, feed.open(c.Batch, c.Tokens), 1); err != nil {
 				return err
 			}
 		}
-		g.Draw(t.Setting.Adapt.Train, c.Seed, "calibration", batch)
+		if err := feed.draw(g.batch, c.Seed, "calibration", batch); err != nil {
+			return err
+		}
 		g.forward()
 		return g.backward()
 	})
@@ -225,15 +233,22 @@ func (t *training) calibrate(model nn.Model) (lora.Gradients, error) {
 
 // close writes what a finished run leaves: the last losses, the adapter, the
 // tables of metrics, and last of all the record.
-func (t *training) close() error {
+func (t *training) close(ctx context.Context) error {
 	c, r := t.Config.Train, t.rec
-	adapt, prose, err := t.Setting.BaseLosses(c.Batch, c.Tokens, t.Config.Eval.Batches)
+	before, err := t.Setting.before(ctx, c.Batch, c.Tokens, t.Config.Eval.Batches)
 	if err != nil {
 		return err
 	}
-	r.Eval["adapt_before"], r.Eval["base_before"] = adapt, prose
+	maps.Copy(r.Eval, before)
 	if r.Status == record.Done {
-		r.Eval["adapt_after"], r.Eval["base_after"] = t.evaluate()
+		after, err := t.evaluate(ctx)
+		if err != nil && ctx.Err() != nil { // it goes on with this
+			return errors.Join(t.checkpoint(), ctx.Err())
+		}
+		if err != nil {
+			return err
+		}
+		maps.Copy(r.Eval, after)
 		if !finite(r.Eval["adapt_after"]) {
 			r.Status, r.DivergedAt = record.Diverged, t.step
 		}
@@ -244,7 +259,7 @@ func (t *training) close() error {
 	if err := t.log.Sync(); err != nil {
 		return err
 	}
-	perStep := int64(c.Batch * c.Tokens * c.Accumulate)
+	perStep := int64(c.Batch * t.train.input.Tokens * c.Accumulate)
 	r.Train.Steps, r.Train.Tokens = t.step, int64(t.step)*perStep
 	r.Train.Seconds = t.spent
 	if n := len(t.times); n > 0 {
@@ -255,15 +270,8 @@ func (t *training) close() error {
 	r.Train.PeakRSSBytes = record.PeakRSS()
 	r.Train.GraphBytes = int64(t.train.tape.Bytes())
 	if r.Status == record.Done {
-		config, weights, err := t.set.Files()
-		if err != nil {
+		if err := t.writeAdapter(); err != nil {
 			return err
-		}
-		r.Train.AdapterBytes = int64(len(weights))
-		for name, contents := range map[string][]byte{"adapter_config.json": config, "adapter_model.safetensors": weights} {
-			if err := writeBytes(filepath.Join(t.Dir, "adapter", name), contents); err != nil {
-				return err
-			}
 		}
 	}
 	if err := record.WriteParquet(t.Dir, r.ID); err != nil {

@@ -90,7 +90,7 @@ func TestStepsSeeTheirBatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := newGraph(r.Setting.Base.Clone(), 2, 16, 1)
+	g, err := newGraph(r.Setting.Base.Clone(), byteBatch(2, 16), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestStepsSeeTheirBatches(t *testing.T) {
 		steps++
 		var want float64
 		for pass := range 2 {
-			g.Draw(r.Setting.Adapt.Train, 11, "data", (m.Step-1)*2+pass)
+			g.bytes().Draw(r.Setting.Adapt.Train, 11, "data", (m.Step-1)*2+pass)
 			want += g.forward() / (2 * 2 * 16)
 		}
 		if math.Abs(m.Value-want) > 1e-4 {
@@ -286,11 +286,11 @@ func TestAdapterLoadsAgain(t *testing.T) {
 			t.Errorf("%s: %v", m.Name, err)
 			continue
 		}
-		g, err := newGraph(model, 2, 16, 1)
+		g, err := newGraph(model, byteBatch(2, 16), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		have := g.evaluate(r.Setting.Adapt.HeldOut, 2)
+		have := meanOf(t, g, r.Setting.Adapt.HeldOut, 2)
 		// An adapter whose start was taken out of the base is stored at twice
 		// its rank on the base itself: float32 rounds W0 − s·B₀·A₀ + s·B·A
 		// elsewhere, by about 2⁻²⁴ of a weight, which moves a loss of 3 nats by
@@ -332,7 +332,7 @@ func TestStuckFactorsAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer train.log.Close()
-	if err := train.build(method); err != nil {
+	if err := train.build(t.Context(), method); err != nil {
 		t.Fatal(err)
 	}
 	err = train.loop(context.Background())

@@ -4,29 +4,53 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/lowrank/lowrank/experiments/data"
+	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/nn"
 )
 
 // A Setting is what runs share: the base model, which no run changes, and the
-// texts. Runs may use it side by side.
+// data. Runs may use it side by side.
 type Setting struct {
 	Base        nn.Model
-	Adapt       *data.Corpus // what the model is adapted to
-	Prose       *data.Corpus // what it was pretrained on, to measure forgetting
-	Texts       [2]string    // where the two were found: prose, adapt
-	Fingerprint string       // of the base model's values and of the texts
+	Fingerprint string // of the base model's values and of the data
+
+	// Of the study's texts:
+	Adapt *data.Corpus // what the model is adapted to
+	Prose *data.Corpus // what it was pretrained on, to measure forgetting
+	Texts [2]string    // where the two were found: prose, adapt
+
+	// Of examples:
+	Task   string   // one of Tasks
+	Labels []string // the names of the classes
+	facts  []Fact
+
+	feed  feed
+	model string   // as the configuration names it; "": the study's own
+	heads []string // modules that a head's new or usual tensors are in
 
 	mu     sync.Mutex
-	losses map[[3]int][2]float64 // of the base model, by batch, tokens, batches
+	losses map[[3]int]record.Eval // of the base model, by batch, tokens, batches
 }
 
-// OpenSetting reads the texts that d names and the base model that base names,
+// Open reads what a configuration is to be trained on: its examples and its
+// model, or else as [OpenSetting] does the study's texts and the study's model,
+// pretrained as p says and kept under out/base.
+func Open(ctx context.Context, out string, c *Config, p Pretraining, watch func(step int, loss float64)) (*Setting, error) {
+	if c.Data.Train != "" {
+		return openExamples(c)
+	}
+	return OpenSetting(ctx, out, c.Model, c.Data, p, c.Train.Tokens, watch)
+}
+
+// OpenSetting reads the texts that d names and the base model of a folder,
 // or else the study's own, pretrained as p says and kept under out/base.
-func OpenSetting(ctx context.Context, out string, base Base, d Data, p Pretraining, tokens int, watch func(step int, loss float64)) (*Setting, error) {
-	s := &Setting{losses: map[[3]int][2]float64{}}
+func OpenSetting(ctx context.Context, out, model string, d Data, p Pretraining, tokens int, watch func(step int, loss float64)) (*Setting, error) {
+	s := &Setting{losses: map[[3]int]record.Eval{}, model: model}
 	var err error
 	if s.Prose, s.Texts[0], err = corpus(d.BaseText, data.Prose, d, max(tokens, p.Tokens)); err != nil {
 		return nil, err
@@ -34,8 +58,8 @@ func OpenSetting(ctx context.Context, out string, base Base, d Data, p Pretraini
 	if s.Adapt, s.Texts[1], err = corpus(d.AdaptText, data.GoSource, d, tokens); err != nil {
 		return nil, err
 	}
-	if base.Dir != "" {
-		s.Base, err = LoadBase(base.Dir)
+	if model != "" {
+		s.Base, err = LoadBase(model)
 	} else {
 		s.Base, err = PrepareBase(ctx, filepath.Join(out, "base"), p, s.Prose, watch)
 	}
@@ -45,11 +69,8 @@ func OpenSetting(ctx context.Context, out string, base Base, d Data, p Pretraini
 	if err := s.Base.Check(&nn.Context{Batch: 1, Tokens: tokens, IDs: make([]int32, tokens)}); err != nil {
 		return nil, fmt.Errorf("train.tokens is %d: %w", tokens, err)
 	}
-	var values [][]byte
-	for _, w := range s.Base.Params() {
-		values = append(values, []byte(w.Name), float32Bytes(w.Floats()))
-	}
-	s.Fingerprint = hash(append(values, s.Prose.Train, s.Prose.HeldOut, s.Adapt.Train, s.Adapt.HeldOut)...)
+	s.feed = byteFeed(s.Adapt.Train, byteExam("adapt", s.Adapt.HeldOut), byteExam("base", s.Prose.HeldOut))
+	s.Fingerprint = hash([]byte(lora.BaseHash(s.Base, nil)), s.Prose.Train, s.Prose.HeldOut, s.Adapt.Train, s.Adapt.HeldOut)
 	return s, nil
 }
 
@@ -69,20 +90,52 @@ func corpus(path string, found func(max int) ([]byte, string, error), d Data, to
 	return c, path, err
 }
 
-// BaseLosses returns the held-out losses of the base model itself, on the text
-// to adapt to and on the one it was trained on.
-func (s *Setting) BaseLosses(batch, tokens, batches int) (adapt, prose float64, err error) {
+// before returns how the base model itself does in the exams, under the names
+// that a run's record has for it.
+func (s *Setting) before(ctx context.Context, batch, tokens, batches int) (record.Eval, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := [3]int{batch, tokens, batches}
-	if l, ok := s.losses[key]; ok {
-		return l[0], l[1], nil
+	if e, ok := s.losses[key]; ok {
+		return e, nil
 	}
-	g, err := newGraph(s.Base.Clone(), batch, tokens, 1)
+	g, err := newGraph(s.Base.Clone(), s.feed.open(batch, tokens), 1)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
-	adapt, prose = g.evaluate(s.Adapt.HeldOut, batches), g.evaluate(s.Prose.HeldOut, batches)
-	s.losses[key] = [2]float64{adapt, prose}
-	return adapt, prose, nil
+	before := record.Eval{}
+	for _, e := range s.feed.exams {
+		score, err := g.evaluate(ctx, e, batches)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range e.results(score) {
+			before[m.name+"_before"] = m.value
+		}
+	}
+	s.losses[key] = before
+	return before, nil
+}
+
+// BaseLosses returns the held-out losses of the base model itself, on the text
+// to adapt to and on the one it was trained on.
+func (s *Setting) BaseLosses(batch, tokens, batches int) (adapt, prose float64, err error) {
+	e, err := s.before(context.Background(), batch, tokens, batches)
+	return e["adapt_before"], e["base_before"], err
+}
+
+// saved are the modules that are trained whole: those of the configuration, and
+// the head's.
+func (s *Setting) saved(c *Config) []string {
+	saved := append([]string(nil), c.Save...)
+	for _, head := range s.heads {
+		covered := false
+		for _, module := range c.Save {
+			covered = covered || strings.HasSuffix(head, module)
+		}
+		if !covered {
+			saved = append(saved, head)
+		}
+	}
+	return saved
 }

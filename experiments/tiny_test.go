@@ -55,7 +55,7 @@ var tiny = sync.OnceValues(func() (*Setting, error) {
 	if err := writeBytes(d.AdaptText, codeText); err != nil {
 		return nil, err
 	}
-	return OpenSetting(context.Background(), dir, Base{}, d, tinyPretraining, 16, nil)
+	return OpenSetting(context.Background(), dir, "", d, tinyPretraining, 16, nil)
 })
 
 func tinySetting(t *testing.T) *Setting {

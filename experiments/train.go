@@ -59,7 +59,9 @@ func (t *training) loop(ctx context.Context) error {
 		}
 		t.opt.ZeroGrad()
 		if every := t.Config.Eval.Every; every > 0 && t.step%every == 0 && t.step < c.Steps {
-			t.evaluate()
+			if _, err := t.evaluate(ctx); err != nil {
+				return err
+			}
 		}
 		if err := t.log.Add(t.flush()...); err != nil {
 			return err
@@ -77,14 +79,21 @@ func (t *training) loop(ctx context.Context) error {
 	return nil
 }
 
-// gradients accumulates those of one step and returns its mean loss in nats a
-// token, the penalties of layers left out.
+// gradients accumulates those of one step and returns its mean loss a label,
+// the penalties of layers left out.
 func (t *training) gradients() (float64, error) {
-	c := t.Config.Train
+	c, feed := t.Config.Train, &t.Setting.feed
+	first, labels := (t.step-1)*c.Accumulate, 0
+	for pass := range c.Accumulate {
+		labels += feed.count(t.train.batch, c.Seed, "data", first+pass)
+	}
+	t.train.share(labels)
 	var sum float64
 	penalties := make([]float64, len(t.train.extra))
 	for pass := range c.Accumulate {
-		t.train.Draw(t.Setting.Adapt.Train, c.Seed, "data", (t.step-1)*c.Accumulate+pass)
+		if err := feed.draw(t.train.batch, c.Seed, "data", first+pass); err != nil {
+			return 0, err
+		}
 		sum += t.train.forward()
 		if err := t.train.backward(); err != nil {
 			return 0, err
@@ -100,7 +109,7 @@ func (t *training) gradients() (float64, error) {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		t.add(name, byName[name])
 	}
-	return sum / float64(c.Batch*c.Tokens*c.Accumulate), nil
+	return sum / float64(max(labels, 1)), nil
 }
 
 // observe records what the probe saw in the step.
@@ -116,16 +125,26 @@ func (t *training) observe() {
 	t.add("total_rank", float64(total))
 }
 
-// evaluate records the held-out losses and returns them.
-func (t *training) evaluate() (adapt, prose float64) {
-	n := t.Config.Eval.Batches
-	adapt, prose = t.eval.evaluate(t.Setting.Adapt.HeldOut, n), t.eval.evaluate(t.Setting.Prose.HeldOut, n)
-	t.add("eval_adapt_loss", adapt)
-	t.add("eval_base_loss", prose)
-	if best, ok := t.rec.Eval["adapt_best"]; !ok || adapt < best {
-		t.rec.Eval["adapt_best"] = adapt
+// evaluate takes all exams, records them and returns what came out. Of those
+// that ctx cuts off nothing is recorded: they are taken anew.
+func (t *training) evaluate(ctx context.Context) (record.Eval, error) {
+	after := record.Eval{}
+	for i, e := range t.Setting.feed.exams {
+		s, err := t.eval.evaluate(ctx, e, t.Config.Eval.Batches)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range e.measures(s) {
+			t.add("eval_"+m.name, m.value)
+		}
+		for _, m := range e.results(s) {
+			after[m.name+"_after"] = m.value
+		}
+		if best, ok := t.rec.Eval["adapt_best"]; i == 0 && (!ok || s.mean() < best) {
+			t.rec.Eval["adapt_best"] = s.mean()
+		}
 	}
-	return adapt, prose
+	return after, nil
 }
 
 // reachedBy is the step by which every trained factor must have had a

@@ -1,6 +1,8 @@
-// Package data turns text into batches of tokens. A token is a byte: any text
-// has ids in 0…255 and no vocabulary is needed. A [Corpus] keeps a part of a
-// text aside; batches are drawn from named random streams, so that batch k of
+// Package data reads what models are trained on: the records of a [Table] in
+// JSON lines, CSV or Parquet, documents of plain text, folders of images. For
+// the study it turns text into batches of tokens, of which each is a byte: any
+// text has ids in 0…255 and no vocabulary is needed. A [Corpus] keeps a part of
+// a text aside; batches are drawn from named random streams, so that batch k of
 // a run is the same whatever was drawn before it.
 package data
 

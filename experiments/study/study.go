@@ -109,7 +109,7 @@ func (s *Study) Run(ctx context.Context, dir string, workers int, pretraining fu
 	if err := record.WriteJSON(filepath.Join(dir, file), s); err != nil { // an unwritable folder shows now
 		return "", err
 	}
-	setting, err := experiments.OpenSetting(ctx, dir, s.Template.Base, s.Template.Data, s.Pretraining, s.Template.Train.Tokens, pretraining)
+	setting, err := experiments.OpenSetting(ctx, dir, s.Template.Model, s.Template.Data, s.Pretraining, s.Template.Train.Tokens, pretraining)
 	if err != nil {
 		return "", err
 	}
@@ -146,8 +146,8 @@ func (s *Study) describe(setting *experiments.Setting) error {
 		return err
 	}
 	base := fmt.Sprintf("bytes as tokens, %d parameters", nn.Parameters(setting.Base))
-	if t.Base.Dir != "" {
-		base += ", from " + t.Base.Dir
+	if t.Model != "" {
+		base += ", from " + t.Model
 	} else {
 		p, m := s.Pretraining, s.Pretraining.Model
 		base = fmt.Sprintf("Llama decoder of %d layers, width %d, %d heads (%d for keys and values), SwiGLU %d, %s, pretrained for %d steps of %d × %d tokens",

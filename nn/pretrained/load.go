@@ -99,7 +99,7 @@ func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
 	stored := l.stored(name)
 	have, ok := l.Shape(stored)
 	switch l.known[stored] = true; {
-	case !ok && l.head != nil && ofHead(name):
+	case l.head != nil && ofHead(name) && !slices.Equal(have, shape):
 		return ag.Values{Floats: l.head.fresh(name, shape)}, nil
 	case !ok:
 		return ag.Values{}, l.wrong.add("%s %v is missing", name, shape)

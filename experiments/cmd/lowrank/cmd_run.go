@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +36,16 @@ func newRunCmd() *cobra.Command {
 
   version: 1
   method: lora
+
+and one that adapts a model of Hugging Face to data of your own
+
+  version: 1
+  model: path/to/model      # config.json, model.safetensors, tokenizer.json
+  data: {train: reviews.jsonl}
+
+where the data are .jsonl, .csv or .parquet with a text and a label or a target,
+.txt, or a folder with a sub-folder of images for each class. What the run is to
+be is printed before it trains.
 
 The run is recorded in DIR/runs/NAME. A base model, unless the configuration
 names one, is pretrained once and kept in DIR/base. A run that was cut off goes
@@ -108,7 +120,8 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := setting.Check(c); err != nil {
+	set, err := setting.Check(c)
+	if err != nil {
 		return usage(err)
 	}
 	run := &experiments.Run{Setting: setting, Config: c, Dir: filepath.Join(opts.out, "runs", c.Name)}
@@ -126,9 +139,20 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 	if there, err := record.ReadRun(run.Dir); !finished && err == nil && there.Status == record.Done {
 		return usage(fmt.Errorf("%s holds a run of another configuration, base or text: name this one otherwise (name: in the configuration)", run.Dir))
 	}
+	if setting.Task != "" {
+		printFacts(out, setting.Facts(set))
+	}
+	set = nil // it holds a model
 	if !finished {
 		ui.Plan(1)
-		run.Watch = func(step, steps int, loss float64) { ui.Step(c.Name, step, steps, loss) }
+		told := time.Now()
+		run.Watch = func(step, steps int, loss float64) {
+			ui.Step(c.Name, step, steps, loss)
+			if ui.bars == nil && (time.Since(told) > every || step == steps) {
+				told = time.Now()
+				fmt.Fprintf(out, "step %d of %d, loss %.4f\n", step, steps, loss)
+			}
+		}
 		if rec, err = run.Do(ctx); err != nil {
 			return err
 		}
@@ -138,6 +162,8 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 	fmt.Fprintf(out, "%s: %s on %d linear maps, %d trained parameters\n", rec.Method.Name, method.Paper, rec.Train.Adapters, rec.Train.TrainedParameters)
 	if rec.Status == record.Diverged {
 		fmt.Fprintf(out, "diverged at step %d\n", rec.DivergedAt)
+	} else if setting.Task != "" {
+		fmt.Fprintln(out, outcome(rec.Eval))
 	} else {
 		fmt.Fprintf(out, "held-out loss %.4f (before %.4f), on the base text %.4f (before %.4f) nats a token\n",
 			rec.Eval["adapt_after"], rec.Eval["adapt_before"], rec.Eval["base_after"], rec.Eval["base_before"])
@@ -157,8 +183,28 @@ func openSetting(ctx context.Context, dir string, c *experiments.Config, ui *pro
 	if err != nil {
 		return nil, usage(err)
 	}
-	setting, err := experiments.OpenSetting(ctx, dir, c.Base, c.Data, p, c.Train.Tokens, ui.pretraining(p.Steps))
+	setting, err := experiments.Open(ctx, dir, c, p, ui.pretraining(p.Steps))
 	return setting, usage(err)
+}
+
+// printFacts prints a line for each.
+func printFacts(out io.Writer, facts []experiments.Fact) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range facts {
+		fmt.Fprintf(w, "%s\t%s\n", f.Name, f.Text)
+	}
+	w.Flush()
+}
+
+// outcome tells how the held-out examples came out, and before.
+func outcome(e record.Eval) string {
+	text := fmt.Sprintf("held-out loss %.4f (before %.4f)", e["adapt_after"], e["adapt_before"])
+	for _, name := range []string{"perplexity", "accuracy", "macro_f1", "mse", "pearson"} {
+		if after, ok := e[name+"_after"]; ok {
+			text += fmt.Sprintf(", %s %.4f (%.4f)", name, after, e[name+"_before"])
+		}
+	}
+	return text
 }
 
 // pretraining says how a base of our own is made: as that of the study in the

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -32,7 +33,7 @@ there are.`,
 			if err != nil {
 				return usage(err)
 			}
-			return runTargets(opts, config, cmd.OutOrStdout())
+			return runTargets(cmd.Context(), opts, config, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVarP(&opts.out, "output", "o", "study", "folder that the base model lies in")
@@ -40,17 +41,16 @@ there are.`,
 	return cmd
 }
 
-func runTargets(opts targetsOptions, config *experiments.Config, out io.Writer) error {
-	model, err := baseOf(opts.out, config)
+func runTargets(ctx context.Context, opts targetsOptions, config *experiments.Config, out io.Writer) error {
+	setting, err := modelOf(ctx, opts.out, config)
 	if err != nil {
 		return usage(err)
 	}
-	setting := &experiments.Setting{Base: model}
-	maps, err := setting.Check(config)
+	set, err := setting.Check(config)
 	if err != nil {
 		return usage(err)
 	}
-	list := experiments.Describe(maps)
+	list := experiments.Describe(set.Maps)
 	if opts.json {
 		return printJSON(out, list)
 	}
@@ -65,15 +65,22 @@ func runTargets(opts targetsOptions, config *experiments.Config, out io.Writer) 
 	return w.Flush()
 }
 
-// baseOf returns the base model of a configuration, or one of its shape where
-// the base is one of our own, which then need not be there.
-func baseOf(dir string, config *experiments.Config) (nn.Model, error) {
-	if config.Base.Dir != "" {
-		return experiments.LoadBase(config.Base.Dir)
-	}
+// modelOf returns a setting with the model of a configuration, with the head
+// that its data ask for, or one of its shape where the base is one of our own,
+// which then need not be there.
+func modelOf(ctx context.Context, dir string, config *experiments.Config) (*experiments.Setting, error) {
 	p, err := pretraining(dir)
 	if err != nil {
 		return nil, err
 	}
-	return llama.New(p.Model, p.Seed)
+	if config.Data.Train != "" {
+		return experiments.Open(ctx, dir, config, p, nil)
+	}
+	var model nn.Model
+	if config.Model != "" {
+		model, err = experiments.LoadBase(config.Model)
+	} else {
+		model, err = llama.New(p.Model, p.Seed)
+	}
+	return &experiments.Setting{Base: model}, err
 }

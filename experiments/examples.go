@@ -1,0 +1,107 @@
+package experiments
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"os"
+
+	"github.com/lowrank/lowrank/experiments/data"
+)
+
+// ignored is transformers' label of what the loss does not count.
+const ignored = -100
+
+// An example is a row of a batch without its padding.
+type example struct {
+	line       int // of the file; 0: it is a window of a text
+	ids, types []int32
+	labels     []int32   // of the ids, or of the decoder; of a classifier one
+	values     []float32 // labels that are numbers
+	image      string    // the path, in the place of ids
+}
+
+// examples are those of a file.
+type examples struct {
+	path      string
+	list      []example
+	truncated int // how many were longer
+	longest   int // tokens
+	unlabeled int // how many have no label that counts, since they were longer
+}
+
+// add appends an example, as it came from a passage.
+func (x *examples) add(e example, cut bool) {
+	if cut {
+		x.truncated++
+	}
+	x.longest = max(x.longest, len(e.ids))
+	x.list = append(x.list, e)
+}
+
+// apart keeps a fraction, at least one and not all, aside: evenly spread, the
+// same for every seed.
+func (x *examples) apart(fraction float64) (train, held []example, err error) {
+	n := len(x.list)
+	if n < 2 {
+		return nil, nil, fmt.Errorf("data.train: %s has %d example: need at least 2, of which one is held out, or data.eval", x.path, n)
+	}
+	aside := min(max(int(math.Round(fraction*float64(n))), 1), n-1)
+	for i, e := range x.list {
+		if (i+1)*aside/n > i*aside/n {
+			held = append(held, e)
+		} else {
+			train = append(train, e)
+		}
+	}
+	return train, held, nil
+}
+
+// hashExamples adds all that the examples are to a hash.
+func hashExamples(w io.Writer, list []example) error {
+	for _, e := range list {
+		fmt.Fprintf(w, "%d %d %d %d %q\n", len(e.ids), len(e.types), len(e.labels), len(e.values), e.image)
+		for _, x := range [][]int32{e.ids, e.types, e.labels} {
+			if err := binary.Write(w, binary.LittleEndian, x); err != nil {
+				return err
+			}
+		}
+		if err := binary.Write(w, binary.LittleEndian, e.values); err != nil {
+			return err
+		}
+		if e.image != "" {
+			if err := hashFile(w, e.image); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func hashFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// An order is the order in which examples are drawn: in every pass over all of
+// them another, which follows from the seed, the stream and the number of the
+// pass alone.
+type order struct {
+	key   string
+	order []int
+}
+
+// at returns which of n examples stands at a place of a stream.
+func (o *order) at(n int, seed uint64, stream string, place int) int {
+	key := fmt.Sprintf("%s/pass/%d", stream, place/n)
+	if full := fmt.Sprint(seed, "/", key); o.key != full {
+		o.key, o.order = full, data.Stream(seed, key).Perm(n)
+	}
+	return o.order[place%n]
+}
