@@ -13,4 +13,9 @@
 // comparison with oneDNN, OpenBLAS and PyTorch (peers) is a command of its own:
 //
 //	go run ./bench/cmd/compare kernels --quick
+//
+// and so is that of whole models with PyTorch, transformers and PEFT
+// (reference), where results are what must agree:
+//
+//	go run ./bench/cmd/compare models
 package bench

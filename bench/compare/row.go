@@ -60,6 +60,9 @@ func verdict(checks []Check, either bool) Verdict {
 	return NotKnown
 }
 
+// Judge sets the verdict to what the checks come to.
+func (row *Row) Judge() { row.Verdict = verdict(row.Checks, row.Either) }
+
 // A Rate is what one side reached.
 type Rate struct {
 	Side    string  `json:"side"`

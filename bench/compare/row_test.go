@@ -40,6 +40,8 @@ func TestCheck(t *testing.T) {
 		{ratio(xOneDNN, 0, 2, 1), false, "? × oneDNN"},
 		{ratio(ofPeak, 1, 0, 1), false, "? of peak"},
 		{Check{What: ofBase, Got: 1.04, Want: 1.041, AtMost: true}, true, "1.040 of base"},
+		{Check{What: "largest difference", Got: 2.34e-7, Want: 1e-4, AtMost: true}, true, "2.3e-07 largest difference"},
+		{Check{What: "largest difference", Got: 0.25, Want: 1e-4, AtMost: true}, false, "0.25 largest difference (≤ 0.0001)"},
 		{Check{What: ofBase, Got: 1.05, Want: 1.041, AtMost: true}, false, "1.050 of base (≤ 1.041)"},
 	} {
 		if test.c.OK() != test.ok || test.c.String() != test.text {

@@ -85,6 +85,9 @@ func (c Check) String() string {
 		return "? " + c.What
 	}
 	text := fmt.Sprintf("%.3f %s", c.Got, c.What)
+	if c.AtMost && c.Want < 0.01 { // a difference, of which the power of ten tells
+		text = fmt.Sprintf("%.2g %s", c.Got, c.What)
+	}
 	if unit, ok := strings.CutPrefix(c.What, "× "); ok {
 		text = fmt.Sprintf("%.2f× %s", c.Got, unit)
 	}
@@ -92,7 +95,7 @@ func (c Check) String() string {
 		return text
 	}
 	if c.AtMost {
-		return fmt.Sprintf("%s (≤ %.3f)", text, c.Want)
+		return fmt.Sprintf("%s (≤ %.4g)", text, c.Want)
 	}
 	return fmt.Sprintf("%s (≥ %.3g)", text, c.Want)
 }

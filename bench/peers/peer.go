@@ -1,15 +1,7 @@
 package peers
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"strings"
-	"sync"
 	"time"
 )
 
@@ -21,34 +13,16 @@ type Peer struct {
 	Name    string // oneDNN
 	Version string // what it says of itself
 
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	pipe   *os.File
-	stderr bytes.Buffer
-	close  func() error
+	*process
 }
 
 // start runs a peer's command, with more in its environment, and asks for its version.
 func start(name string, env []string, command ...string) (*Peer, error) {
-	p := &Peer{Name: name, cmd: exec.Command(command[0], command[1:]...)}
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stderr, p.close = &p.stderr, sync.OnceValue(p.end)
-	var err error
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	read, write, err := os.Pipe()
+	process, err := launch(env, command...)
 	if err != nil {
 		return nil, err
 	}
-	p.pipe, p.out, p.cmd.Stdout = read, bufio.NewReaderSize(read, 1<<20), write
-	err = p.cmd.Start()
-	write.Close() // the child has its own
-	if err != nil {
-		read.Close()
-		return nil, err
-	}
+	p := &Peer{Name: name, process: process}
 	version, err := p.ask(wantName, Job{}, 0, 0)
 	if err != nil {
 		p.Close()
@@ -84,45 +58,13 @@ func (p *Peer) Result(j Job) ([]float32, error) {
 }
 
 // ask sends a request and reads the reply.
-func (p *Peer) ask(want int, j Job, calls, repeats int) ([]byte, error) {
-	if err := p.pipe.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return nil, err
-	}
-	err := writeRequest(p.in, want, j, calls, repeats)
-	var payload []byte
-	if err == nil {
-		payload, err = readReply(p.out)
-	}
-	var refused refusal
-	if err != nil && !errors.As(err, &refused) {
-		p.Close() // after which all that it said is there
-		if said := lastLine(p.stderr.String()); said != "" {
-			err = errors.New(said)
+func (p *Peer) ask(want int, j Job, calls, repeats int) (payload []byte, err error) {
+	err = p.exchange(patience, func() error {
+		if err := writeRequest(p.in, want, j, calls, repeats); err != nil {
+			return err
 		}
-	}
-	return payload, err
-}
-
-// lastLine is where programs say why they ended.
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return lines[len(lines)-1]
-}
-
-// Close ends the process. It may be called again.
-func (p *Peer) Close() error { return p.close() }
-
-func (p *Peer) end() error {
-	p.in.Close()
-	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
-	select {
-	case err := <-ended:
-		p.pipe.Close()
+		payload, err = readReply(p.out)
 		return err
-	case <-time.After(5 * time.Second):
-		p.cmd.Process.Kill()
-		p.pipe.Close()
-		return <-ended
-	}
+	})
+	return payload, err
 }

@@ -118,6 +118,7 @@ func TestMissing(t *testing.T) {
 		t.Errorf("a missing library: %v", err)
 	}
 	t.Setenv("PATH", filepath.Join(t.TempDir(), "empty"))
+	t.Setenv(PythonVariable, "")
 	for _, p := range Programs() {
 		_, err := Start(p)
 		if !errors.As(err, &missing) || !strings.Contains(err.Error(), p.Get) || strings.Contains(err.Error(), "\n") {

@@ -79,7 +79,7 @@ func (m *Missing) Unwrap() error { return m.Why }
 func Start(p Program) (*Peer, error) {
 	missing := func(why error) error { return &Missing{Name: p.Name, Get: p.Get, Why: why} }
 	if len(p.files) == 0 {
-		python, err := exec.LookPath("python3")
+		python, err := interpreter("")
 		if err != nil {
 			return nil, missing(err)
 		}

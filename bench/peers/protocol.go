@@ -25,11 +25,6 @@ func writeRequest(w io.Writer, want int, j Job, calls, repeats int) error {
 	return binary.Write(w, binary.LittleEndian, fields)
 }
 
-// A refusal is what a peer says is wrong with a job; it goes on serving.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-
 // readReply returns the payload of a reply, or a refusal.
 func readReply(r *bufio.Reader) ([]byte, error) {
 	var head [2]int32
