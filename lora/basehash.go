@@ -14,13 +14,13 @@ import (
 const baseKey = "base_sha256"
 
 // BaseHash returns the SHA-256 of a model's tensors, names and float32 values
-// in their order: what an adapter belongs to. A tensor in wholes counts with
-// the values that it had before, one that has grown with the rows of its
+// in their order: what an adapter belongs to. What is in wholes the adapter
+// brings along, and does not count; what has grown counts with the rows of its
 // checkpoint.
 func BaseHash(model nn.Model, wholes []*Whole) string {
-	before := map[string][]float32{}
+	brought := map[string]bool{}
 	for _, w := range wholes {
-		before[w.Name] = w.base
+		brought[w.Name] = true
 	}
 	grown := map[string]int{}
 	if g, ok := model.(nn.Grower); ok {
@@ -29,6 +29,9 @@ func BaseHash(model nn.Model, wholes []*Whole) string {
 	h := sha256.New()
 	chunk, buf := make([]float32, 1<<14), make([]byte, 0, 1<<16)
 	for _, p := range model.Params() {
+		if brought[p.Name] {
+			continue
+		}
 		n := p.Size()
 		if rows, ok := grown[p.Name]; ok {
 			n = rows * p.Cols()
@@ -36,11 +39,7 @@ func BaseHash(model nn.Model, wholes []*Whole) string {
 		fmt.Fprintf(h, "%s %d\n", p.Name, n)
 		for at := 0; at < n; at += len(chunk) {
 			x := chunk[:min(len(chunk), n-at)]
-			if w, ok := before[p.Name]; ok {
-				copy(x, w[at:])
-			} else {
-				p.CopyTo(x, at) // of 16 bits it decodes no more
-			}
+			p.CopyTo(x, at) // of 16 bits it decodes no more
 			buf = buf[:0]
 			for _, v := range x {
 				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
@@ -52,12 +51,12 @@ func BaseHash(model nn.Model, wholes []*Whole) string {
 }
 
 // checkBase refuses adapters that say that they are of another base.
-func checkBase(model nn.Model, metadata map[string]string) error {
+func checkBase(model nn.Model, wholes []*Whole, metadata map[string]string) error {
 	want, ok := metadata[baseKey]
 	if !ok {
 		return nil
 	}
-	if have := BaseHash(model, nil); have != want {
+	if have := BaseHash(model, wholes); have != want {
 		return fmt.Errorf("the adapter was trained on a base with %s %.12s…, this one has %.12s…", baseKey, want, have)
 	}
 	return nil

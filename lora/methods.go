@@ -38,6 +38,11 @@ var table = []Method{
 	{Name: "lora-plus", Paper: "LoRA+", ArXiv: "2402.12354", Axis: Dynamics, Update: update.LoRAPlus{Ratio: 16}},
 	{Name: "lora-fa", Paper: "LoRA-FA", ArXiv: "2308.03303", Axis: Dynamics, Update: update.LoRAFA{}},
 	{Name: "lora-pro", Paper: "LoRA-Pro", ArXiv: "2407.18242", Axis: Dynamics, Update: update.LoRAPro{}},
+	{Name: "scaled-gd", Paper: "Riemannian preconditioned LoRA, gradient descent", ArXiv: "2402.02347", Axis: Dynamics, Update: update.ScaledGD{Damping: 1e-6}},
+	{Name: "scaled-adamw", Paper: "Riemannian preconditioned LoRA, AdamW", ArXiv: "2402.02347", Axis: Dynamics, Update: update.ScaledAdamW{Damping: 1e-6}},
+	{Name: "lora-sgd", Paper: "LoRA by gradient descent", ArXiv: "2106.09685", Axis: Dynamics, Update: update.SGD{}},
+	{Name: "lora-momentum", Paper: "LoRA by gradient descent with momentum", ArXiv: "2106.09685", Axis: Dynamics, Update: update.SGD{Momentum: 0.9}},
+	{Name: "lora-lion", Paper: "LoRA by Lion", ArXiv: "2302.06675", Axis: Dynamics, Update: update.Lion{Beta1: 0.9, Beta2: 0.99}},
 
 	{Name: "lora-moe", Paper: "LoRAMoE", ArXiv: "2312.09979", Axis: Experts, Router: moe.LoRAMoE{PerLayer: 4, Balance: 0.01}},
 	{Name: "mola", Paper: "MoLA", ArXiv: "2402.08562", Axis: Experts, Router: moe.MoLA{PerLayer: 5, TopK: 2, Pattern: moe.Inverted, Balance: 0.01}},

@@ -35,9 +35,6 @@ func Load(model nn.Model, config, weights []byte) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lora: %w", err)
 	}
-	if err := checkBase(model, file.Metadata); err != nil {
-		return nil, fmt.Errorf("lora: %s: %w", WeightsFile, err)
-	}
 	r := reader{config: c, file: file, left: map[string]bool{}, state: State{}}
 	for _, name := range file.Names() {
 		r.left[name] = true
@@ -83,6 +80,9 @@ func (r *reader) read(model nn.Model, opt Options) (*Set, error) {
 	}
 	if shape.Wholes, err = opt.wholes(model, shape.Maps); err != nil {
 		return nil, err
+	}
+	if err := checkBase(model, shape.Wholes, r.file.Metadata); err != nil {
+		return nil, fmt.Errorf("%s: %w", WeightsFile, err)
 	}
 	for _, w := range shape.Wholes {
 		name := modelPrefix + w.stored

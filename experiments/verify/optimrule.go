@@ -21,7 +21,8 @@ type rule struct {
 
 // rule returns the optimizer that the recorded parameters describe: PyTorch's
 // of class cls, PEFT's LoRA+ by its ratio, PEFT's LoRA-FA where no A is
-// trained, and else AdamW.
+// trained, and else AdamW; PEFT's Riemannian optimizer by its name or damping
+// is one of PyTorch's on preconditioned gradients.
 func (rec *recording) rule() (rule, error) {
 	h := hyper{rec.Hyper, map[string]bool{}}
 	// The class, and what a function that makes an optimizer looks like.
@@ -32,15 +33,21 @@ func (rec *recording) rule() (rule, error) {
 	adam := optim.Adam{Beta1: beta1, Beta2: beta2, Eps: h.number("eps", 1e-8)}
 	name, _ := strings.CutPrefix(class, "torch.optim.")
 	_, plus := rec.Hyper["loraplus_lr_ratio"]
+	_, riemannian := rec.Hyper["reg"]
+	if strings.Contains(rec.Name, "riemannian") {
+		riemannian = true
+		h.known("signature")
+	}
 	switch {
-	case strings.Contains(rec.Name, "riemannian"):
-		return rl, nn.Unsupported(fmt.Errorf("optimizer %s is not supported", rec.Name))
 	case plus && (name == "" || name == "AdamW"):
-		rl.transform = optim.Chain{adam, peftPlus{h.number("loraplus_weight_decay", 0), h.number("loraplus_lr_ratio", 1)}}
+		rl.transform = optim.Chain{adam, update.PEFTPlus{Decay: h.number("loraplus_weight_decay", 0), Ratio: h.number("loraplus_lr_ratio", 1)}}
 	case name == "" && rec.freezesA():
-		rl.update = update.LoRAFA{Project: true}
-		rl.transform = peftFA{decay: h.number("weight_decay", 0), beta1: beta1, beta2: beta2, eps: h.number("eps", 1e-6)}
-	case name == "AdamW", name == "" && strings.HasPrefix(rec.Name, "adamw"):
+		rl.update = update.LoRAFA{PEFT: true}
+		rl.transform = optim.Chain{update.RowProjection{}, optim.Except{Role: "A", Then: optim.Chain{
+			optim.AdamHF{Beta1: beta1, Beta2: beta2, Eps: h.number("eps", 1e-6)},
+			optim.DecayAfter{Weight: h.number("weight_decay", 0)},
+		}}}
+	case name == "AdamW", name == "" && (riemannian || strings.HasPrefix(rec.Name, "adamw")):
 		rl.transform = optim.Chain{adam, optim.Decay{Weight: h.number("weight_decay", 0.01)}}
 	case name == "Adam":
 		rl.transform = optim.Chain{optim.Decay{Weight: h.number("weight_decay", 0)}, adam}
@@ -50,6 +57,9 @@ func (rec *recording) rule() (rule, error) {
 		rl.transform = optim.Chain{optim.Decay{Weight: h.number("weight_decay", 0)}, optim.Momentum{Mu: h.number("momentum", 0), Nesterov: nesterov}}
 	default:
 		return rl, nn.Unsupported(fmt.Errorf("optimizer %s %s is not supported", rec.Name, class))
+	}
+	if riemannian {
+		rl.transform = optim.Chain{update.Precondition{Damping: h.number("reg", 0.01)}, rl.transform}
 	}
 	for _, key := range slices.Sorted(maps.Keys(rec.Hyper)) {
 		if v := rec.Hyper[key]; !h.asked[key] && v != nil && v != false && v != 0.0 {

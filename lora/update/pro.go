@@ -100,7 +100,7 @@ func (t fullAdam) Init(g *optim.Group) optim.State {
 	if s.tangent == nil {
 		return t.Adam.Init(g)
 	}
-	s.rest = without(g, "A", "B")
+	s.rest = g.Without("A", "B")
 	s.others = t.Adam.Init(s.rest)
 	n := s.tangent.out * s.tangent.in
 	s.m, s.v = make([]float32, n), make([]float32, n)

@@ -29,8 +29,10 @@ func TestRecorded(t *testing.T) {
 	}{
 		{"optim_adamw", AdamW{}, AdamW{}.Transform(0.01), 0.01, false},
 		{"optim_loraplus", LoRAPlus{Ratio: 16}, LoRAPlus{Ratio: 16}.Transform(0.01), 0.002, false},
-		{"optim_lorafa", LoRAFA{Project: true}, frozenA{true, peftAdam{0.01}}, 0.01, false},
-		{"optim_lorafa_rslora", LoRAFA{Project: true}, frozenA{true, peftAdam{0}}, 0.01, true},
+		{"optim_loraplus", LoRAPlus{Ratio: 16, PEFT: true}, LoRAPlus{Ratio: 16, PEFT: true}.Transform(0.01), 0.002, false},
+		{"optim_riemannian", ScaledAdamW{Damping: 0.01}, ScaledAdamW{Damping: 0.01}.Transform(0.01), 0.01, false},
+		{"optim_lorafa", LoRAFA{PEFT: true}, LoRAFA{PEFT: true}.Transform(0.01), 0.01, false},
+		{"optim_lorafa_rslora", LoRAFA{PEFT: true}, LoRAFA{PEFT: true}.Transform(0), 0.01, true},
 	} {
 		for _, size := range []string{"a_24x40", "b_33x17"} {
 			t.Run(c.name+"/"+size, func(t *testing.T) {
@@ -93,35 +95,3 @@ func recordedLosses(t *testing.T, name string) []float64 {
 	}
 	return r.Losses
 }
-
-// peftAdam is the Adam of PEFT's LoRA-FA: eps 1e-6 is added to √v ahead of the
-// bias correction.
-type peftAdam struct{ decay float64 }
-
-func (p peftAdam) Init(g *optim.Group) optim.State {
-	s := &peftAdamState{peftAdam: p}
-	for _, p := range g.Params {
-		s.m = append(s.m, make([]float64, len(p.Update)))
-		s.v = append(s.v, make([]float64, len(p.Update)))
-	}
-	return s
-}
-
-type peftAdamState struct {
-	peftAdam
-	m, v [][]float64
-}
-
-func (s *peftAdamState) Step(g *optim.Group, c optim.Clock) {
-	c1, c2 := 1-math.Pow(0.9, float64(c.Step)), 1-math.Pow(0.999, float64(c.Step))
-	for i, p := range g.Params {
-		for j, u := range p.Update {
-			m, v := &s.m[i][j], &s.v[i][j]
-			*m = 0.9**m + 0.1*float64(u)
-			*v = 0.999**v + 0.001*float64(u)*float64(u)
-			p.Update[j] = float32(*m/c1*math.Sqrt(c2)/(math.Sqrt(*v)+1e-6) + s.decay*float64(p.Value.Floats()[j]))
-		}
-	}
-}
-
-func (s *peftAdamState) Buffers() []optim.Buffer { return nil }

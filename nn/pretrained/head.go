@@ -36,6 +36,18 @@ func LoadWith(dir string, h *Head) (nn.Model, error) {
 	return load(dir, f, config, &loader{head: h})
 }
 
+// Config returns the config.json of a folder as that of a model with the head.
+func (h *Head) Config(dir string) ([]byte, error) {
+	config, f, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	if config, err = h.rewrite(config, f); err != nil {
+		return nil, fmt.Errorf("pretrained: %s: %w", filepath.Join(dir, ConfigFile), err)
+	}
+	return config, nil
+}
+
 // problemTypes are the names that transformers has for the tasks.
 var problemTypes = map[nn.Task]string{
 	nn.Classification: "single_label_classification",

@@ -86,7 +86,7 @@ func runMerge(ctx context.Context, opts mergeOptions, base, dir string, out io.W
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	files, err := writeMerged(opts.out, base, model)
+	files, err := writeMerged(opts.out, base, dir, model)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,8 @@ func free(dir string, force bool, read ...string) error {
 	return nil
 }
 
-// adapted reads a base model and puts the adapter of a folder on it.
+// adapted reads a base model, with the classifier that the adapter of a folder
+// brings along if it has one, and puts the adapter on it.
 func adapted(base, dir string) (nn.Model, *lora.Set, error) {
 	config, err := os.ReadFile(filepath.Join(dir, lora.ConfigFile))
 	if err != nil {
@@ -137,7 +138,7 @@ func adapted(base, dir string) (nn.Model, *lora.Set, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	model, err := pretrained.Load(base)
+	model, _, err := baseOfAdapter(base, weights)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -146,6 +147,25 @@ func adapted(base, dir string) (nn.Model, *lora.Set, error) {
 		return nil, nil, fmt.Errorf("%s on %s: %w", dir, base, err)
 	}
 	return model, set, nil
+}
+
+// baseOfAdapter reads a base model. Where the adapter's weights have a
+// classifier that the model has not, it gets one: the head.
+func baseOfAdapter(base string, weights []byte) (nn.Model, *pretrained.Head, error) {
+	labels, err := lora.Labels(weights)
+	if err != nil {
+		return nil, nil, err
+	}
+	model, err := pretrained.Load(base)
+	if err != nil || labels == 0 || slices.ContainsFunc(model.Linears(), func(l *nn.Linear) bool { return l.Output && l.Out == labels }) {
+		return model, nil, err
+	}
+	head := &pretrained.Head{Labels: labels, Task: nn.Classification}
+	if labels == 1 {
+		head.Task = nn.Regression
+	}
+	model, err = pretrained.LoadWith(base, head)
+	return model, head, err
 }
 
 // merge merges, after it has given every output that is tied to a table of

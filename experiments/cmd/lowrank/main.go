@@ -84,6 +84,9 @@ literature, or by a composition of their parts, and records what their updates
 do while they train.
 
   lowrank study        compare methods over learning rates and seeds, and write a report
+  lowrank run          train an adapter of a model and data of your own
+  lowrank merge        write an adapter into the weights of its base
+  lowrank verify       compare this code with references of PEFT and transformers
   lowrank methods      the methods there are
 
 EXIT STATUS  0 all went well · 1 something failed · 2 wrong usage or configuration · 130 stopped by Ctrl-C`,

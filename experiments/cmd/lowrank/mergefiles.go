@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
@@ -29,7 +30,7 @@ var besides = []string{
 // writeMerged writes the files of a model whose base is in a folder, and
 // returns their names. The configuration comes last: a folder that has one is
 // complete.
-func writeMerged(dir, base string, model nn.Model) (files []string, err error) {
+func writeMerged(dir, base, adapter string, model nn.Model) (files []string, err error) {
 	write := func(name string, contents func(io.Writer) error) {
 		if err == nil {
 			err = record.WriteFile(filepath.Join(dir, name), contents)
@@ -58,7 +59,10 @@ func writeMerged(dir, base string, model nn.Model) (files []string, err error) {
 		write(name, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
 		f.Close()
 	}
-	config, bad := mergedConfig(filepath.Join(base, pretrained.ConfigFile), untied)
+	config, bad := configOf(base, adapter)
+	if bad == nil {
+		config, bad = mergedConfig(config, untied)
+	}
 	if bad != nil {
 		return files, bad
 	}
@@ -66,20 +70,50 @@ func writeMerged(dir, base string, model nn.Model) (files []string, err error) {
 	return files, err
 }
 
-// mergedConfig returns the configuration in a file with what merging has
-// changed: the type of the values, by which transformers would round them again,
-// and whether the output is tied. In T5 the latter used to say that outputs are
-// scaled too.
-func mergedConfig(path string, untied bool) ([]byte, error) {
-	b, err := os.ReadFile(path)
+// configOf returns the configuration of a base, with the classifier that an
+// adapter brings along, and the names of its labels where a run has left them
+// beside the adapter.
+func configOf(base, adapter string) ([]byte, error) {
+	weights, err := os.ReadFile(filepath.Join(adapter, lora.WeightsFile))
 	if err != nil {
 		return nil, err
 	}
+	_, head, err := baseOfAdapter(base, weights)
+	if err != nil {
+		return nil, err
+	}
+	if head == nil {
+		return os.ReadFile(filepath.Join(base, pretrained.ConfigFile))
+	}
+	config, err := head.Config(base)
+	if err != nil {
+		return nil, err
+	}
+	labels, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Clean(adapter)), "labels.json"))
+	if err != nil {
+		return config, nil
+	}
+	var fields, names map[string]any
+	if err := errors.Join(json.Unmarshal(config, &fields), json.Unmarshal(labels, &names)); err != nil {
+		return nil, fmt.Errorf("labels.json: %w", err)
+	}
+	if list, ok := names["id2label"].(map[string]any); ok && len(list) == head.Labels {
+		fields["id2label"], fields["label2id"] = names["id2label"], names["label2id"]
+	}
+	config, err = json.MarshalIndent(fields, "", "  ")
+	return append(config, '\n'), err
+}
+
+// mergedConfig returns the configuration with what merging has
+// changed: the type of the values, by which transformers would round them again,
+// and whether the output is tied. In T5 the latter used to say that outputs are
+// scaled too.
+func mergedConfig(b []byte, untied bool) ([]byte, error) {
 	var fields map[string]any
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.UseNumber()
 	if err := d.Decode(&fields); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", pretrained.ConfigFile, err)
 	}
 	changed := untied
 	for _, key := range []string{"dtype", "torch_dtype"} {
@@ -96,6 +130,6 @@ func mergedConfig(path string, untied bool) ([]byte, error) {
 			fields["scale_decoder_outputs"] = true
 		}
 	}
-	b, err = json.MarshalIndent(fields, "", "  ")
+	b, err := json.MarshalIndent(fields, "", "  ")
 	return append(b, '\n'), err
 }
