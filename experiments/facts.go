@@ -18,6 +18,9 @@ func (s *Setting) Facts(set *lora.Set) []Fact {
 	total := nn.Parameters(s.Base)
 	trained := set.TrainedParameters()
 	facts = append(facts, Fact{"adapters", fmt.Sprintf("%s on %d linear maps", set.Method.Name, len(set.Maps))})
+	if a, b := set.Tied(); a != "" {
+		facts = append(facts, Fact{"tied", fmt.Sprintf("%s and %s are one tensor: the adapter changes one of them alone, and merges with --untie only", a, b)})
+	}
 	if len(set.Wholes) > 0 {
 		var names []string
 		values := 0

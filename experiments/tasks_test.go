@@ -553,6 +553,27 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// An adapter on one of two maps that share a tensor changes one of them alone;
+// it is said before the training, not first as a refusal to merge.
+func TestTiedFact(t *testing.T) {
+	for targets, want := range map[string]bool{"lm_head": true, "q": false} {
+		c := taskConfig(t, taskCases[10])
+		c.Targets = Targets{Names: []string{targets}}
+		s := openTask(t, c)
+		set, err := s.Check(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := false
+		for _, f := range s.Facts(set) {
+			said = said || f.Name == "tied" && strings.Contains(f.Text, "lm_head and shared are one tensor")
+		}
+		if said != want {
+			t.Errorf("%s: the tie is said: %v, want %v", targets, said, want)
+		}
+	}
+}
+
 // What runs of the same data share does not depend on their method or seed of
 // training, but for a new head.
 func TestOrderOfExamples(t *testing.T) {

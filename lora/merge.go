@@ -101,14 +101,24 @@ func (s *Set) Unmerge() {
 
 // checkTies refuses a map whose weight another one has too.
 func (s *Set) checkTies() error {
+	if a, b := s.Tied(); a != "" {
+		return nn.Unsupported(fmt.Errorf("lora: %s and %s are one tensor, of which an adapter changes one only: untie the base first", a, b))
+	}
+	return nil
+}
+
+// Tied returns the names of an adapted map and of another one that has the same
+// tensor of the base, which the adapter does not change there; two empty names,
+// where there are none. It cannot be merged without untying them.
+func (s *Set) Tied() (a, b string) {
 	adapted := map[*nn.Linear]bool{}
 	for _, m := range s.Maps {
 		adapted[m.Linear] = true
 	}
 	for _, l := range s.model.Linears() {
 		if l.Tied != nil && l.W == l.Tied.W && (adapted[l] || adapted[l.Tied]) {
-			return nn.Unsupported(fmt.Errorf("lora: %s and %s are one tensor, of which an adapter changes one only: untie the base first", l.Name, l.Tied.Name))
+			return l.Name, l.Tied.Name
 		}
 	}
-	return nil
+	return "", ""
 }
