@@ -85,10 +85,13 @@ type Train struct {
 	GraphBytes        int64    `json:"graph_bytes"`   // of the values and gradients that a training step holds, weights and optimizer apart
 }
 
-// Eval holds mean held-out losses, in nats a token: "adapt_before",
-// "adapt_after", "adapt_best" on the text adapted to, "base_before" and
-// "base_after" on the text the base model was trained on. A loss may be NaN or
-// infinite: in JSON it is then the string "NaN", "+Inf" or "-Inf".
+// Eval holds mean held-out losses: "adapt_before", "adapt_after", "adapt_best" on
+// the data adapted to, "base_before" and "base_after" on the text that a base
+// model of the study was trained on; in nats a token, of a classifier in nats a
+// label, of a regression the mean square of the errors. Beside them stand, each
+// with _before and _after: "perplexity" of language models on data of one's own,
+// "accuracy" and "macro_f1" of classifiers, "mse" and "pearson" of regressions.
+// A number may be NaN or infinite: in JSON it is then the string "NaN", "+Inf" or "-Inf".
 type Eval map[string]float64
 
 func (e Eval) MarshalJSON() ([]byte, error) {

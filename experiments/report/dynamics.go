@@ -23,6 +23,10 @@ var comparisons = []struct{ metric, title, unit string }{
 // metric, a line a method.
 func compareFigures(all []*observed) []figure {
 	var out []figure
+	lossUnit := perToken
+	for _, o := range all {
+		lossUnit = unitOf(o.method)
+	}
 	add := func(metric, title, unit string, log bool) {
 		var series []chart.Series
 		for _, o := range all {
@@ -41,8 +45,9 @@ func compareFigures(all []*observed) []figure {
 					X: chart.Axis{Title: "step", Whole: true}, Y: chart.Axis{Title: unit, Log: log}, Series: series}.SVG()
 			}})
 	}
-	add("eval_adapt_loss", "Held-out loss, new text", "nats per token", false)
-	add("eval_base_loss", "Held-out loss, base text", "nats per token", false)
+	add("eval_loss", "Held-out loss", string(lossUnit), false)
+	add("eval_adapt_loss", "Held-out loss, new text", string(lossUnit), false)
+	add("eval_base_loss", "Held-out loss, base text", string(lossUnit), false)
 	for _, c := range comparisons {
 		add(c.metric, c.title, c.unit, c.metric != "alignment" && c.metric != "rank_usage")
 	}
@@ -101,17 +106,17 @@ func (o *observed) details() []string {
 // losses draws the training loss and the held-out loss over steps.
 func (o *observed) losses() string {
 	var series []chart.Series
-	for i, name := range []string{"train_loss", "eval_adapt_loss"} {
+	for i, name := range []string{"train_loss", "eval_adapt_loss", "eval_loss"} {
 		if c, ok := o.model[name]; ok && finite(c.last()) {
-			series = append(series, chart.Series{Name: []string{"training", "held out"}[i], Style: []int{6, 1}[i], X: c.steps, Y: c.values,
-				Line: true, Thin: i == 0, Mark: i == 1 && len(c.steps) <= 40})
+			series = append(series, chart.Series{Name: []string{"training", "held out", "held out"}[i], Style: []int{6, 1, 1}[i], X: c.steps, Y: c.values,
+				Line: true, Thin: i == 0, Mark: i > 0 && len(c.steps) <= 40})
 		}
 	}
 	if len(series) == 0 {
 		return ""
 	}
 	return chart.Plot{Title: "Loss over steps", Width: small, Height: 252, X: chart.Axis{Title: "step", Whole: true},
-		Y: chart.Axis{Title: "nats per token"}, Series: series, Legend: true}.SVG()
+		Y: chart.Axis{Title: string(unitOf(o.method))}, Series: series, Legend: true}.SVG()
 }
 
 // perLayer draws a thin line for every adapter and a strong one for the

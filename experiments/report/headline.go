@@ -14,8 +14,8 @@ func headline(methods []*method) []string {
 		return []string{"No run has finished with a finite held-out loss: there is nothing to compare yet."}
 	}
 	first := order[0]
-	text := fmt.Sprintf("Lowest held-out loss: %s, with a median of %s nats per token over %s at its best learning rate %s%s.",
-		first.label, loss(first.best.median), seeds(first.best), lrText(first.best.lr), spread(first.best))
+	text := fmt.Sprintf("Lowest held-out loss: %s, with a median of %s %s over %s at its best learning rate %s%s.",
+		first.label, loss(first.best.median), unitOf(methods...), seeds(first.best), lrText(first.best.lr), spread(first.best))
 	if start := before(methods); finite(start) {
 		text += fmt.Sprintf(" Before adaptation the base model has %s.", loss(start))
 	}
@@ -70,11 +70,11 @@ func againstBaseline(order []*method) string {
 		return ""
 	}
 	gap := other.best.median - first.best.median
-	text := fmt.Sprintf("Plain %s reaches %s at its own best learning rate %s, which is %s nats (%s %%) more",
-		other.label, loss(other.best.median), lrText(other.best.lr), number(gap), number2(100*gap/math.Abs(first.best.median)))
+	text := fmt.Sprintf("Plain %s reaches %s at its own best learning rate %s, which is %s%s (%s %%) more",
+		other.label, loss(other.best.median), lrText(other.best.lr), number(gap), unitOf(order...).noun(), number2(100*gap/math.Abs(first.best.median)))
 	if first.Name == baseline {
-		text = fmt.Sprintf("That is plain lora itself; the next method, %s, reaches %s at learning rate %s, which is %s nats (%s %%) more",
-			other.label, loss(other.best.median), lrText(other.best.lr), number(gap), number2(100*gap/math.Abs(first.best.median)))
+		text = fmt.Sprintf("That is plain lora itself; the next method, %s, reaches %s at learning rate %s, which is %s%s (%s %%) more",
+			other.label, loss(other.best.median), lrText(other.best.lr), number(gap), unitOf(order...).noun(), number2(100*gap/math.Abs(first.best.median)))
 	}
 	switch {
 	case single(first.best, other.best):

@@ -8,8 +8,6 @@ import (
 	"github.com/lowrank/lowrank/experiments/report/chart"
 )
 
-const lossTitle = "held-out loss (nats per token)"
-
 // lossFigures are the charts that need nothing but the runs' results.
 func lossFigures(methods []*method) []figure {
 	var out []figure
@@ -27,6 +25,10 @@ func lossFigures(methods []*method) []figure {
 		out = append(out, f)
 	}
 	return out
+}
+
+func lossTitle(methods []*method) string {
+	return fmt.Sprintf("held-out loss (%s)", unitOf(methods...))
 }
 
 // bestLoss is a row a method: the seeds' losses at its best learning rate.
@@ -57,7 +59,7 @@ func bestLoss(methods []*method) figure {
 		}
 	}
 	return figure{"best_loss", caption, func(width float64, legend bool) string {
-		return chart.Rows{Title: title(legend, "Best held-out loss of each method"), Width: width, X: chart.Axis{Title: lossTitle}, Rows: rows, Rules: rules}.SVG()
+		return chart.Rows{Title: title(legend, "Best held-out loss of each method"), Width: width, X: chart.Axis{Title: lossTitle(methods)}, Rows: rows, Rules: rules}.SVG()
 	}}
 }
 
@@ -99,7 +101,7 @@ func lossByRate(methods []*method, axis string, within func(*method) bool) (figu
 	if !shown && len(edges) == 0 {
 		return figure{}, false
 	}
-	y := chart.Axis{Title: lossTitle}
+	y := chart.Axis{Title: lossTitle(methods)}
 	y.Min, y.Max = lossWindow(methods)
 	caption := "Lines are medians over seeds, bands their range."
 	if len(edges) > 0 {
@@ -121,7 +123,7 @@ func lossByRate(methods []*method, axis string, within func(*method) bool) (figu
 			X: chart.Axis{Title: "learning rate", Log: true}, Y: y, Series: append(slices.Clone(back), front...), Edges: edges, EdgeTitle: "diverged", Rules: rules}
 		if axis != "" {
 			c.Title, c.Height = axis, 250
-			c.Y.Title = "loss (nats per token)"
+			c.Y.Title = fmt.Sprintf("loss (%s)", unitOf(methods...))
 		}
 		return c.SVG()
 	}}, true

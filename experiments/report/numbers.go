@@ -20,7 +20,7 @@ func number2(v float64) string {
 	return number(math.Round(v*digits) / digits)
 }
 
-// loss is a loss in nats with four decimals, the precision of the comparisons.
+// loss is a loss with four decimals, the precision of the comparisons.
 func loss(v float64) string {
 	if !finite(v) {
 		return "–"

@@ -117,7 +117,7 @@ func (o *observed) take(r *record.Run, rows []record.Metric) {
 			o.seeds[name] = append(o.seeds[name], pool(list))
 		}
 	}
-	for _, name := range []string{"train_loss", "eval_adapt_loss", "eval_base_loss", "total_rank"} {
+	for _, name := range []string{"train_loss", "eval_adapt_loss", "eval_base_loss", "eval_loss", "total_rank"} {
 		if c, ok := model[name]; ok {
 			o.seeds[name] = append(o.seeds[name], c)
 		}

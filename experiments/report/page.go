@@ -31,6 +31,7 @@ type page struct {
 	Style       template.CSS
 	Script      template.JS
 	Headline    []string
+	Unit        unit // of the losses
 	Facts       []Fact
 	Keys        []key
 	Best        *picture
@@ -78,7 +79,7 @@ type detail struct {
 func WritePage(w io.Writer, study Study) error {
 	methods := summarise(study.Runs)
 	p := page{
-		Title: study.Title, Headline: headline(methods), Facts: facts(study, methods),
+		Title: study.Title, Headline: headline(methods), Unit: unitOf(methods...), Facts: facts(study, methods),
 		Keys: methodKeys(methods), Unbracketed: unbracketed(methods),
 		Columns: columns, Rows: table(methods), Troubles: troubles(methods), Command: study.Command,
 		Style: template.CSS(chart.Stylesheet + pageCSS), Script: template.JS(pageJS),

@@ -114,3 +114,31 @@ func TestShellWord(t *testing.T) {
 		}
 	}
 }
+
+// The losses of a classifier are not those of tokens, and what the page draws is
+// named so wherever it stands.
+func TestUnits(t *testing.T) {
+	for name, want := range map[string]struct{ unit, more string }{
+		"perplexity": {"nats per token", " nats ("}, "accuracy": {"nats per label", " nats ("}, "mse": {"mean squared error", "0.1 ("},
+	} {
+		runs := append(runsOf("lora", map[float64][]float64{1e-3: {1.5}}), runsOf("dora", map[float64][]float64{1e-3: {1.6}})...)
+		for _, r := range runs {
+			r.Eval[name+"_before"] = 1
+		}
+		var page strings.Builder
+		rows := []record.Metric{{Step: 1, Name: "eval_loss", Value: 1.5}, {Step: 2, Name: "eval_loss", Value: 1.4}}
+		study := Study{Runs: runs, Metrics: func(*record.Run) ([]record.Metric, error) { return rows, nil }}
+		if err := WritePage(&page, study); err != nil {
+			t.Fatal(err)
+		}
+		text := page.String()
+		for _, part := range []string{"1.5000 " + want.unit + " over", want.more, "held-out loss (" + want.unit + ")", "forgetting in " + want.unit, "Held-out loss</"} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s: the page lacks %q", name, part)
+			}
+		}
+		if want.unit != "nats per token" && strings.Contains(text, "nats per token") {
+			t.Errorf("%s: the page speaks of tokens", name)
+		}
+	}
+}
