@@ -13,8 +13,16 @@ import (
 // factors, is what the optimizer of the full weight would want, as far as rank
 // r permits (arXiv 2407.18242). Groups without A and B, and other factors, go
 // by AdamW, or by plain descent in the Gradient form.
+//
+// LoRAFactory's LoRA-Pro is FactoredAdam, with three slips that are not
+// repeated here: it takes s to be 2, which AdamW divides out again but for its
+// eps; all B share one count of steps, which grows by the number of maps in a
+// step, so that the bias of their moments is not corrected; and its symmetric X
+// multiplies by A·Aᵀ where it should divide. The authors' code is FullAdam with
+// s = 2 whatever the model has, so that its learning rates are s/2 of ours.
 type LoRAPro struct {
 	Form Form
+	X    Split
 }
 
 // A Form says where Adam stands in LoRA-Pro.
@@ -41,8 +49,11 @@ func (LoRAPro) Needs() []adapter.Capability {
 func (LoRAPro) Provides() []adapter.Capability { return nil }
 func (LoRAPro) Freezes() []string              { return nil }
 
-// Check refuses a form that there is none of.
+// Check refuses a form or a split that there is none of.
 func (u LoRAPro) Check() error {
+	if u.X < Closest || u.X > Symmetric {
+		return fmt.Errorf("update: LoRAPro: x is %d: must be 0 (closest), 1 (zero) or 2 (symmetric)", u.X)
+	}
 	if u.Form < FullAdam || u.Form > Gradient {
 		return fmt.Errorf("update: LoRAPro: form is %d: must be 0 (full Adam), 1 (factored Adam) or 2 (gradient)", u.Form)
 	}
@@ -52,11 +63,11 @@ func (u LoRAPro) Check() error {
 func (u LoRAPro) Transform(weightDecay float64) optim.Transform {
 	switch u.Form {
 	case Gradient:
-		return optim.Chain{project{}, optim.Decay{Weight: weightDecay}}
+		return optim.Chain{project{u.X}, optim.Decay{Weight: weightDecay}}
 	case FactoredAdam:
-		return append(optim.Chain{project{}}, optim.AdamW(weightDecay)...)
+		return append(optim.Chain{project{u.X}}, optim.AdamW(weightDecay)...)
 	}
-	return optim.Chain{fullAdam{optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}}, optim.Decay{Weight: weightDecay}}
+	return optim.Chain{fullAdam{optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, u.X}, optim.Decay{Weight: weightDecay}}
 }
 
 // pair returns the parameters A and B of a group, and their tangent; nil
@@ -69,33 +80,37 @@ func pair(g *optim.Group) (a, b *optim.Param, t *tangent) {
 	return a, b, newTangent(g.Scaling, a.Value.Rows(), a.Value.Cols(), b.Value.Rows())
 }
 
-// project replaces gradients by the directions closest to them whose change
-// of the weight is the projection of the full gradient.
-type project struct{}
+// project replaces gradients by directions whose change of the weight is the
+// projection of the full gradient.
+type project struct{ x Split }
 
-func (project) Init(g *optim.Group) optim.State {
+func (p project) Init(g *optim.Group) optim.State {
 	a, b, t := pair(g)
-	return &projectState{a, b, t}
+	return &projectState{p, a, b, t}
 }
 
 type projectState struct {
+	project
 	a, b    *optim.Param
 	tangent *tangent
 }
 
 func (s *projectState) Step(*optim.Group, optim.Clock) {
 	if s.tangent != nil {
-		s.tangent.solve(s.a.Value.Floats(), s.b.Value.Floats(), s.a.Update, s.b.Update, true)
+		s.tangent.solve(s.a.Value.Floats(), s.b.Value.Floats(), s.a.Update, s.b.Update, s.x)
 	}
 }
 
 func (s *projectState) Buffers() []optim.Buffer { return nil }
 
 // fullAdam is Adam on the equivalent gradient.
-type fullAdam struct{ optim.Adam }
+type fullAdam struct {
+	optim.Adam
+	x Split
+}
 
 func (t fullAdam) Init(g *optim.Group) optim.State {
-	s := &fullAdamState{Adam: t.Adam}
+	s := &fullAdamState{fullAdam: t}
 	s.a, s.b, s.tangent = pair(g)
 	if s.tangent == nil {
 		return t.Adam.Init(g)
@@ -111,7 +126,7 @@ func (t fullAdam) Init(g *optim.Group) optim.State {
 }
 
 type fullAdamState struct {
-	optim.Adam
+	fullAdam
 	a, b    *optim.Param
 	tangent *tangent
 	m, v    []float32 // out×in: moments of g̃
@@ -127,7 +142,7 @@ const blockRows = 64
 func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
 	t := s.tangent
 	av, bv := s.a.Value.Floats(), s.b.Value.Floats()
-	t.solve(av, bv, s.a.Update, s.b.Update, false)
+	t.solve(av, bv, s.a.Update, s.b.Update, Zero) // g̃ is the same for every X
 
 	scaling := float32(t.s)
 	c1, c2 := 1-math.Pow(s.Beta1, float64(c.Step)), 1-math.Pow(s.Beta2, float64(c.Step))
@@ -153,7 +168,7 @@ func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
 	copy(s.a.Update, s.ga)
 	kernels.Scale(scaling, s.a.Update)
 	kernels.Scale(scaling, s.b.Update)
-	t.solve(av, bv, s.a.Update, s.b.Update, true)
+	t.solve(av, bv, s.a.Update, s.b.Update, s.x)
 	s.others.Step(s.rest, c)
 }
 

@@ -36,9 +36,8 @@ func newTangent(s float32, r, in, out int) *tangent {
 }
 
 // solve replaces the gradients ga, r×in, and gb, out×r, by directions at A and
-// B. Closest takes the X that brings them closest to the gradients they
-// replace, otherwise X is 0. A factor that is not finite makes both NaN.
-func (t *tangent) solve(a, b, ga, gb []float32, closest bool) {
+// B, with the X of the split. A factor that is not finite makes both NaN.
+func (t *tangent) solve(a, b, ga, gb []float32, x Split) {
 	r := t.r
 	gram.Transpose(t.bt, b, t.out, r)
 	gram.Transpose(t.gbt, gb, t.out, r)
@@ -56,9 +55,13 @@ func (t *tangent) solve(a, b, ga, gb []float32, closest bool) {
 	t.eb.Inverse(t.invB)
 	scale(1/(t.s*t.s), t.invA)
 	scale(1/(t.s*t.s), t.invB)
-	clear(t.x)
-	if closest {
+	switch x {
+	case Closest:
 		t.sylvester()
+	case Zero:
+		clear(t.x)
+	case Symmetric:
+		t.symmetric()
 	}
 
 	// a = (BᵀB)⁺·gA/s² + X·A
@@ -99,6 +102,13 @@ func (t *tangent) sylvester() {
 	}
 	gram.Mul(r, t.u, t.eb.U, false, t.t, false)
 	gram.Mul(r, t.x, t.u, false, t.ea.U, true)
+}
+
+// symmetric sets X to −(BᵀB)⁺·Bᵀ·gB·(A·Aᵀ)⁺/(2·s²).
+func (t *tangent) symmetric() {
+	gram.Mul(t.r, t.t, t.invB, false, t.kb, false)
+	gram.Mul(t.r, t.x, t.t, false, t.invA, false)
+	scale(-t.s*t.s/2, t.x) // invA and invB hold 1/s² each
 }
 
 func scale(c float64, x []float64) {

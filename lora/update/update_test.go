@@ -1,7 +1,9 @@
 package update
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -29,6 +31,39 @@ func TestLoRAPlus(t *testing.T) {
 	for _, bad := range []float64{0, -1, math.NaN(), math.Inf(1)} {
 		if (LoRAPlus{Ratio: bad}).Check() == nil {
 			t.Errorf("a ratio of %v is accepted", bad)
+		}
+	}
+}
+
+// PEFT's convention: vectors go with B, and all decays but biases and norms.
+func TestLoRAPlusPEFT(t *testing.T) {
+	const decay, ratio = 0.5, 16
+	var params []*optim.Param
+	for _, s := range []struct {
+		role       string
+		rows, cols int
+	}{{"A", 2, 3}, {"A1", 1, 3}, {"B", 3, 2}, {"E", 2, 1}, {"M", 1, 3}, {"shift", 1, 3}, {"W", 1, 3}, {"", 1, 3}, {"", 2, 2}} {
+		v := ag.NewParameter(s.rows, s.cols, nil)
+		for i := range v.Floats() {
+			v.Floats()[i] = 1
+		}
+		params = append(params, &optim.Param{Name: fmt.Sprint(len(params)), Role: strings.TrimSuffix(s.role, "1"), Value: v})
+	}
+	u := LoRAPlus{Ratio: ratio, PEFT: true}
+	o := optim.New(u.Transform(decay), []*optim.Group{{Name: "g", Params: params}})
+	for _, p := range params {
+		ag.Accumulate(p.Value, func(g []float32, _ bool) {
+			for i := range g {
+				g[i] = 1 // of which Adam's first step makes 1
+			}
+		})
+	}
+	o.Step(0)
+	for i, want := range []float64{1 + decay, 1 + decay, (1 + decay) * ratio, 1 + decay, (1 + decay) * ratio, ratio, 1 + decay, ratio, 1 + decay} {
+		for _, x := range params[i].Update {
+			if math.Abs(float64(x)-want) > 1e-5 {
+				t.Errorf("parameter %d, role %q: update %v, want %v", i, params[i].Role, x, want)
+			}
 		}
 	}
 }
@@ -61,10 +96,14 @@ func TestLoRAFAKeepsA(t *testing.T) {
 		if b.Floats()[0] == startB[0] {
 			t.Errorf("project %v: B has not moved", project)
 		}
-		for _, s := range []string{"adam.m.map.A", "adam.v.map.A"} {
-			if _, buffers := o.Save(); buffers["map/0."+s] != nil {
-				t.Errorf("project %v: moments %s are kept of a frozen factor", project, s)
+		_, buffers := o.Save()
+		for name := range buffers {
+			if strings.HasSuffix(name, "map.A") {
+				t.Errorf("project %v: %s is kept of a frozen factor", project, name)
 			}
+		}
+		if len(buffers) != 2 {
+			t.Errorf("project %v: %d buffers are kept of one factor", project, len(buffers))
 		}
 	}
 }

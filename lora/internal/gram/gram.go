@@ -213,6 +213,37 @@ func (e *Eigen) Inverse(dst []float64) {
 	}
 }
 
+// InverseRoot writes diag(L)^(-1/2)·Uᵀ into dst, n×n, with rows of zeros where
+// L is zero. Where this is the decomposition of x·xᵀ, its product with x has
+// orthonormal rows and spans what x does.
+func (e *Eigen) InverseRoot(dst []float64) {
+	n := len(e.L)
+	for k, l := range e.L {
+		c := 0.0
+		if l != 0 {
+			c = 1 / math.Sqrt(l)
+		}
+		for i := range n {
+			dst[k*n+i] = c * e.U[i*n+k]
+		}
+	}
+}
+
+// Apply writes U·diag(f(L))·Uᵀ into dst, n×n.
+func (e *Eigen) Apply(dst []float64, f func(l float64) float64) {
+	n := len(e.L)
+	clear(dst[:n*n])
+	for k, l := range e.L {
+		c := f(l)
+		for i := range n {
+			u := c * e.U[i*n+k]
+			for j := range n {
+				dst[i*n+j] += u * e.U[j*n+k]
+			}
+		}
+	}
+}
+
 // Dot returns Σ a_i·b_i.
 func Dot(a, b []float64) float64 {
 	var sum float64

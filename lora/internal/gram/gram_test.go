@@ -164,3 +164,45 @@ func TestEigenOfAnySize(t *testing.T) {
 		t.Errorf("zero matrix: %v", e.L)
 	}
 }
+
+// The rows of L^(-1/2)·Uᵀ·x are orthonormal, and span what x does where it is
+// rank deficient; f(S) of f = √ squares to S.
+func TestFunctionsOfEigen(t *testing.T) {
+	const n, dim = 5, 40
+	x := rows(n, dim, 3)
+	copy(x.Row(1), x.Row(0))
+	s := make([]float64, n*n)
+	Gram(s, x)
+	var e Eigen
+	e.Of(n, s)
+	e.Truncate()
+	inv, p, q := make([]float64, n*n), make([]float64, n*n), make([]float64, n*n)
+	e.InverseRoot(inv)
+	Mul(n, p, inv, false, s, false)
+	Mul(n, q, p, false, inv, true)
+	for i := range n {
+		for j := range n {
+			want := 0.0
+			if i == j && e.L[i] != 0 {
+				want = 1
+			}
+			if math.Abs(q[i*n+j]-want) > 1e-9 {
+				t.Errorf("the basis' Gram matrix is %v at %d, %d: must be %v", q[i*n+j], i, j, want)
+			}
+		}
+	}
+	Mul(n, p, inv, true, inv, false)
+	e.Inverse(q)
+	for i, v := range p {
+		if math.Abs(v-q[i]) > 1e-9 {
+			t.Errorf("the pseudo-inverse is %v at %d by its root, %v by itself", v, i, q[i])
+		}
+	}
+	e.Apply(p, math.Sqrt)
+	Mul(n, q, p, false, p, false)
+	for i, v := range q {
+		if math.Abs(v-s[i]) > 1e-9*dim {
+			t.Errorf("√S·√S is %v at %d: must be %v", v, i, s[i])
+		}
+	}
+}
