@@ -165,11 +165,18 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 	}
 	options := t.Setting.options(t.Config)
 	if method.Needs(adapter.FullGradient) {
-		gradients, err := t.calibrate(model)
+		gradients, err := lora.Calibrate(model, t.Config.Targets.Patterns(), calibrationBatches, t.calibration(model))
 		if err != nil {
 			return err
 		}
 		options.Gradient = gradients.Of
+	}
+	if method.Needs(adapter.Activations) || method.Needs(adapter.OutputGradients) {
+		moments, err := lora.CalibrateMoments(model, t.Config.Targets.Patterns(), calibrationBatches, t.calibration(model))
+		if err != nil {
+			return err
+		}
+		options.Moments = moments.Of
 	}
 	if t.set, err = lora.Inject(model, method, options); err != nil {
 		return err
@@ -211,13 +218,13 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 // calibrationBatches is how many batches a calibration sees.
 const calibrationBatches = 8
 
-// calibrate returns the mean gradients of the full weights over batches of a
+// calibration returns what runs a model forward and backward on batches of a
 // random stream of their own.
-func (t *training) calibrate(model nn.Model) (lora.Gradients, error) {
+func (t *training) calibration(model nn.Model) func(batch int) error {
 	c := t.Config.Train
 	feed := &t.Setting.feed
 	var g *graph
-	return lora.Calibrate(model, t.Config.Targets.Patterns(), calibrationBatches, func(batch int) (err error) {
+	return func(batch int) (err error) {
 		if g == nil {
 			if g, err = newGraph(model, feed.open(c.Batch, c.Tokens), 1); err != nil {
 				return err
@@ -228,7 +235,7 @@ func (t *training) calibrate(model nn.Model) (lora.Gradients, error) {
 		}
 		g.forward()
 		return g.backward()
-	})
+	}
 }
 
 // close writes what a finished run leaves: the last losses, the adapter, the

@@ -1,8 +1,17 @@
 package lora
 
 import (
+	"errors"
 	"fmt"
+	"math"
+	"regexp"
+	"slices"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn"
 )
@@ -13,12 +22,141 @@ type Gradients map[string][]float32
 // Of returns the gradient of a map's weight, or nil.
 func (g Gradients) Of(m *adapter.Map) []float32 { return g[m.Name] }
 
+// EffectiveRanks returns half the effective rank of each gradient, rounded down
+// and within least..most, as an [Options.RankPattern]: how LoRA-GA-Pro, as
+// LoRAFactory has it, gives maps their ranks (2r triplets of the gradient start
+// r components). The effective rank of a matrix is the exponential of the
+// entropy of its singular values over their sum (Roy and Vetterli, EUSIPCO
+// 2007). A map never gets more than half of what its weight can have.
+func (g Gradients) EffectiveRanks(model nn.Model, least, most int) (map[string]int, error) {
+	if least < 1 || most < least {
+		return nil, fmt.Errorf("lora: ranks from %d to %d: must be from at least 1", least, most)
+	}
+	ranks := map[string]int{}
+	for _, l := range model.Linears() {
+		w, ok := g[l.Name]
+		if !ok {
+			continue
+		}
+		if len(w) != l.Out*l.In {
+			return nil, fmt.Errorf("lora: %s: the gradient has %d values, the weight is %d×%d", l.Name, len(w), l.Out, l.In)
+		}
+		erank, err := effectiveRank(w, l.Out, l.In)
+		if err != nil {
+			return nil, fmt.Errorf("lora: %s: the gradient: %w", l.Name, err)
+		}
+		const rounding = 1e-9 // of the entropy: 8 equal values have 4, not 3
+		r := min(max(int(erank/2+rounding), least), most, max(min(l.Out, l.In)/2, 1))
+		ranks["^"+regexp.QuoteMeta(l.Name)+"$"] = r
+	}
+	return ranks, nil
+}
+
+func effectiveRank(w []float32, out, in int) (float64, error) {
+	d, err := wide(ag.NewVariable(out, in, w))
+	if err != nil {
+		return 0, err
+	}
+	if _, exp := math.Frexp(mat.Max(absolute(d))); exp != 0 { // as LAPACK takes it
+		d.Scale(math.Ldexp(1, -exp), d)
+	}
+	var svd mat.SVD
+	if !svd.Factorize(d, mat.SVDNone) {
+		return 0, errors.New("its singular value decomposition did not converge")
+	}
+	values := svd.Values(nil)
+	sum, entropy := 0.0, 0.0
+	for _, s := range values {
+		sum += s
+	}
+	for _, s := range values {
+		if s > 0 {
+			entropy -= s / sum * math.Log(s/sum)
+		}
+	}
+	return math.Exp(entropy), nil // 1 of a matrix of zeros
+}
+
+// Moments are what entered the maps, and the gradients of what left them, by
+// the name of the module.
+type Moments map[string]*adapter.Moments
+
+// Of returns the moments of a map, or nil.
+func (x Moments) Of(m *adapter.Map) *adapter.Moments { return x[m.Name] }
+
 // Calibrate returns the mean gradient of the loss for the weight of each
 // target over so many batches. The function loss runs batch i, from 0,
 // forward and backward; it must build its graph in the first call, not before,
 // since the targets, and they alone, are trained while Calibrate runs. The
 // model must have no adapters, and is left as it was.
 func Calibrate(model nn.Model, targets Targets, batches int, loss func(batch int) error) (Gradients, error) {
+	c, err := calibrate(model, targets, batches)
+	if err != nil {
+		return nil, err
+	}
+	defer c.end()
+	if err := c.run(loss, func() error { return nil }); err != nil { // gradients add up
+		return nil, err
+	}
+	g := Gradients{}
+	for _, l := range c.targets {
+		sum := l.W.GradFloats()
+		if sum == nil {
+			return nil, fmt.Errorf("lora: calibration left no gradient on %s", l.Name)
+		}
+		mean := make([]float32, len(sum))
+		for i, x := range sum {
+			mean[i] = x / float32(batches)
+		}
+		g[l.Name] = mean
+	}
+	return g, nil
+}
+
+// CalibrateMoments returns the moments of what enters each target over so many
+// batches and, where run goes backward too, those of the gradients of its
+// outputs. The function run runs batch i, from 0; it must build its graph in the
+// first call, not before. The model must have no adapters, and is left as it
+// was. Tables, whose rows are one-hot, have no moments.
+//
+// All targets are held at once, in²·16 bytes for those with an input of their
+// own; maps that read one tensor, as a query, a key and a value do, share.
+func CalibrateMoments(model nn.Model, targets Targets, batches int, run func(batch int) error) (Moments, error) {
+	c, err := calibrate(model, targets, batches)
+	if err != nil {
+		return nil, err
+	}
+	defer c.end()
+	var all []*watch
+	for _, l := range c.targets {
+		if l.Kind == nn.Table {
+			continue
+		}
+		w := &watch{Linear: l}
+		l.Adapter = w
+		defer func() { l.Adapter = nil }()
+		all = append(all, w)
+	}
+	if err := c.run(run, func() error { return observe(all) }); err != nil {
+		return nil, err
+	}
+	moments := Moments{}
+	for _, w := range all {
+		if moments[w.Name], err = w.moments(batches); err != nil {
+			return nil, err
+		}
+	}
+	return moments, nil
+}
+
+// A calibration is a model whose targets alone are trained for a while.
+type calibration struct {
+	targets []*nn.Linear
+	batches int
+	undo    []func()
+}
+
+func calibrate(model nn.Model, targets Targets, batches int) (*calibration, error) {
 	if batches < 1 {
 		return nil, fmt.Errorf("lora: %d calibration batches: must be at least 1", batches)
 	}
@@ -31,32 +169,199 @@ func Calibrate(model nn.Model, targets Targets, batches int, loss func(batch int
 			return nil, fmt.Errorf("lora: %s has an adapter: calibrate before it is injected", l.Name)
 		}
 	}
+	c := &calibration{targets: selected, batches: batches}
 	for _, p := range model.Params() {
 		trained := p.RequiresGrad()
 		p.SetRequiresGrad(false)
-		defer p.SetRequiresGrad(trained)
+		c.undo = append(c.undo, func() { p.SetRequiresGrad(trained) })
 	}
 	for _, l := range selected {
 		l.W.SetRequiresGrad(true)
 		l.W.ZeroGrad()
-		defer l.W.ZeroGrad()
+		c.undo = append(c.undo, l.W.ZeroGrad)
 	}
-	for i := range batches {
-		if err := loss(i); err != nil { // gradients add up
-			return nil, fmt.Errorf("lora: calibration batch %d: %w", i, err)
+	return c, nil
+}
+
+func (c *calibration) end() {
+	for i := len(c.undo) - 1; i >= 0; i-- {
+		c.undo[i]()
+	}
+}
+
+// run runs the batches, and after each of them then.
+func (c *calibration) run(batch func(int) error, then func() error) error {
+	for i := range c.batches {
+		err := batch(i)
+		if err == nil {
+			err = then()
+		}
+		if err != nil {
+			return fmt.Errorf("lora: calibration batch %d: %w", i, err)
 		}
 	}
-	g := Gradients{}
-	for _, l := range selected {
-		sum := l.W.GradFloats()
-		if sum == nil {
-			return nil, fmt.Errorf("lora: calibration left no gradient on %s", l.Name)
-		}
-		mean := make([]float32, len(sum))
-		for i, x := range sum {
-			mean[i] = x / float32(batches)
-		}
-		g[l.Name] = mean
+	return nil
+}
+
+// A watch stands in the place of a map's adapter and keeps hold of what goes
+// in and out while the graph is built.
+type watch struct {
+	*nn.Linear
+	tape   *ag.Tape
+	passes []pass // of the last graph
+	inputs *sums  // shared by the maps that read the same tensors
+	rows   int
+	output []float64 // 1×out: Σ δ²; nil before the first gradient
+}
+
+// A pass is one place of a map in the graph.
+type pass struct {
+	c    *nn.Context
+	x, y ag.Tensor
+}
+
+func (w *watch) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
+	w.Adapter = nil
+	y := w.Linear.Forward(c, x)
+	w.Adapter = w
+	if v, ok := y.Value().(*ag.Variable); ok {
+		v.Retain()
 	}
-	return g, nil
+	if w.tape != c.Tape { // a new graph
+		w.tape, w.passes = c.Tape, nil
+	}
+	w.passes = append(w.passes, pass{c, x, y})
+	return y
+}
+
+func (w *watch) Lookup(*nn.Context, []int32) ag.Tensor { panic("lora: a table is not watched") }
+
+// observe adds what a batch has left in the graph to the sums.
+func observe(all []*watch) error {
+	var leaders []*watch // of the maps that read the same tensors
+	for _, w := range all {
+		if len(w.passes) == 0 {
+			return fmt.Errorf("%s is not part of the graph", w.Name)
+		}
+		leader := w
+		if i := slices.IndexFunc(leaders, w.readsAs); i >= 0 {
+			leader = leaders[i]
+		}
+		switch {
+		case w.inputs == nil && leader == w:
+			w.inputs = &sums{of: w, mean: make([]float64, w.In), second: make([]float64, w.In*w.In), scaled: make([]float64, w.In*w.In)}
+		case w.inputs == nil:
+			w.inputs = leader.inputs
+		case w.inputs.of != leader:
+			return fmt.Errorf("%s reads what %s reads, and did not in the batches before", w.Name, leader.Name)
+		}
+		if leader == w {
+			leaders = append(leaders, w)
+			w.inputs.add(w.passes)
+		}
+		w.addOutputs()
+	}
+	return nil
+}
+
+// readsAs reports whether two maps read the same tensors.
+func (w *watch) readsAs(other *watch) bool {
+	return slices.EqualFunc(w.passes, other.passes, func(p, q pass) bool { return p.x == q.x })
+}
+
+// sums are over the rows that entered maps, in float64.
+type sums struct {
+	of             *watch // the first of the maps
+	rows           int
+	mean           []float64
+	second, scaled []float64 // in×in
+}
+
+// add adds the rows of a batch.
+func (s *sums) add(passes []pass) {
+	n := s.of.In
+	largest := math.Inf(-1)
+	batch := make([]float64, n*n)
+	for _, p := range passes {
+		var rows []float64
+		m, n := ag.Dims(p.x)
+		for _, row := range p.unpadded(m, n, ag.Floats(p.x)) {
+			for j, v := range row {
+				s.mean[j] += float64(v)
+				rows = append(rows, float64(v))
+				largest = max(largest, float64(v))
+			}
+		}
+		if len(rows) > 0 {
+			s.rows += len(rows) / n
+			x := mat.NewDense(len(rows)/n, n, rows).RawMatrix()
+			blas64.Gemm(blas.Trans, blas.NoTrans, 1, x, x, 1, blas64.General{Rows: n, Cols: n, Stride: n, Data: batch})
+		}
+	}
+	c := 1.0
+	if largest != 0 && !math.IsInf(largest, 0) {
+		c = 1 / (largest * largest)
+	}
+	for i, v := range batch {
+		s.second[i] += v
+		s.scaled[i] += c * v
+	}
+}
+
+// unpadded returns the rows of x, m×n, that are no padding.
+func (p pass) unpadded(m, n int, x []float32) [][]float32 {
+	c := p.c
+	tokens := m == c.Batch*c.Tokens && c.Tokens > 0 // and not, say, one row a sequence
+	var rows [][]float32
+	for i := range m {
+		if tokens && c.First != nil && i%c.Tokens < c.First[i/c.Tokens] || tokens && c.End != nil && i%c.Tokens >= c.End[i/c.Tokens] {
+			continue
+		}
+		rows = append(rows, x[i*n:(i+1)*n])
+	}
+	return rows
+}
+
+// addOutputs adds the squares of the outputs' gradients, where there are any.
+func (w *watch) addOutputs() {
+	for _, p := range w.passes {
+		v, ok := p.y.Value().(*ag.Variable)
+		if !ok || v.GradFloats() == nil {
+			continue
+		}
+		if w.output == nil {
+			w.output = make([]float64, w.Out)
+		}
+		for _, row := range p.unpadded(v.Rows(), v.Cols(), v.GradFloats()) {
+			w.rows++
+			for j, d := range row {
+				w.output[j] += float64(d) * float64(d)
+			}
+		}
+		v.ZeroGrad() // a batch that runs forward alone must not find it again
+	}
+}
+
+// moments returns the means.
+func (w *watch) moments(batches int) (*adapter.Moments, error) {
+	s := w.inputs
+	if s.rows == 0 {
+		return nil, fmt.Errorf("lora: calibration saw nothing but padding enter %s", w.Name)
+	}
+	if s.of == w { // once
+		for i := range s.mean {
+			s.mean[i] /= float64(s.rows)
+		}
+		for i := range s.second {
+			s.second[i] /= float64(s.rows)
+			s.scaled[i] /= float64(batches)
+			if math.IsNaN(s.second[i]) || math.IsInf(s.second[i], 0) {
+				return nil, fmt.Errorf("lora: calibration saw what is not finite enter %s", w.Name)
+			}
+		}
+	}
+	for j := range w.output {
+		w.output[j] /= float64(w.rows)
+	}
+	return &adapter.Moments{Rows: s.rows, Mean: s.mean, Second: s.second, Scaled: s.scaled, Output: w.output}, nil
 }

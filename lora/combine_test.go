@@ -64,6 +64,16 @@ func random(seed uint64) nn.Floats {
 func trained(t *testing.T, model nn.Model, method lora.Method, opt lora.Options) *lora.Set {
 	t.Helper()
 	opt.Gradient = func(m *adapter.Map) []float32 { return m.W0() }
+	opt.Moments = func(m *adapter.Map) *adapter.Moments {
+		x := &adapter.Moments{
+			Rows: 1, Mean: make([]float64, m.In), Output: make([]float64, m.Out),
+			Second: make([]float64, m.In*m.In), Scaled: make([]float64, m.In*m.In),
+		}
+		for i := range m.In {
+			x.Second[i*m.In+i] = 1
+		}
+		return x
+	}
 	set, err := lora.Inject(model, method, opt)
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(opt.Seed, 3))

@@ -39,6 +39,10 @@ type Options struct {
 	// Gradient returns the gradient of a map's full weight, out×in, for
 	// methods that need FullGradient: [Gradients.Of] what [Calibrate] returned.
 	Gradient func(m *adapter.Map) []float32
+	// Moments returns what calibration saw of a map, for methods that need
+	// Activations or OutputGradients: [Moments.Of] what [CalibrateMoments]
+	// returned.
+	Moments func(m *adapter.Map) *adapter.Moments
 	// State, when there is one, is where the values come from, instead of the
 	// initializer: that of an earlier Set of the same shape.
 	State State
@@ -67,6 +71,11 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 	}
 	if opt.State == nil && opt.Gradient == nil && method.Needs(adapter.FullGradient) {
 		return nil, fmt.Errorf("lora: method %s needs %s: calibrate first", method.Name, adapter.FullGradient)
+	}
+	for _, c := range []adapter.Capability{adapter.OutputGradients, adapter.Activations} {
+		if opt.State == nil && opt.Moments == nil && method.Needs(c) {
+			return nil, fmt.Errorf("lora: method %s needs %s: run CalibrateMoments first", method.Name, c)
+		}
 	}
 	linears := model.Linears()
 	selected, err := opt.Select(linears)
@@ -173,7 +182,7 @@ func (s *Set) start() error {
 		m.Maps = len(s.Maps)
 	}
 	if s.Options.State == nil {
-		in := adapter.Inputs{Rand: s.stream, Gradient: s.Options.Gradient}
+		in := adapter.Inputs{Rand: s.stream, Gradient: s.Options.Gradient, Moments: s.Options.Moments}
 		if err := s.Method.initialize(s.Maps, in); err != nil {
 			return fmt.Errorf("lora: %w", err)
 		}

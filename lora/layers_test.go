@@ -31,6 +31,13 @@ var layers = []struct {
 	{"pissa_dora", lora.Recipe{Delta: "dora", Init: "pissa"}},
 	{"olora", lora.Recipe{Method: "olora"}},
 	{"loraga_ArB2r_stable", lora.Recipe{Method: "lora-ga", Options: map[string]float64{"peft": 1}}},
+	{"loraga_A2rBr_stable", lora.Recipe{Method: "lora-ga", Options: map[string]float64{"peft": 1, "direction": 1}}},
+	{"loraga_ArBr_stable", lora.Recipe{Method: "lora-ga", Options: map[string]float64{"peft": 1, "direction": 2}}},
+	{"loraga_ArB2r_gd_scale", lora.Recipe{Method: "lora-ga", Options: map[string]float64{"peft": 1, "scale": 1}}},
+	{"loraga_ArB2r_unit", lora.Recipe{Method: "lora-ga", Options: map[string]float64{"peft": 1, "scale": 3}}},
+	{"mica", lora.Recipe{Method: "mica"}},
+	{"corda_ipm", lora.Recipe{Method: "corda-ipm", Options: map[string]float64{"scaled": 1}}},
+	{"corda_kpm", lora.Recipe{Method: "corda-kpm", Options: map[string]float64{"scaled": 1}}},
 }
 
 // inject adapts the recorded layer as PEFT's configuration has it.
@@ -40,9 +47,21 @@ func inject(t *testing.T, r *recording, recipe lora.Recipe) *lora.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := lora.Inject(r.layer(), method, lora.Options{
+	l := r.layer()
+	moments, err := lora.CalibrateMoments(l, nil, 1, func(int) error {
+		x := r.get(r.init, "calib.x")
+		if x == nil {
+			x = r.get(r.tensors, "x") // of a start that asks for none
+		}
+		l.lin.Forward(&nn.Context{Tape: ag.NewTape()}, ag.NewVariable(len(x)/l.lin.In, l.lin.In, x))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := lora.Inject(l, method, lora.Options{
 		Rank: r.Shape.R, Alpha: r.Shape.Alpha, Seed: 1,
-		Gradient: func(*adapter.Map) []float32 { return r.get(r.init, "calib.grad_W") },
+		Gradient: func(*adapter.Map) []float32 { return r.get(r.init, "calib.grad_W") }, Moments: moments.Of,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -139,8 +139,10 @@ func (m Method) Check() error {
 		}
 	}
 	provided := map[adapter.Capability]bool{
-		adapter.FullGradient: true, // by whoever runs the training
-		adapter.Static:       m.Router == nil,
+		adapter.FullGradient:    true, // these by whoever runs the training
+		adapter.Activations:     true,
+		adapter.OutputGradients: true,
+		adapter.Static:          m.Router == nil,
 	}
 	for _, s := range slots {
 		if p := m.part(s); p != nil {

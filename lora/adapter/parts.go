@@ -38,6 +38,25 @@ type Inputs struct {
 	// weight, out×in, over the calibration batches. It is nil unless the
 	// initializer needs FullGradient.
 	Gradient func(m *Map) []float32
+	// Moments returns what the calibration batches had of the map's inputs and
+	// of the gradients of its outputs, or nil where it had nothing. It is nil
+	// unless the initializer needs Activations or OutputGradients.
+	Moments func(m *Map) *Moments
+}
+
+// Moments are means over the rows x that entered a map while calibration
+// batches ran, in float64; padding is left out.
+type Moments struct {
+	Rows   int       // how many they were
+	Mean   []float64 // in: of x
+	Second []float64 // in×in: of xᵀ·x, not centred
+	// Scaled is in×in, the mean over the batches of Σ xᵀ·x/c², where c is the
+	// largest entry of the batch, not the largest in size: as CorDA's authors
+	// and PEFT have it.
+	Scaled []float64
+	// Output is 1×out, the mean of the squared gradients of the loss for the
+	// map's output rows. It is nil where no batch ran backward.
+	Output []float64
 }
 
 // An Update is a rule that turns the gradients of one adapter's factors,
@@ -130,4 +149,12 @@ const (
 	// FullGradient: the gradient of full weights over calibration batches,
 	// provided by whoever runs the training.
 	FullGradient Capability = "gradients of the full weights"
+	// Activations: the moments of what enters the maps over calibration
+	// batches, provided likewise.
+	Activations Capability = "activations over calibration batches"
+	// OutputGradients: those of the gradients of the maps' outputs, too.
+	OutputGradients Capability = "gradients of the outputs over calibration batches"
+	// Moved: the start is not the base's function. Nothing needs it; whoever
+	// looks at a start may want to know.
+	Moved Capability = "a start away from the base"
 )

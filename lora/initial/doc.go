@@ -1,6 +1,6 @@
 // Package initial holds the initializers of the factors A and B, a file a
 // mechanism: random draws, the singular vectors and the QR factors of the base
-// weight, and the singular vectors of its gradient.
+// weight, the singular vectors of its gradient, and those of what enters it.
 //
 // Every random draw comes from the stream of its map's name, so that adapting
 // one more map does not change the values of another.

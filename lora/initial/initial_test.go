@@ -21,6 +21,11 @@ var shapes = [][2]int{{20, 12}, {12, 20}, {16, 16}}
 // adapted returns a map over a random out×in weight after init, and a gradient.
 func adapted(t *testing.T, shape [2]int, init adapter.Initializer) (*adapter.Map, []float32) {
 	t.Helper()
+	return seeded(t, shape, init, 1)
+}
+
+func seeded(t *testing.T, shape [2]int, init adapter.Initializer, seed uint64) (*adapter.Map, []float32) {
+	t.Helper()
 	out, in := shape[0], shape[1]
 	rng := rand.New(rand.NewPCG(1, 2))
 	draw := func() []float32 {
@@ -36,17 +41,53 @@ func adapted(t *testing.T, shape [2]int, init adapter.Initializer) (*adapter.Map
 	}
 	g := draw()
 	err = init.Init([]*adapter.Map{m}, adapter.Inputs{
-		Rand: func(name string) *rand.Rand {
-			h := fnv.New64a()
-			h.Write([]byte(name))
-			return rand.New(rand.NewPCG(1, h.Sum64()))
-		},
+		Rand:     streams(seed),
 		Gradient: func(*adapter.Map) []float32 { return g },
+		Moments: func(m *adapter.Map) *adapter.Moments {
+			x := moments(activations(m.In))
+			x.Output = outputs(m.Out)
+			return x
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m, g
+}
+
+// activations are rows with a mean and with directions of their own.
+func activations(in int) *mat.Dense {
+	rng := rand.New(rand.NewPCG(5, 6))
+	x, turn := mat.NewDense(60, in, nil), mat.NewDense(in, in, nil)
+	for i := range in {
+		for j := range in {
+			turn.Set(i, j, rng.NormFloat64())
+		}
+	}
+	for i := range 60 {
+		for j := range in {
+			x.Set(i, j, 1+rng.NormFloat64()/float64(1+j))
+		}
+	}
+	return product(x, turn)
+}
+
+// outputs are mean squares of the gradients of outputs.
+func outputs(out int) []float64 {
+	y := make([]float64, out)
+	for j := range y {
+		y[j] = 0.5 + float64(j)/float64(out)
+	}
+	return y
+}
+
+// streams are the named random streams of a seed.
+func streams(seed uint64) func(name string) *rand.Rand {
+	return func(name string) *rand.Rand {
+		h := fnv.New64a()
+		h.Write([]byte(name))
+		return rand.New(rand.NewPCG(seed, h.Sum64()))
+	}
 }
 
 func dense(rows, cols int, x []float32) *mat.Dense {
@@ -161,33 +202,163 @@ func TestQR(t *testing.T) {
 	}
 }
 
+// The r smallest triplets: σ_i for i > p−r lie in the product, the rest in the
+// base, and the two are at right angles.
+func TestSmallest(t *testing.T) {
+	for _, shape := range shapes {
+		m, _ := adapted(t, shape, initial.SVD{Smallest: true})
+		unchanged(t, m)
+		a, b := factors(m)
+		s0 := values(dense(m.Out, m.In, m.W0()))
+		p := len(s0)
+		balanced := mat.NewDense(rank, rank, nil)
+		for k := range rank {
+			balanced.Set(k, k, s0[p-rank+k]/float64(m.Scaling))
+		}
+		equal(t, "A·Aᵀ", product(a, a.T()), balanced)
+		equal(t, "Bᵀ·B", product(b.T(), b), balanced)
+		base := dense(m.Out, m.In, m.Base.Floats())
+		if dot := mat.Trace(product(product(b, a).T(), base)); math.Abs(dot) > 1e-5 {
+			t.Errorf("the product and the base are not at right angles: %v", dot)
+		}
+		if s := values(base); math.Abs(s[0]-s0[0]) > 1e-5 || math.Abs(s[p-rank-1]-s0[p-rank-1]) > 1e-5 || s[p-rank] > 1e-5 {
+			t.Errorf("the base has the singular values %v of %v", s, s0)
+		}
+	}
+}
+
+// A weight of rank 1 leaves nothing for the other components: A is alive, B
+// zero, the product that of what there is.
+func TestComponentsOfNothing(t *testing.T) {
+	for _, init := range []initial.SVD{{}, {Smallest: true}} {
+		w := make([]float32, 8*6)
+		for i := range w {
+			w[i] = float32(1+i/6) * float32(1+i%6)
+		}
+		m, err := adapter.New(nn.NewLinear("lin", 8, 6, w), 0, 1, delta.LoRA{}, nil, rank, alpha)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := init.Init([]*adapter.Map{m}, adapter.Inputs{Rand: streams(1)}); err != nil {
+			t.Fatal(err)
+		}
+		a, b := factors(m)
+		base := dense(8, 6, m.Base.Floats())
+		base.Add(base, scaled(float64(m.Scaling), product(b, a)))
+		if d := mat.Norm(minus(base, dense(8, 6, w)), 2); d > 1e-5 {
+			t.Errorf("%+v: base + s·B·A is off by %v", init, d)
+		}
+		dead := 0
+		for k := range rank {
+			if mat.Norm(b.ColView(k), 2) != 0 {
+				continue
+			}
+			dead++
+			if n := mat.Norm(a.RowView(k), 2); math.Abs(n-1/math.Sqrt(3)) > 1e-6 {
+				t.Errorf("%+v: row %d of A has length %v, and B none", init, k, n)
+			}
+		}
+		if want := map[bool]int{false: rank - 1, true: rank}[init.Smallest]; dead != want {
+			t.Errorf("%+v: %d components have no B, want %d", init, dead, want)
+		}
+	}
+}
+
 // The first step of gradient descent, dA = s·Bᵀ·G and dB = s·G·Aᵀ, moves W
 // along the best approximation of G of rank 2r (arXiv 2407.05000, theorem
 // 3.1): s·(B·dA + dB·A) = s²·c²·G_2r.
+//
+// So it is for every direction that has the first 2r triplets once, and every
+// scale c that the two factors share.
 func TestGradient(t *testing.T) {
-	for _, shape := range shapes {
-		m, g := adapted(t, shape, initial.Gradient{Gamma: 16})
-		unchanged(t, m)
-		a, b := factors(m)
-		s := float64(m.Scaling)
-		c2 := math.Sqrt(float64(m.Out)) / 16
-		one := scaled(c2, mat.NewDiagDense(rank, []float64{1, 1, 1}))
-		equal(t, "A·Aᵀ", product(a, a.T()), one)
-		equal(t, "Bᵀ·B", product(b.T(), b), one)
+	for _, direction := range []initial.Direction{initial.ArB2r, initial.A2rBr, initial.Alternating, initial.Random} {
+		for _, length := range []initial.Scale{initial.Stable, initial.OverScaling, initial.Weights, initial.Unit} {
+			for _, shape := range shapes {
+				m, g := adapted(t, shape, initial.Gradient{Gamma: 16, Direction: direction, Scale: length})
+				unchanged(t, m)
+				a, b := factors(m)
+				s := float64(m.Scaling)
+				var c2 float64
+				switch length {
+				case initial.Stable:
+					c2 = math.Sqrt(float64(m.Out)) / 16
+				case initial.OverScaling:
+					c2 = 1 / s / s
+				case initial.Weights:
+					w := values(dense(m.Out, m.In, m.W0()))
+					c2 = (math.Sqrt(w[0]/s) + math.Sqrt(w[1]/s) + math.Sqrt(w[2]/s)) / 3
+					c2 *= c2
+				case initial.Unit:
+					c2 = 1
+				}
+				one := scaled(c2, mat.NewDiagDense(rank, []float64{1, 1, 1}))
+				equal(t, "A·Aᵀ", product(a, a.T()), one)
+				equal(t, "Bᵀ·B", product(b.T(), b), one)
 
-		full := dense(m.Out, m.In, g)
-		equal(t, "Bᵀ·G·Aᵀ", product(b.T(), full, a.T()), mat.NewDense(rank, rank, nil))
-		step := product(b, b.T(), full)
-		step.Add(step, product(full, a.T(), a))
-		var svd mat.SVD
-		svd.Factorize(full, mat.SVDThin)
-		var u, v mat.Dense
-		svd.UTo(&u)
-		svd.VTo(&v)
-		u2, v2 := u.Slice(0, m.Out, 0, 2*rank), v.Slice(0, m.In, 0, 2*rank)
-		best := product(u2, mat.NewDiagDense(2*rank, svd.Values(nil)[:2*rank]), v2.T())
-		equal(t, "the first step", scaled(s*s, step), scaled(s*s*c2, best))
+				full := dense(m.Out, m.In, g)
+				equal(t, "Bᵀ·G·Aᵀ", product(b.T(), full, a.T()), mat.NewDense(rank, rank, nil))
+				step := product(b, b.T(), full)
+				step.Add(step, product(full, a.T(), a))
+				u, sv, v := decomposed(full)
+				equal(t, "the first step", scaled(s*s, step), scaled(s*s*c2, truncated(u, sv, v, 0, 2*rank)))
+				first := map[initial.Direction][2]int{initial.ArB2r: {rank, 0}, initial.A2rBr: {0, rank}, initial.Alternating: {0, 1}} // of B, of A
+				if want, ok := first[direction]; ok {
+					same(t, "the first column of B", b.ColView(0), u.ColView(want[0]))
+					same(t, "the first row of A", a.RowView(0), v.ColView(want[1]))
+				}
+			}
+		}
 	}
+}
+
+// The triplets of a random direction depend on the seed, and with PEFT are the
+// same for both factors.
+func TestRandomDirection(t *testing.T) {
+	used := map[int]bool{}
+	for seed := range uint64(20) {
+		m, g := seeded(t, shapes[0], initial.Gradient{Gamma: 16, Direction: initial.Random, Scale: initial.Unit, PEFT: true}, seed)
+		a, b := factors(m)
+		u, s, v := decomposed(dense(m.Out, m.In, g))
+		for k := range rank {
+			found := -1
+			for i := range 2 * rank {
+				if math.Abs(math.Abs(mat.Dot(a.RowView(k), v.ColView(i)))-1) < 1e-5 && math.Abs(math.Abs(mat.Dot(b.ColView(k), u.ColView(i)))-s[i]) < 1e-4 {
+					found = i
+				}
+			}
+			if found < 0 {
+				t.Fatalf("seed %d: component %d is of no triplet", seed, k)
+			}
+			used[found] = true
+		}
+	}
+	if len(used) != 2*rank {
+		t.Errorf("20 seeds use the triplets %v", used)
+	}
+}
+
+// same compares two vectors up to their length and sign.
+func same(t *testing.T, what string, x, want mat.Vector) {
+	t.Helper()
+	if c := math.Abs(mat.Dot(x, want)) / mat.Norm(x, 2) / mat.Norm(want, 2); c < 1-1e-6 {
+		t.Errorf("%s is at a cosine of %v to what it should be", what, c)
+	}
+}
+
+func decomposed(w mat.Matrix) (u *mat.Dense, s []float64, v *mat.Dense) {
+	var svd mat.SVD
+	svd.Factorize(w, mat.SVDThin)
+	u, v = new(mat.Dense), new(mat.Dense)
+	svd.UTo(u)
+	svd.VTo(v)
+	return u, svd.Values(nil), v
+}
+
+// truncated is the sum of the triplets i ≤ k < j.
+func truncated(u *mat.Dense, s []float64, v *mat.Dense, i, j int) *mat.Dense {
+	out, _ := u.Dims()
+	in, _ := v.Dims()
+	return product(u.Slice(0, out, i, j), mat.NewDiagDense(j-i, s[i:j]), v.Slice(0, in, i, j).T())
 }
 
 // The samples' moments lie within five standard deviations of the law's.
@@ -202,6 +373,9 @@ func TestRandom(t *testing.T) {
 		{initial.Kaiming{}, 1.0 / 400 / 3, 9.0 / 5, 1.0 / 20, false},
 		{initial.Gaussian{}, 1.0 / 9, 3, math.Inf(1), false},
 		{initial.Gaussian{Std: 0.02, Both: true}, 0.0004, 3, math.Inf(1), true},
+		{initial.Gaussian{Law: initial.FanIn}, 1.0 / 400, 3, math.Inf(1), false},
+		{initial.Gaussian{Law: initial.Xavier, Both: true}, 2.0 / 403, 3, math.Inf(1), true},
+		{initial.NonZero{A: 2, B: 2}, 4.0 / 400 / 3, 9.0 / 5, 2.0 / 20, true},
 	} {
 		m, _ := adapted(t, [2]int{400, 400}, c.init)
 		for _, name := range []string{"A", "B"} {

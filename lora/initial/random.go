@@ -17,21 +17,43 @@ func (Kaiming) Provides() []adapter.Capability { return nil }
 
 func (Kaiming) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
-		rng, bound := stream(in, m, "A"), 1/math.Sqrt(float64(m.In))
-		a := m.Factor("A").Floats()
-		for i := range a {
-			a[i] = float32(bound * (2*rng.Float64() - 1))
-		}
+		uniform(m, in, "A", 1/math.Sqrt(float64(m.In)))
 	}
 	return nil
 }
 
-// Gaussian draws A from N(0, Std²), or from N(0, 1/r²) when Std is zero, as
-// PEFT does. B is drawn likewise when Both is set, as for AdaLoRA (arXiv
+// Gaussian draws A from N(0, Std²) or, where Std is zero, with the deviation of
+// a Law. B is drawn likewise when Both is set, as for AdaLoRA (arXiv
 // 2303.10512), whose E starts at zero; otherwise it is zero.
 type Gaussian struct {
 	Std  float64
+	Law  Law
 	Both bool
+}
+
+// A Law gives the deviation of Gaussian factors.
+type Law int
+
+const (
+	// OverRank is 1/r, whatever the width is: PEFT's "gaussian".
+	OverRank Law = iota
+	// FanIn is 1/√in, which keeps the size of x: the default of LoRAFactory,
+	// and "unit" of the authors of LoRA-GA. It is √3 times Kaiming's.
+	FanIn
+	// Xavier is √(2/(in+r)), for A as for B √(2/(r+out)): Glorot's, which keeps
+	// the size forward and backward.
+	Xavier
+)
+
+// deviation returns the law's for a matrix that maps in values to out.
+func (l Law) deviation(rank, in, out int) float64 {
+	switch l {
+	case FanIn:
+		return 1 / math.Sqrt(float64(in))
+	case Xavier:
+		return math.Sqrt(2 / float64(in+out))
+	}
+	return 1 / float64(rank)
 }
 
 func (Gaussian) Needs() []adapter.Capability { return []adapter.Capability{adapter.Pair} }
@@ -45,21 +67,27 @@ func (g Gaussian) Check() error {
 	if !(g.Std >= 0 && g.Std <= 1e6) {
 		return fmt.Errorf("initial: std is %v: must be in 0..1e6", g.Std)
 	}
+	if g.Law < OverRank || g.Law > Xavier {
+		return fmt.Errorf("initial: law is %d: must be 0 (1/rank), 1 (1/√in) or 2 (Xavier's)", g.Law)
+	}
 	return nil
 }
 
 func (g Gaussian) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
-		std := g.Std
-		if std == 0 {
-			std = 1 / float64(m.Rank)
-		}
-		for _, name := range []string{"A", "B"} {
-			if name == "B" && !g.Both {
+		for _, f := range []struct {
+			name    string
+			in, out int
+		}{{"A", m.In, m.Rank}, {"B", m.Rank, m.Out}} {
+			if f.name == "B" && !g.Both {
 				continue
 			}
-			rng := stream(in, m, name)
-			x := m.Factor(name).Floats()
+			std := g.Std
+			if std == 0 {
+				std = g.Law.deviation(m.Rank, f.in, f.out)
+			}
+			rng := stream(in, m, f.name)
+			x := m.Factor(f.name).Floats()
 			for i := range x {
 				x[i] = float32(std * rng.NormFloat64())
 			}

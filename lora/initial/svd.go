@@ -2,7 +2,6 @@ package initial
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -18,8 +17,16 @@ import (
 // so that the function is the base's whatever s is. The decomposition is
 // exact, in float64; with Iterations above zero it is randomized with so many
 // rounds of subspace iteration (arXiv 0909.4061).
+//
+// Smallest takes the r smallest triplets: MiLoRA (arXiv 2406.09044, eq. 4–6),
+// which trains the minor components and leaves the principal ones in the base.
+// It is exact: subspace iteration finds the largest alone.
+//
+// Components of singular value zero, of a weight whose rank is not full, have
+// the start of plain LoRA, in the direction of A that they have.
 type SVD struct {
 	Iterations int
+	Smallest   bool
 }
 
 func (SVD) Needs() []adapter.Capability {
@@ -39,7 +46,12 @@ func (SVD) FromPEFT(v any) (adapter.Initializer, bool) {
 }
 
 // Check refuses a number of rounds that cannot be.
-func (v SVD) Check() error { return checkIterations(v.Iterations) }
+func (v SVD) Check() error {
+	if v.Smallest && v.Iterations > 0 {
+		return fmt.Errorf("initial: iterations is %d: must be 0 for the smallest singular values", v.Iterations)
+	}
+	return checkIterations(v.Iterations)
+}
 
 func checkIterations(n int) error {
 	if n < 0 || n > 1000 {
@@ -53,12 +65,15 @@ func (v SVD) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		if err := within(m, m.Rank, "rank"); err != nil {
 			return err
 		}
-		t, err := triplets(m.W0(), m.Out, m.In, m.Rank, v.Iterations, stream(in, m, "SVD"))
+		first, last := 0, m.Rank
+		if v.Smallest {
+			first, last = min(m.In, m.Out)-m.Rank, min(m.In, m.Out)
+		}
+		t, err := triplets(m.W0(), m.Out, m.In, last, v.Iterations, stream(in, m, "SVD"))
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}
-		root := func(k int) float64 { return math.Sqrt(t.s[k] / float64(m.Scaling)) }
-		t.fill(m, 0, root, 0, root)
+		t.balance(m, first, float64(m.Scaling))
 		m.Offset()
 	}
 	return nil

@@ -34,6 +34,14 @@ func triplets(w []float32, out, in, k, iterations int, rng *rand.Rand) (triplet,
 	if err != nil {
 		return triplet{}, err
 	}
+	t.fixSigns(k)
+	return t, nil
+}
+
+// fixSigns gives the first k triplets the signs that make the largest entry of
+// u positive, the first among equals.
+func (t triplet) fixSigns(k int) {
+	out, _ := t.u.Dims()
 	for j := range k {
 		largest := 0.0
 		for i := range out {
@@ -46,7 +54,6 @@ func triplets(w []float32, out, in, k, iterations int, rng *rand.Rand) (triplet,
 			negate(t.v, j)
 		}
 	}
-	return t, nil
 }
 
 func negate(m *mat.Dense, j int) {
@@ -100,19 +107,50 @@ func randomized(a *mat.Dense, k, iterations int, rng *rand.Rand) (triplet, error
 	return t, nil
 }
 
-// fill writes the triplets from the index i into A, scaled by a, and those
-// from the index j into B, scaled by b.
-func (t triplet) fill(m *adapter.Map, i int, a scale, j int, b scale) {
+// fill writes the triplets from the index first into A, scaled by a, and into
+// B, scaled by b.
+func (t triplet) fill(m *adapter.Map, first int, a, b scale) {
+	var indices []int
+	for k := range m.Rank {
+		indices = append(indices, first+k)
+	}
+	t.pick(m, indices, a, indices, b)
+}
+
+// pick writes the triplets with the indices ofA into A, scaled by a, and those
+// with the indices ofB into B, scaled by b.
+func (t triplet) pick(m *adapter.Map, ofA []int, a scale, ofB []int, b scale) {
 	av, bv := m.Factor("A").Floats(), m.Factor("B").Floats()
 	for k := range m.Rank {
+		i, j := ofA[k], ofB[k]
 		for c := range m.In {
-			av[k*m.In+c] = float32(a(i+k) * t.v.At(c, i+k))
+			av[k*m.In+c] = float32(a(i) * t.v.At(c, i))
 		}
 		for c := range m.Out {
-			bv[c*m.Rank+k] = float32(b(j+k) * t.u.At(c, j+k))
+			bv[c*m.Rank+k] = float32(b(j) * t.u.At(c, j))
 		}
 	}
 }
+
+// balance writes r triplets from the index first on, each factor with the root
+// of s/by. A triplet whose s is zero would leave both zero, and untrainable:
+// there A has the direction at the length of a row of [Kaiming]'s, 1/√3, and B
+// is zero, as in plain LoRA.
+func (t triplet) balance(m *adapter.Map, first int, by float64) {
+	root := func(otherwise float64) scale {
+		return func(k int) float64 {
+			if t.s[k] <= rounding*t.s[0] {
+				return otherwise
+			}
+			return math.Sqrt(t.s[k] / by)
+		}
+	}
+	t.fill(m, first, root(1/math.Sqrt(3)), root(0))
+}
+
+// rounding is what a singular value of a matrix in float32 is known to, of the
+// largest: below it, it is zero.
+const rounding = 1e-7
 
 // A scale gives the factor of a triplet.
 type scale func(k int) float64

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/lowrank/lowrank/ag"
@@ -11,7 +12,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// start: the adapted model computes what the base does.
+// start: the adapted model computes what the base does, or something else where
+// the initializer says that its start is Moved.
 func (s *suite) start() error {
 	want, err := logits(base())
 	if err != nil {
@@ -28,7 +30,14 @@ func (s *suite) start() error {
 	if err != nil {
 		return err
 	}
-	return closeTo(got, want)
+	err = closeTo(got, want)
+	if moved := slices.Contains(s.method.Initial.Provides(), adapter.Moved); !moved {
+		return err
+	}
+	if err == nil {
+		return fmt.Errorf("the initializer says that it moves the function, and does not")
+	}
+	return nil
 }
 
 // merge: the merged model computes what the adapted one does, and the base

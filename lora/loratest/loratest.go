@@ -20,7 +20,8 @@ import (
 // Check adapts a small Llama by the method, at rank 1 and at a rank of several
 // components, and returns an error for each promise that does not hold:
 //
-//   - the adapted model starts as the base model;
+//   - the adapted model starts as the base model, or away from it where the
+//     initializer says so;
 //   - the merged model computes what the adapted one does, and unmerging and
 //     removing give the base back bit for bit;
 //   - the gradient of every trained factor is that of finite differences;
@@ -136,22 +137,30 @@ func logits(model nn.Model) ([]float32, error) {
 func (s *suite) inject() (*llama.Model, *lora.Set, error) {
 	model := base()
 	opt := lora.Options{Rank: s.rank, Alpha: s.alpha(), Seed: seed}
-	if s.method.Needs(adapter.FullGradient) {
-		var r *run
-		g, err := lora.Calibrate(model, nil, 2, func(i int) (err error) {
-			if i == 0 {
-				if r, err = build(model); err != nil {
-					return err
-				}
-			} else {
-				r.Replay()
+	var r *run
+	pass := func(i int) (err error) {
+		if i == 0 {
+			if r, err = build(model); err != nil {
+				return err
 			}
-			return r.Backward(r.loss)
-		})
+		} else {
+			r.Replay()
+		}
+		return r.Backward(r.loss)
+	}
+	if s.method.Needs(adapter.FullGradient) {
+		g, err := lora.Calibrate(model, nil, 2, pass)
 		if err != nil {
 			return nil, nil, err
 		}
 		opt.Gradient = g.Of
+	}
+	if s.method.Needs(adapter.Activations) || s.method.Needs(adapter.OutputGradients) {
+		x, err := lora.CalibrateMoments(model, nil, 2, pass)
+		if err != nil {
+			return nil, nil, err
+		}
+		opt.Moments = x.Of
 	}
 	set, err := lora.Inject(model, s.method, opt)
 	return model, set, err
