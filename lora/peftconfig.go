@@ -114,8 +114,11 @@ func (c *peftConfig) start() {
 	_, v := c.startKey()
 	for _, m := range Methods() {
 		if s, ok := m.Initial.(adapter.StoredStart); ok {
-			if described, ok := s.FromPEFT(v); ok {
+			if described, ok := s.FromPEFT(v, c.fields); ok {
 				c.method.Initial = described
+				if m.Initial == described && len(m.Update.Freezes()) > 0 {
+					c.method.Update = m.Update // the start is one of what is not frozen
+				}
 				return
 			}
 		}
@@ -129,7 +132,7 @@ func (c *peftConfig) startIsKnown() error {
 		return nil
 	}
 	if s, ok := c.method.Initial.(adapter.StoredStart); ok {
-		if _, ok := s.FromPEFT(v); ok {
+		if _, ok := s.FromPEFT(v, c.fields); ok {
 			return nil
 		}
 	}
@@ -145,7 +148,7 @@ func (c *peftConfig) movesBase() (bool, error) {
 	if slices.Contains([]string{"", "gaussian", "orthogonal", "eva", "mica"}, name) {
 		return false, nil
 	}
-	if c.startIsKnown() == nil && !c.method.Needs(adapter.FullGradient) {
+	if c.startIsKnown() == nil && !c.method.Needs(adapter.FullGradient) && !c.method.Needs(adapter.Activations) {
 		return true, nil
 	}
 	return false, nn.Unsupported(fmt.Errorf("%s is %q: the adapter belongs to a base that its start was taken out of; save it in PEFT with path_initial_model_for_weight_conversion", key, name))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/lora/initial"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -28,6 +29,10 @@ func runStart(r *rows, rec *recording) {
 		r.refuse("init", err)
 		return
 	}
+	if err := s.calibrate(); err != nil {
+		r.fail("init", err)
+		return
+	}
 	s.compare()
 	t[0].rest(r)
 }
@@ -40,6 +45,7 @@ type start struct {
 	tensors tensors
 	method  lora.Method
 	opt     lora.Options
+	moments lora.Moments // of the recorded calibration, if there was one
 	set     *lora.Set
 	parts   []part
 }
@@ -71,6 +77,14 @@ func (s *start) compare() {
 	}
 	if name := "init." + layerName + ".ranknum." + adapterName; s.tensors.has(name) {
 		s.tensors.near(s.rows, name, []float32{float32(m.Rank)}, []int{1}, Tolerance{})
+	}
+	switch s.method.Initial.(type) {
+	case initial.Principal:
+		s.principal()
+		return
+	case initial.Minor, initial.Oriented, initial.Gradient:
+		s.components()
+		return
 	}
 	if a, _ := m.Start(); a != nil {
 		s.offset()

@@ -31,7 +31,7 @@ func (v *variant) train() {
 	c := &nn.Context{Tape: ag.NewTape()}
 	y := v.forward(c)
 	loss := c.Run(ag.NewMeanSquare(y, target))
-	o := optim.New(optim.AdamW(trainDecay), v.set.Groups())
+	o := optim.New(v.set.Method.Update.Transform(trainDecay), v.set.Groups())
 	var losses []float32
 	for range len(v.Losses) - 1 {
 		losses = append(losses, ag.Floats(loss)[0])

@@ -17,8 +17,9 @@ type Stored interface {
 type StoredStart interface {
 	Initializer
 	// FromPEFT returns the initializer that a value of init_lora_weights means,
-	// or false if it is none of this kind.
-	FromPEFT(v any) (Initializer, bool)
+	// beside which an adapter_config.json may say more, or false if it is none of
+	// this kind.
+	FromPEFT(start any, config map[string]any) (Initializer, bool)
 }
 
 // A Layout is how PEFT stores a delta.

@@ -24,7 +24,9 @@ func (Orthogonal) Needs() []adapter.Capability {
 
 func (Orthogonal) Provides() []adapter.Capability { return nil }
 
-func (o Orthogonal) FromPEFT(v any) (adapter.Initializer, bool) { return o, v == "orthogonal" }
+func (o Orthogonal) FromPEFT(v any, _ map[string]any) (adapter.Initializer, bool) {
+	return o, v == "orthogonal"
+}
 
 func (Orthogonal) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {

@@ -56,7 +56,7 @@ func TestOrthogonal(t *testing.T) {
 	if sa, sb := values(a), values(b); sa[1] < 0.1 || sa[2] > 1e-6 || sb[0] < 0.1 || sb[1] > 1e-6 {
 		t.Errorf("of rank 3, A has the singular values %v and B %v, want two and one that are not zero", sa, sb)
 	}
-	if _, ok := (initial.Orthogonal{}).FromPEFT("orthogonal"); !ok {
+	if _, ok := (initial.Orthogonal{}).FromPEFT("orthogonal", nil); !ok {
 		t.Error("PEFT's name is not known")
 	}
 }

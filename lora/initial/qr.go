@@ -24,7 +24,7 @@ func (QR) Needs() []adapter.Capability {
 
 func (QR) Provides() []adapter.Capability { return nil }
 
-func (q QR) FromPEFT(v any) (adapter.Initializer, bool) { return q, v == "olora" }
+func (q QR) FromPEFT(v any, _ map[string]any) (adapter.Initializer, bool) { return q, v == "olora" }
 
 func (QR) Init(maps []*adapter.Map, _ adapter.Inputs) error {
 	for _, m := range maps {

@@ -60,7 +60,9 @@ func (Gaussian) Needs() []adapter.Capability { return []adapter.Capability{adapt
 
 func (Gaussian) Provides() []adapter.Capability { return nil }
 
-func (Gaussian) FromPEFT(v any) (adapter.Initializer, bool) { return Gaussian{}, v == "gaussian" }
+func (Gaussian) FromPEFT(v any, _ map[string]any) (adapter.Initializer, bool) {
+	return Gaussian{}, v == "gaussian"
+}
 
 // Check refuses a deviation that cannot be.
 func (g Gaussian) Check() error {

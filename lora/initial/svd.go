@@ -35,7 +35,7 @@ func (SVD) Needs() []adapter.Capability {
 
 func (SVD) Provides() []adapter.Capability { return nil }
 
-func (SVD) FromPEFT(v any) (adapter.Initializer, bool) {
+func (SVD) FromPEFT(v any, _ map[string]any) (adapter.Initializer, bool) {
 	name, _ := v.(string)
 	if name == "pissa" {
 		return SVD{}, true
