@@ -1,5 +1,5 @@
 // Package bench measures: kernels against the machine's own limits and against
-// pure-Go peers, training steps, and memory. Run it as
+// pure-Go peers, and training steps. Run it as
 //
 //	go test -bench . ./bench
 //
@@ -18,4 +18,10 @@
 // (reference), where results are what must agree:
 //
 //	go run ./bench/cmd/compare models
+//
+// Whole training steps are made in step and compared with the same peer in
+// training, in time and memory:
+//
+//	go test -bench Step ./bench/...
+//	go run ./bench/cmd/compare step
 package bench

@@ -72,3 +72,11 @@ func bytes(b *testing.B, w *work.Work) {
 	b.ReportMetric(rate/1e9, "GB/s")
 	b.ReportMetric(100*rate/copyRate(int(w.Set), runtime.GOMAXPROCS(0)), "%copy")
 }
+
+// threadCounts are one and, where there are more, all.
+func threadCounts() []int {
+	if n := runtime.NumCPU(); n > 1 {
+		return []int{1, n}
+	}
+	return []int{1}
+}

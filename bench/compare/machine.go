@@ -46,7 +46,7 @@ func (r *run) peak(l kernels.Level, threads int) float64 {
 		*peaks = append(*peaks, &Peak{Level: l.String(), Threads: threads})
 	}
 	kernels.SetThreads(threads)
-	(*peaks)[at].add(machine.FMA(threads) / 1e9)
+	(*peaks)[at].Add(machine.FMA(threads) / 1e9)
 	return (*peaks)[at].GFLOPS * 1e9
 }
 

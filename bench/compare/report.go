@@ -34,8 +34,8 @@ type Peak struct {
 	samples []float64
 }
 
-// add takes one more sample, in GFLOP/s.
-func (p *Peak) add(sample float64) {
+// Add takes one more sample, in GFLOP/s.
+func (p *Peak) Add(sample float64) {
 	p.samples = append(p.samples, sample)
 	p.GFLOPS = max(p.GFLOPS, sample)
 	below := 0

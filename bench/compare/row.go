@@ -32,7 +32,7 @@ type Verdict string
 const (
 	Pass        Verdict = "pass"
 	FallsShort  Verdict = "falls short"
-	NotKnown    Verdict = "not known" // a peer is missing
+	NotKnown    Verdict = "not known" // a peer is missing, or the machine is busy
 	Differs     Verdict = "results differ"
 	Information Verdict = ""
 )
@@ -66,8 +66,9 @@ func (row *Row) Judge() { row.Verdict = verdict(row.Checks, row.Either) }
 // A Rate is what one side reached.
 type Rate struct {
 	Side    string  `json:"side"`
-	Seconds float64 `json:"seconds"` // median of a run
-	Rate    float64 `json:"rate"`    // in the row's unit
+	Seconds float64 `json:"seconds"`          // median of a run
+	Rate    float64 `json:"rate"`             // in the row's unit
+	Spread  float64 `json:"spread,omitempty"` // between the quarters of the runs, as a part of the median; 0: not kept
 }
 
 // A Row is one piece of work and what it came to.
@@ -83,6 +84,8 @@ type Row struct {
 	Either    bool    `json:"either,omitempty"` // one check is enough
 	Verdict   Verdict `json:"verdict"`
 	Note      string  `json:"note,omitempty"`
+	// Figures are what the checks are made of and the note tells.
+	Figures map[string]float64 `json:"figures,omitempty"`
 
 	seconds map[string]float64
 }
@@ -97,7 +100,7 @@ const (
 func rated(sides []side, seconds map[string]float64, amount map[string]float64, unit string) *Row {
 	row := &Row{Unit: unit, seconds: seconds}
 	for _, s := range sides {
-		row.Rates = append(row.Rates, Rate{s.name, seconds[s.name], amount[s.name] / seconds[s.name] / 1e9})
+		row.Rates = append(row.Rates, Rate{Side: s.name, Seconds: seconds[s.name], Rate: amount[s.name] / seconds[s.name] / 1e9})
 	}
 	return row
 }

@@ -106,7 +106,7 @@ func plantedReport() *Report {
 				{Bytes: 1 << 15, Threads: 1, Copy: 150}, {Place: "memory", Bytes: 1 << 27, Threads: 1, Copy: 20, Triad: 22}},
 		},
 		Rows: []*Row{{Group: "lowrank", Name: "forward/d=768", Level: "avx2", Threads: 1, Unit: gflops, Intensity: 2.5,
-			Rates:  []Rate{{oursName, 1e-3, 55.55}, {"oneDNN", 2e-3, 27.7}},
+			Rates:  []Rate{{Side: oursName, Seconds: 1e-3, Rate: 55.55}, {Side: "oneDNN", Seconds: 2e-3, Rate: 27.7}},
 			Checks: []Check{{What: xBest, Got: 2, Want: 1.3}}, Verdict: Pass}},
 	}
 }

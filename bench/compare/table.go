@@ -55,7 +55,12 @@ func WriteRow(w io.Writer, g Group, row *Row) {
 	}
 	parts := []string{pad(row.Name, 32), pad(row.Level, 7), pad(fmt.Sprintf("%d thr", row.Threads), 6)}
 	for _, r := range row.Rates {
-		parts = append(parts, pad(fmt.Sprintf("%s %.*f", r.Side, decimals(r.Rate), r.Rate), len(r.Side)+7))
+		width := len(r.Side) + 7
+		text := fmt.Sprintf("%s %.*f", r.Side, decimals(r.Rate), r.Rate)
+		if r.Spread > 0 {
+			text, width = fmt.Sprintf("%s ±%.0f%%", text, 50*r.Spread), width+5
+		}
+		parts = append(parts, pad(text, width))
 	}
 	if row.Unit != "" {
 		parts = append(parts, row.Unit)

@@ -10,8 +10,8 @@
 // an int32 length and as many bytes: a line of text, the seconds of each repeat
 // as float64, or the outputs as float32; all little-endian.
 //
-// [Models] is asked about whole models instead, in lines of JSON: PyTorch with
-// transformers and PEFT.
+// [Models] is asked about whole models instead, and [Steps] makes training steps,
+// both in lines of JSON ([Server]): PyTorch with transformers and PEFT.
 //
 // A peer that is not there is a [*Missing], with the line that tells how to get
 // it.

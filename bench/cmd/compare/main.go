@@ -3,10 +3,12 @@
 //
 //	go run ./bench/cmd/compare kernels [--json] [--threads 1,2] [--simd avx2,avx512] [--quick] [--only PATTERN] [--svg FILE]
 //	go run ./bench/cmd/compare models [--json] [--threads 2] [--only PATTERN] [--python PATH]
+//	go run ./bench/cmd/compare step [--json] [--threads 1,2] [--model encoder,decoder,study] [--method lora,…] [--compile] [--python PATH] [-o FILE]
 //
 // Kernels are held against oneDNN, OpenBLAS and PyTorch; models against PyTorch
 // with transformers and PEFT: the embeddings of a real checkpoint, a training
-// run, and adapters that one side writes and the other reads.
+// run, and adapters that one side writes and the other reads; steps against the
+// same: the time and memory of whole training steps.
 //
 // A target that is missed is information: the exit code is 0 when the run went
 // through, 1 when it could not, and 2 when the command line is wrong.
@@ -18,6 +20,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/lowrank/lowrank/bench/training"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -31,9 +35,17 @@ type comparison struct {
 var comparisons = []comparison{
 	{"kernels", parseKernels},
 	{"models", parseModels},
+	{"step", parseStep},
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == training.Word { // our side of steps, a process of its own
+		if err := training.Serve(os.Stdin, stdout); err != nil {
+			fmt.Fprintln(stderr, "compare:", err)
+			return 1
+		}
+		return 0
+	}
 	measure, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -62,5 +74,5 @@ func parse(args []string, stderr io.Writer) (measure func(stdout, stderr io.Writ
 	if len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "-help") {
 		return nil, flag.ErrHelp
 	}
-	return nil, errors.New("want the word kernels or models first: it is what can be compared")
+	return nil, errors.New("want the word kernels, models or step first: it is what can be compared")
 }
