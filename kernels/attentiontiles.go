@@ -40,7 +40,7 @@ func scores(l Level, x matrix, b side, runs []run, c matrix) {
 	strips := [1]strip{{k: b.k, arow: x.row, acol: 1}}
 	part := func(i, h, j, columns, width, step int) {
 		strips[0].a, strips[0].b, strips[0].brow, strips[0].bcol = x.x[i*x.row:], b.x[j*b.k:], width, step
-		tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, false)
+		tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, stores)
 	}
 	for i, h := 0, 0; i < len(runs); i += h {
 		h = height(len(runs)-i, most)
@@ -87,7 +87,7 @@ func weigh(l Level, x matrix, b side, runs []run, c matrix) {
 				continue
 			}
 			strips[0].k, strips[0].a, strips[0].b = to-from, x.x[i*x.row+from:], panel[from*width:]
-			tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, true)
+			tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, adds)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func gather(l Level, x matrix, b side, runs []run, c matrix) {
 				continue
 			}
 			strips[0].k, strips[0].a, strips[0].b = to-from, x.x[from*x.row+i:], panel[from*width:]
-			tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, true)
+			tiles(l, h, columns, strips[:], c.x[i*c.row+j:], c.row, adds)
 		}
 	}
 }

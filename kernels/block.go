@@ -201,7 +201,7 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 			switch {
 			case part.from == part.to:
 			case !g.turned && (whole || b.shape.masked):
-				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, g.acc || p > 0)
+				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, endingOf(g.acc || p > 0))
 			default:
 				for j := part.from; j < part.to; j += maxWide {
 					w.tile = tileAt(strips, j-part.from)
@@ -217,7 +217,7 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first, last bool) {
 	s, acc := &shapes[g.level], g.acc || !first
 	if !g.turned {
-		tiles(g.level, h, s.width(columns), strips, w.edge[:], maxWide, false)
+		tiles(g.level, h, s.width(columns), strips, w.edge[:], maxWide, stores)
 		storeEdge(h, columns, w.edge[:], g.c[i*g.ldc+j:], g.ldc, acc)
 		return
 	}
@@ -228,7 +228,7 @@ func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first,
 	}
 	for top, rows := 0, 0; top < h; top += rows {
 		rows = height(h-top, s.rows)
-		tiles(g.level, rows, columns, strips, w.edge[top*maxWide:], maxWide, acc)
+		tiles(g.level, rows, columns, strips, w.edge[top*maxWide:], maxWide, endingOf(acc))
 		if strips[0].k > 0 {
 			strips[0].a = strips[0].a[min(rows*strips[0].arow, len(strips[0].a)):]
 		}

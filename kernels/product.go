@@ -50,20 +50,20 @@ type product struct {
 	ldc     int
 	turned  bool // c holds Cᵀ
 
-	mc, nc, columnBlocks int // jobs are blocks of C: mc×nc, a row of blocks first
-	job, packJob         func(i int)
-	slice                Packed // a part of B, packed for this call
+	mc, nc, columnBlocks    int // jobs are blocks of C: mc×nc, a row of blocks first
+	job, packJob, streamJob func(i int)
+	slice                   Packed // a part of B, packed for this call
 }
 
 func newProduct() *product {
 	g := &product{}
-	g.job, g.packJob = g.block, g.pack
+	g.job, g.packJob, g.streamJob = g.block, g.pack, g.stream
 	return g
 }
 
 // release gives g back for the next call, with no hold on any operand.
 func (g *product) release() {
-	*g = product{job: g.job, packJob: g.packJob, slice: g.slice}
+	*g = product{job: g.job, packJob: g.packJob, streamJob: g.streamJob, slice: g.slice}
 	products.put(g)
 }
 
@@ -117,6 +117,10 @@ func (g *product) multiply() {
 		return
 	}
 	g.turn()
+	if s := &shapes[g.level]; g.packed == nil && g.r == 0 && s.streams(g.m, g.b, g.k, g.n) {
+		g.runStream()
+		return
+	}
 	threads := 1
 	if g.m*g.n*(g.k+g.r) >= parallelWork {
 		threads = Threads()
@@ -169,14 +173,14 @@ func (g *product) even(threads int) bool {
 
 // turn exchanges the sides of a product, if A is held transposed, and either C has
 // so few columns that they leave most of a vector empty or the tiles would read
-// little of each cache line of A, and its lines fall into few sets of the cache. It
-// becomes Cᵀ = Bᵀ·Aᵀ, which has the same sums.
+// little of each cache line of A, and its lines fall into few sets of the cache, or
+// else if it is then a stream. It becomes Cᵀ = Bᵀ·Aᵀ, which has the same sums.
 func (g *product) turn() {
-	s := shapes[g.level]
-	if g.packed != nil || g.r > 0 || !s.masked || g.a.row != 1 || g.m < s.narrow {
+	s := &shapes[g.level]
+	if g.packed != nil || g.r > 0 || g.a.row != 1 || g.m < s.narrow {
 		return
 	}
-	if g.n <= 8 || g.n <= 64 && s.rows < 8 && g.a.col%512 == 0 {
+	if s.masked && (g.n <= 8 || g.n <= 64 && s.rows < 8 && g.a.col%512 == 0) || s.streams(g.n, g.a.transposed(), g.k, g.m) {
 		g.m, g.n = g.n, g.m
 		g.a, g.b = g.b.transposed(), g.a.transposed()
 		g.turned = true

@@ -50,7 +50,7 @@ func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []fl
 		for i, h := 0, 0; i < m; i += h {
 			h = height(m-i, most)
 			strips[0].a = a.x[i*a.row:]
-			tiles(l, h, columns, strips[:], c[i*ldc+j:], ldc, acc)
+			tiles(l, h, columns, strips[:], c[i*ldc+j:], ldc, endingOf(acc))
 		}
 	}
 	if w != nil {

@@ -12,21 +12,25 @@ type strip struct {
 	arow, acol int
 	b          []float32
 	brow, bcol int
+	ahead      int // how far behind what is read of B more of it is fetched, on amd64
 }
 
 // The tiles, side by side, are the innermost function of every matrix product:
 //
-//	func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+//	func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, end ending)
 //
 //	for i := range rows {
 //		for j := range columns {
 //			var sum float32
+//			if end == goesOn {
+//				sum = c[i*ldc+j]
+//			}
 //			for _, s := range strips {
 //				for p := range s.k {
 //					sum += s.a[i*s.arow+p*s.acol] * s.b[j/step*step*s.bcol+p*s.brow+j%step]
 //				}
 //			}
-//			if acc {
+//			if end == adds {
 //				sum = c[i*ldc+j] + sum
 //			}
 //			c[i*ldc+j] = sum
@@ -38,6 +42,26 @@ type strip struct {
 // any part of one, if bcol is 1; otherwise all are whole. The sum is of fused
 // multiply-adds at a level that has them. The assembly trusts its arguments: a, b and c
 // must hold what the loop reads.
+
+// An ending says what a tile does with C: it stores its sums there, adds them, or goes
+// on with the sums that C holds.
+//
+// The assembly knows the values.
+type ending uint8
+
+const (
+	stores ending = iota
+	adds
+	goesOn
+)
+
+// endingOf returns adds or stores.
+func endingOf(acc bool) ending {
+	if acc {
+		return adds
+	}
+	return stores
+}
 
 // Packing needs a copy of rows and a transposition beside the tile:
 //

@@ -8,14 +8,14 @@ var shapes = [...]shape{
 	AVX512:  {rows: 8, wide: 48, tall: 16, narrow: 16, short: 6, masked: true},
 }
 
-func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, end ending) {
 	switch l {
 	case AVX512:
-		tilesAVX512(rows, columns, strips, c, ldc, acc)
+		tilesAVX512(rows, columns, strips, c, ldc, end)
 	case AVX2:
-		tilesAVX2(rows, columns, strips, c, ldc, acc)
+		tilesAVX2(rows, columns, strips, c, ldc, end)
 	default:
-		tilesGeneric(rows, columns, strips, c, ldc, acc)
+		tilesGeneric(rows, columns, strips, c, ldc, end)
 	}
 }
 
@@ -51,10 +51,10 @@ func fmaPeak(l Level, iterations int) (flops int) {
 }
 
 //go:noescape
-func tilesAVX2(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+func tilesAVX2(rows, columns int, strips []strip, c []float32, ldc int, end ending)
 
 //go:noescape
-func tilesAVX512(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+func tilesAVX512(rows, columns int, strips []strip, c []float32, ldc int, end ending)
 
 //go:noescape
 func transposeAVX2(rows, k int, src []float32, ld int, dst []float32, step int)

@@ -7,9 +7,9 @@ var shapes = [...]shape{
 	NEON:    {rows: 6, wide: 16, tall: 8, narrow: 8, short: 6},
 }
 
-func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, end ending) {
 	if l == Generic {
-		tilesGeneric(rows, columns, strips, c, ldc, acc)
+		tilesGeneric(rows, columns, strips, c, ldc, end)
 		return
 	}
 	step := shapes[NEON].wide
@@ -18,7 +18,7 @@ func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, acc
 	}
 	for j := 0; j < columns; j += step {
 		at := tileAt(strips, j)
-		tileNEON(rows, min(step, columns-j), at[:len(strips)], c[j:], ldc, acc)
+		tileNEON(rows, min(step, columns-j), at[:len(strips)], c[j:], ldc, end)
 	}
 }
 
@@ -51,7 +51,7 @@ func fmaPeak(l Level, iterations int) (flops int) {
 }
 
 //go:noescape
-func tileNEON(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+func tileNEON(rows, columns int, strips []strip, c []float32, ldc int, end ending)
 
 //go:noescape
 func transposeNEON(rows, k int, src []float32, ld int, dst []float32, step int)

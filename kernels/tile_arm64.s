@@ -6,7 +6,7 @@
 
 // tileNEON is tile with NEON: 1 to 6 rows of 16 columns or 1 to 8 rows of 8.
 //
-// func tileNEON(rows, columns int, strips []strip, c []float32, ldc int, acc bool)
+// func tileNEON(rows, columns int, strips []strip, c []float32, ldc int, end ending)
 TEXT ·tileNEON(SB), NOSPLIT, $0-73
 	MOVD strips_base+16(FP), R0
 	MOVD strips_len+24(FP), R1
@@ -63,6 +63,41 @@ tile6x16:
 	PRFM (R8), PLDL1KEEP
 	PRFM (R9), PLDL1KEEP
 	PRFM (R10), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip6x16
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	ADD R6, R9, R10
+	ADD R6, R10, R11
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 48(R5), F3
+	FMOVQ 0(R7), F4
+	FMOVQ 16(R7), F5
+	FMOVQ 32(R7), F6
+	FMOVQ 48(R7), F7
+	FMOVQ 0(R8), F8
+	FMOVQ 16(R8), F9
+	FMOVQ 32(R8), F10
+	FMOVQ 48(R8), F11
+	FMOVQ 0(R9), F12
+	FMOVQ 16(R9), F13
+	FMOVQ 32(R9), F14
+	FMOVQ 48(R9), F15
+	FMOVQ 0(R10), F16
+	FMOVQ 16(R10), F17
+	FMOVQ 32(R10), F18
+	FMOVQ 48(R10), F19
+	FMOVQ 0(R11), F20
+	FMOVQ 16(R11), F21
+	FMOVQ 32(R11), F22
+	FMOVQ 48(R11), F23
 strip6x16:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -427,7 +462,7 @@ spread6x16One:
 	BNE spread6x16One
 	JMP next6x16
 next6x16:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip6x16
 	MOVD c_base+40(FP), R4
@@ -438,8 +473,9 @@ next6x16:
 	ADD R5, R7, R8
 	ADD R5, R8, R9
 	ADD R5, R9, R10
-	MOVBU acc+72(FP), R11
-	CBZ R11, write6x16
+	MOVBU end+72(FP), R11
+	CMP $1, R11
+	BNE write6x16
 	FMOVQ 0(R4), F24
 	WORD $0x4e20d700 // FADD V0.4S, V24.4S, V0.4S
 	FMOVQ 16(R4), F24
@@ -535,6 +571,36 @@ tile5x16:
 	PRFM (R7), PLDL1KEEP
 	PRFM (R8), PLDL1KEEP
 	PRFM (R9), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip5x16
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	ADD R6, R9, R10
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 48(R5), F3
+	FMOVQ 0(R7), F4
+	FMOVQ 16(R7), F5
+	FMOVQ 32(R7), F6
+	FMOVQ 48(R7), F7
+	FMOVQ 0(R8), F8
+	FMOVQ 16(R8), F9
+	FMOVQ 32(R8), F10
+	FMOVQ 48(R8), F11
+	FMOVQ 0(R9), F12
+	FMOVQ 16(R9), F13
+	FMOVQ 32(R9), F14
+	FMOVQ 48(R9), F15
+	FMOVQ 0(R10), F16
+	FMOVQ 16(R10), F17
+	FMOVQ 32(R10), F18
+	FMOVQ 48(R10), F19
 strip5x16:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -853,7 +919,7 @@ spread5x16One:
 	BNE spread5x16One
 	JMP next5x16
 next5x16:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip5x16
 	MOVD c_base+40(FP), R4
@@ -863,8 +929,9 @@ next5x16:
 	ADD R5, R6, R7
 	ADD R5, R7, R8
 	ADD R5, R8, R9
-	MOVBU acc+72(FP), R10
-	CBZ R10, write5x16
+	MOVBU end+72(FP), R10
+	CMP $1, R10
+	BNE write5x16
 	FMOVQ 0(R4), F20
 	WORD $0x4e20d680 // FADD V0.4S, V20.4S, V0.4S
 	FMOVQ 16(R4), F20
@@ -944,6 +1011,31 @@ tile4x16:
 	PRFM (R6), PLDL1KEEP
 	PRFM (R7), PLDL1KEEP
 	PRFM (R8), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip4x16
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 48(R5), F3
+	FMOVQ 0(R7), F4
+	FMOVQ 16(R7), F5
+	FMOVQ 32(R7), F6
+	FMOVQ 48(R7), F7
+	FMOVQ 0(R8), F8
+	FMOVQ 16(R8), F9
+	FMOVQ 32(R8), F10
+	FMOVQ 48(R8), F11
+	FMOVQ 0(R9), F12
+	FMOVQ 16(R9), F13
+	FMOVQ 32(R9), F14
+	FMOVQ 48(R9), F15
 strip4x16:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -1211,7 +1303,7 @@ spread4x16One:
 	BNE spread4x16One
 	JMP next4x16
 next4x16:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip4x16
 	MOVD c_base+40(FP), R4
@@ -1220,8 +1312,9 @@ next4x16:
 	ADD R5, R4, R6
 	ADD R5, R6, R7
 	ADD R5, R7, R8
-	MOVBU acc+72(FP), R9
-	CBZ R9, write4x16
+	MOVBU end+72(FP), R9
+	CMP $1, R9
+	BNE write4x16
 	FMOVQ 0(R4), F16
 	WORD $0x4e20d600 // FADD V0.4S, V16.4S, V0.4S
 	FMOVQ 16(R4), F16
@@ -1285,6 +1378,26 @@ tile3x16:
 	PRFM (R4), PLDL1KEEP
 	PRFM (R6), PLDL1KEEP
 	PRFM (R7), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip3x16
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 48(R5), F3
+	FMOVQ 0(R7), F4
+	FMOVQ 16(R7), F5
+	FMOVQ 32(R7), F6
+	FMOVQ 48(R7), F7
+	FMOVQ 0(R8), F8
+	FMOVQ 16(R8), F9
+	FMOVQ 32(R8), F10
+	FMOVQ 48(R8), F11
 strip3x16:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -1511,7 +1624,7 @@ spread3x16One:
 	BNE spread3x16One
 	JMP next3x16
 next3x16:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip3x16
 	MOVD c_base+40(FP), R4
@@ -1519,8 +1632,9 @@ next3x16:
 	LSL $2, R5
 	ADD R5, R4, R6
 	ADD R5, R6, R7
-	MOVBU acc+72(FP), R8
-	CBZ R8, write3x16
+	MOVBU end+72(FP), R8
+	CMP $1, R8
+	BNE write3x16
 	FMOVQ 0(R4), F12
 	WORD $0x4e20d580 // FADD V0.4S, V12.4S, V0.4S
 	FMOVQ 16(R4), F12
@@ -1568,6 +1682,21 @@ tile2x16:
 	ADD R5, R4, R6
 	PRFM (R4), PLDL1KEEP
 	PRFM (R6), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip2x16
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 48(R5), F3
+	FMOVQ 0(R7), F4
+	FMOVQ 16(R7), F5
+	FMOVQ 32(R7), F6
+	FMOVQ 48(R7), F7
 strip2x16:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -1743,15 +1872,16 @@ spread2x16One:
 	BNE spread2x16One
 	JMP next2x16
 next2x16:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip2x16
 	MOVD c_base+40(FP), R4
 	MOVD ldc+64(FP), R5
 	LSL $2, R5
 	ADD R5, R4, R6
-	MOVBU acc+72(FP), R7
-	CBZ R7, write2x16
+	MOVBU end+72(FP), R7
+	CMP $1, R7
+	BNE write2x16
 	FMOVQ 0(R4), F8
 	WORD $0x4e20d500 // FADD V0.4S, V8.4S, V0.4S
 	FMOVQ 16(R4), F8
@@ -1783,6 +1913,16 @@ tile1x16:
 	MOVD ldc+64(FP), R5
 	LSL $2, R5
 	PRFM (R4), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip1x16
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 32(R5), F2
+	FMOVQ 48(R5), F3
 strip1x16:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -1912,14 +2052,15 @@ spread1x16One:
 	BNE spread1x16One
 	JMP next1x16
 next1x16:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip1x16
 	MOVD c_base+40(FP), R4
 	MOVD ldc+64(FP), R5
 	LSL $2, R5
-	MOVBU acc+72(FP), R6
-	CBZ R6, write1x16
+	MOVBU end+72(FP), R6
+	CMP $1, R6
+	BNE write1x16
 	FMOVQ 0(R4), F4
 	WORD $0x4e20d480 // FADD V0.4S, V4.4S, V0.4S
 	FMOVQ 16(R4), F4
@@ -1982,6 +2123,35 @@ tile8x8:
 	PRFM (R10), PLDL1KEEP
 	PRFM (R11), PLDL1KEEP
 	PRFM (R12), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip8x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	ADD R6, R9, R10
+	ADD R6, R10, R11
+	ADD R6, R11, R12
+	ADD R6, R12, R13
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R7), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R9), F6
+	FMOVQ 16(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 16(R10), F9
+	FMOVQ 0(R11), F10
+	FMOVQ 16(R11), F11
+	FMOVQ 0(R12), F12
+	FMOVQ 16(R12), F13
+	FMOVQ 0(R13), F14
+	FMOVQ 16(R13), F15
 strip8x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -2268,7 +2438,7 @@ spread8x8One:
 	BNE spread8x8One
 	JMP next8x8
 next8x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip8x8
 	MOVD c_base+40(FP), R4
@@ -2281,8 +2451,9 @@ next8x8:
 	ADD R5, R9, R10
 	ADD R5, R10, R11
 	ADD R5, R11, R12
-	MOVBU acc+72(FP), R13
-	CBZ R13, write8x8
+	MOVBU end+72(FP), R13
+	CMP $1, R13
+	BNE write8x8
 	FMOVQ 0(R4), F16
 	WORD $0x4e20d600 // FADD V0.4S, V16.4S, V0.4S
 	FMOVQ 16(R4), F16
@@ -2356,6 +2527,32 @@ tile7x8:
 	PRFM (R9), PLDL1KEEP
 	PRFM (R10), PLDL1KEEP
 	PRFM (R11), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip7x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	ADD R6, R9, R10
+	ADD R6, R10, R11
+	ADD R6, R11, R12
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R7), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R9), F6
+	FMOVQ 16(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 16(R10), F9
+	FMOVQ 0(R11), F10
+	FMOVQ 16(R11), F11
+	FMOVQ 0(R12), F12
+	FMOVQ 16(R12), F13
 strip7x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -2621,7 +2818,7 @@ spread7x8One:
 	BNE spread7x8One
 	JMP next7x8
 next7x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip7x8
 	MOVD c_base+40(FP), R4
@@ -2633,8 +2830,9 @@ next7x8:
 	ADD R5, R8, R9
 	ADD R5, R9, R10
 	ADD R5, R10, R11
-	MOVBU acc+72(FP), R12
-	CBZ R12, write7x8
+	MOVBU end+72(FP), R12
+	CMP $1, R12
+	BNE write7x8
 	FMOVQ 0(R4), F14
 	WORD $0x4e20d5c0 // FADD V0.4S, V14.4S, V0.4S
 	FMOVQ 16(R4), F14
@@ -2699,6 +2897,29 @@ tile6x8:
 	PRFM (R8), PLDL1KEEP
 	PRFM (R9), PLDL1KEEP
 	PRFM (R10), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip6x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	ADD R6, R9, R10
+	ADD R6, R10, R11
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R7), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R9), F6
+	FMOVQ 16(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 16(R10), F9
+	FMOVQ 0(R11), F10
+	FMOVQ 16(R11), F11
 strip6x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -2933,7 +3154,7 @@ spread6x8One:
 	BNE spread6x8One
 	JMP next6x8
 next6x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip6x8
 	MOVD c_base+40(FP), R4
@@ -2944,8 +3165,9 @@ next6x8:
 	ADD R5, R7, R8
 	ADD R5, R8, R9
 	ADD R5, R9, R10
-	MOVBU acc+72(FP), R11
-	CBZ R11, write6x8
+	MOVBU end+72(FP), R11
+	CMP $1, R11
+	BNE write6x8
 	FMOVQ 0(R4), F12
 	WORD $0x4e20d580 // FADD V0.4S, V12.4S, V0.4S
 	FMOVQ 16(R4), F12
@@ -3001,6 +3223,26 @@ tile5x8:
 	PRFM (R7), PLDL1KEEP
 	PRFM (R8), PLDL1KEEP
 	PRFM (R9), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip5x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	ADD R6, R9, R10
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R7), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R9), F6
+	FMOVQ 16(R9), F7
+	FMOVQ 0(R10), F8
+	FMOVQ 16(R10), F9
 strip5x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -3209,7 +3451,7 @@ spread5x8One:
 	BNE spread5x8One
 	JMP next5x8
 next5x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip5x8
 	MOVD c_base+40(FP), R4
@@ -3219,8 +3461,9 @@ next5x8:
 	ADD R5, R6, R7
 	ADD R5, R7, R8
 	ADD R5, R8, R9
-	MOVBU acc+72(FP), R10
-	CBZ R10, write5x8
+	MOVBU end+72(FP), R10
+	CMP $1, R10
+	BNE write5x8
 	FMOVQ 0(R4), F10
 	WORD $0x4e20d540 // FADD V0.4S, V10.4S, V0.4S
 	FMOVQ 16(R4), F10
@@ -3267,6 +3510,23 @@ tile4x8:
 	PRFM (R6), PLDL1KEEP
 	PRFM (R7), PLDL1KEEP
 	PRFM (R8), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip4x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	ADD R6, R8, R9
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R7), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 16(R8), F5
+	FMOVQ 0(R9), F6
+	FMOVQ 16(R9), F7
 strip4x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -3444,7 +3704,7 @@ spread4x8One:
 	BNE spread4x8One
 	JMP next4x8
 next4x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip4x8
 	MOVD c_base+40(FP), R4
@@ -3453,8 +3713,9 @@ next4x8:
 	ADD R5, R4, R6
 	ADD R5, R6, R7
 	ADD R5, R7, R8
-	MOVBU acc+72(FP), R9
-	CBZ R9, write4x8
+	MOVBU end+72(FP), R9
+	CMP $1, R9
+	BNE write4x8
 	FMOVQ 0(R4), F8
 	WORD $0x4e20d500 // FADD V0.4S, V8.4S, V0.4S
 	FMOVQ 16(R4), F8
@@ -3492,6 +3753,20 @@ tile3x8:
 	PRFM (R4), PLDL1KEEP
 	PRFM (R6), PLDL1KEEP
 	PRFM (R7), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip3x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	ADD R6, R7, R8
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R7), F2
+	FMOVQ 16(R7), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 16(R8), F5
 strip3x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -3648,7 +3923,7 @@ spread3x8One:
 	BNE spread3x8One
 	JMP next3x8
 next3x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip3x8
 	MOVD c_base+40(FP), R4
@@ -3656,8 +3931,9 @@ next3x8:
 	LSL $2, R5
 	ADD R5, R4, R6
 	ADD R5, R6, R7
-	MOVBU acc+72(FP), R8
-	CBZ R8, write3x8
+	MOVBU end+72(FP), R8
+	CMP $1, R8
+	BNE write3x8
 	FMOVQ 0(R4), F6
 	WORD $0x4e20d4c0 // FADD V0.4S, V6.4S, V0.4S
 	FMOVQ 16(R4), F6
@@ -3686,6 +3962,17 @@ tile2x8:
 	ADD R5, R4, R6
 	PRFM (R4), PLDL1KEEP
 	PRFM (R6), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip2x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	ADD R6, R5, R7
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
+	FMOVQ 0(R7), F2
+	FMOVQ 16(R7), F3
 strip2x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -3811,15 +4098,16 @@ spread2x8One:
 	BNE spread2x8One
 	JMP next2x8
 next2x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip2x8
 	MOVD c_base+40(FP), R4
 	MOVD ldc+64(FP), R5
 	LSL $2, R5
 	ADD R5, R4, R6
-	MOVBU acc+72(FP), R7
-	CBZ R7, write2x8
+	MOVBU end+72(FP), R7
+	CMP $1, R7
+	BNE write2x8
 	FMOVQ 0(R4), F4
 	WORD $0x4e20d480 // FADD V0.4S, V4.4S, V0.4S
 	FMOVQ 16(R4), F4
@@ -3839,6 +4127,14 @@ tile1x8:
 	MOVD ldc+64(FP), R5
 	LSL $2, R5
 	PRFM (R4), PLDL1KEEP
+	MOVBU end+72(FP), R4
+	CMP $2, R4
+	BNE strip1x8
+	MOVD c_base+40(FP), R5
+	MOVD ldc+64(FP), R6
+	LSL $2, R6
+	FMOVQ 0(R5), F0
+	FMOVQ 16(R5), F1
 strip1x8:
 	MOVD 0(R0), R4
 	MOVD 8(R0), R5
@@ -3938,14 +4234,15 @@ spread1x8One:
 	BNE spread1x8One
 	JMP next1x8
 next1x8:
-	ADD $88, R0
+	ADD $96, R0
 	SUBS $1, R1
 	BNE strip1x8
 	MOVD c_base+40(FP), R4
 	MOVD ldc+64(FP), R5
 	LSL $2, R5
-	MOVBU acc+72(FP), R6
-	CBZ R6, write1x8
+	MOVBU end+72(FP), R6
+	CMP $1, R6
+	BNE write1x8
 	FMOVQ 0(R4), F2
 	WORD $0x4e20d440 // FADD V0.4S, V2.4S, V0.4S
 	FMOVQ 16(R4), F2

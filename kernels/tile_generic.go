@@ -3,11 +3,16 @@ package kernels
 // tilesGeneric is tiles in plain Go, 2×4 elements at a time. The conversions to
 // float32 forbid the compiler to fuse a product into its sum, which it does on
 // some machines: so this level computes the same bits everywhere.
-func tilesGeneric(rows, columns int, strips []strip, c []float32, ldc int, acc bool) {
+func tilesGeneric(rows, columns int, strips []strip, c []float32, ldc int, end ending) {
 	for i := 0; i < rows; i += 2 {
 		second := min(i+1, rows-1) // of one row, a copy of the first
 		for j := 0; j < columns; j += 4 {
 			var s00, s01, s02, s03, s10, s11, s12, s13 float32
+			if end == goesOn {
+				c0, c1 := c[i*ldc+j:][:4], c[second*ldc+j:][:4]
+				s00, s01, s02, s03 = c0[0], c0[1], c0[2], c0[3]
+				s10, s11, s12, s13 = c1[0], c1[1], c1[2], c1[3]
+			}
 			for _, s := range strips {
 				a0, a1 := i*s.arow, second*s.arow
 				for p := range s.k {
@@ -23,18 +28,18 @@ func tilesGeneric(rows, columns int, strips []strip, c []float32, ldc int, acc b
 					s13 += float32(x1 * b[3])
 				}
 			}
-			store4(c[i*ldc+j:], s00, s01, s02, s03, acc)
+			store4(c[i*ldc+j:], s00, s01, s02, s03, end)
 			if second > i {
-				store4(c[second*ldc+j:], s10, s11, s12, s13, acc)
+				store4(c[second*ldc+j:], s10, s11, s12, s13, end)
 			}
 		}
 	}
 }
 
 // store4 stores or adds four sums of one row.
-func store4(c []float32, s0, s1, s2, s3 float32, acc bool) {
+func store4(c []float32, s0, s1, s2, s3 float32, end ending) {
 	c = c[:4]
-	if acc {
+	if end == adds {
 		s0, s1, s2, s3 = c[0]+s0, c[1]+s1, c[2]+s2, c[3]+s3
 	}
 	c[0], c[1], c[2], c[3] = s0, s1, s2, s3

@@ -111,7 +111,7 @@ func (n *neon) layOut() {
 		case *ast.ArrayType:
 			size = 24
 		case *ast.Ident:
-			if s, ok := map[string]int{"float32": 4, "bool": 1}[t.Name]; ok {
+			if s, ok := map[string]int{"float32": 4, "bool": 1, "ending": 1}[t.Name]; ok {
 				size, align = s, s
 			}
 		}

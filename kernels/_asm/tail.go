@@ -34,7 +34,7 @@ func (t *tile) loadMask(columns int) {
 
 // load, add and store move a vector, as far as it goes if it is the last one.
 
-func (t *tile) load(from Mem, y VecVirtual, last bool) {
+func (t *tile) load(from Mem, y Register, last bool) {
 	switch {
 	case !last || t.mask == nil:
 		t.c.VMOVUPS(from, y)

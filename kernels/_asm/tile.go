@@ -105,14 +105,21 @@ const line = 16
 
 // Offsets of the fields of kernels.strip, and its size.
 const (
-	stripK    = 0
-	stripA    = 8
-	stripARow = 32
-	stripACol = 40
-	stripB    = 48
-	stripBRow = 72
-	stripBCol = 80
-	stripSize = 88
+	stripK     = 0
+	stripA     = 8
+	stripARow  = 32
+	stripACol  = 40
+	stripB     = 48
+	stripBRow  = 72
+	stripBCol  = 80
+	stripAhead = 88
+	stripSize  = 96
+)
+
+// Values of kernels.ending.
+const (
+	adds   = 1
+	goesOn = 2
 )
 
 // A tile holds what all bodies of a function share.
@@ -121,6 +128,7 @@ type tile struct {
 	rows, columns GPVirtual // columns that are left
 	strips, count GPVirtual
 	left, out     Mem // the arguments columns and c, which go on from tile to tile
+	ending        Mem // the argument
 	done          Mem // columns
 	evex          bool
 	sums          []VecVirtual // the same for all bodies: the allocator of registers holds that they live on from tile to tile
@@ -133,8 +141,8 @@ func newTile(c *build.Context, isa, does string) *tile {
 	c.Attributes(build.NOSPLIT)
 	c.Doc("tiles" + isa + " is tiles with " + isa + ": " + does + ".")
 	// The strips are given as []strip; all that counts here is their address.
-	c.SignatureExpr("func(rows, columns int, strips []float32, c []float32, ldc int, acc bool)")
-	t := &tile{c: c, left: argument(c.Param("columns")), out: argument(c.Param("c").Base()), done: c.AllocLocal(8)}
+	c.SignatureExpr("func(rows, columns int, strips []float32, c []float32, ldc int, end uint8)")
+	t := &tile{c: c, left: argument(c.Param("columns")), out: argument(c.Param("c").Base()), ending: argument(c.Param("end")), done: c.AllocLocal(8)}
 	t.rows, t.columns, t.strips, t.count = c.GP64(), c.GP64(), c.GP64(), c.GP64()
 	c.MOVQ(U32(0), t.done)
 	c.Label("next")
@@ -225,6 +233,14 @@ func (t *tile) body(s shape, kind string, h int) {
 		c.SHLQ(U8(2), ldc)
 		return addresses(c, first, ldc, h)
 	}
+	c.CMPB(t.ending, U8(goesOn))
+	c.JNE(LabelRef(label("from0")))
+	for i, row := range output() {
+		for v, sum := range sums[i] {
+			t.load(row.Offset(4*s.lanes*v), sum, v == s.vectors-1)
+		}
+	}
+	c.Label(label("from0"))
 	// C is fetched while the sum is made: a row in each of the first steps.
 	fetches := s.vectors > 1
 	var fetch, ldc GPVirtual
@@ -255,12 +271,21 @@ func (t *tile) body(s shape, kind string, h int) {
 	c.IMULQ(t.done, b)
 	c.ADDQ(Mem{Base: t.strips, Disp: stripB}, b)
 	bRow, k := field(stripBRow, true), field(stripK, false)
+	var ahead GPVirtual
+	if s.vectors > 1 {
+		ahead = field(stripAhead, false)
+	}
 	a, aRow, aCol := field(stripA, false), field(stripARow, true), field(stripACol, true)
 	rows := addresses(c, a, aRow, h)
 
 	step := func() {
-		if !t.evex && s.vectors > 1 {
-			c.PREFETCHT0(Mem{Base: b, Index: bRow, Scale: 8})
+		if s.vectors > 1 {
+			if !t.evex {
+				c.PREFETCHT0(Mem{Base: b, Index: bRow, Scale: 8})
+			}
+			for v := 0; v < s.vectors*s.lanes; v += line {
+				c.PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 4, Disp: 4 * v})
+			}
 		}
 		var bs []VecVirtual
 		for v := range s.vectors {
@@ -331,9 +356,8 @@ func (t *tile) body(s shape, kind string, h int) {
 	c.JG(LabelRef(label("strip")))
 
 	dst := output()
-	acc := c.Load(c.Param("acc"), c.GP8())
-	c.TESTB(acc, acc)
-	c.JZ(LabelRef(label("write")))
+	c.CMPB(t.ending, U8(adds))
+	c.JNE(LabelRef(label("write")))
 	for i, row := range dst {
 		for v, sum := range sums[i] {
 			t.add(row.Offset(4*s.lanes*v), sum, v == s.vectors-1)

@@ -7,7 +7,7 @@ func init() { neonFiles["tile_arm64.s"] = neonTiles }
 // neonTiles writes the NEON tile, one body for each height and width, what
 // packing needs, and the loop that measures the machine's peak.
 func neonTiles(n *neon) {
-	n.function("tileNEON", "func(rows, columns int, strips []strip, c []float32, ldc int, acc bool)",
+	n.function("tileNEON", "func(rows, columns int, strips []strip, c []float32, ldc int, end ending)",
 		"is tile with NEON: 1 to 6 rows of 16 columns or 1 to 8 rows of 8.")
 	t := neonTile{neon: n}
 	t.strips, t.count = n.load("strips", "_base"), n.load("strips", "_len")
@@ -66,6 +66,17 @@ func (t neonTile) body(h, vectors int) {
 			t.op("PRFM (%s), PLDL1KEEP", row)
 		}
 	})
+	t.scope(func() {
+		end := t.gp()
+		t.op("MOVBU %s, %s", t.arg("end", ""), end)
+		t.op("CMP $%d, %s", goesOn, end)
+		t.op("BNE %s", label("strip"))
+		for i, row := range t.output(h) {
+			for v, sum := range sums[i] {
+				t.op("FMOVQ %d(%s), %s", 16*v, row, sum.f())
+			}
+		}
+	})
 	t.label(label("strip"))
 	t.scope(func() { t.strip(sums, label) })
 	t.label(label("next"))
@@ -73,9 +84,10 @@ func (t neonTile) body(h, vectors int) {
 	t.op("SUBS $1, %s", t.count)
 	t.op("BNE %s", label("strip"))
 
-	dst, acc := t.output(h), t.gp()
-	t.op("MOVBU %s, %s", t.arg("acc", ""), acc)
-	t.op("CBZ %s, %s", acc, label("write"))
+	dst, end := t.output(h), t.gp()
+	t.op("MOVBU %s, %s", t.arg("end", ""), end)
+	t.op("CMP $%d, %s", adds, end)
+	t.op("BNE %s", label("write"))
 	for i, row := range dst {
 		old := t.vec()
 		for v, sum := range sums[i] {

@@ -1,0 +1,105 @@
+package kernels
+
+// A stream is a product of few rows, C (m×n) = A·B, whose B lies in more and longer
+// rows than a second-level cache holds: as the gradients of the factors of a low-rank
+// map are, vᵀ·x and, turned, dyᵀ·u. Tiles of whole sums would read a little of each of
+// many rows, pages apart. Here sums go on from some rows of B to the next ones, which
+// are fetched meanwhile.
+
+// A stream has up to streamRows rows. Its jobs are up to streamColumns columns of C,
+// and go through B by up to streamK rows, a part of kc: with the next ones, half of a
+// second-level cache of 1 MiB.
+const (
+	streamRows    = 64
+	streamColumns = 528
+	streamK       = 128
+)
+
+// streams tells whether a product of m columns or rows, of the other operand's k rows
+// of n elements, is best computed as a stream: if its reading counts.
+func (s *shape) streams(m int, b matrix, k, n int) bool {
+	return (s.masked || n%s.wide == 0) && m <= streamRows && b.col == 1 && k >= streamK &&
+		(4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet())
+}
+
+// runStream computes a stream.
+func (g *product) runStream() {
+	s := &shapes[g.level]
+	jobs := Threads() * ceil(g.n, Threads()*streamColumns)
+	g.nc = ceil(ceil(g.n, jobs), s.wide) * s.wide
+	Parallel(ceil(g.n, g.nc), g.streamJob)
+}
+
+// stream is one job of a stream. It makes the sums of the first piece of k in C
+// itself, if they are not to be added to it.
+func (g *product) stream(index int) {
+	j := index * g.nc
+	n := min(g.n-j, g.nc)
+	w := bufferSets.get()
+	var c matrix
+	if g.turned {
+		c = matrix{atLeast(&w.a, g.m*n+transposeSlack), n, 1}
+		if g.acc {
+			g.load(c, j, n)
+		}
+	} else {
+		c = matrix{g.c[j:], g.ldc, 1}
+	}
+	sums := matrix{atLeast(&w.b, g.m*n), n, 1}
+	for k0 := 0; k0 < g.k; k0 += kc {
+		k1 := min(k0+kc, g.k)
+		if k0 == 0 && !g.acc {
+			g.piece(c, j, n, k0, k1)
+			continue
+		}
+		g.piece(sums, j, n, k0, k1)
+		for i := range g.m {
+			to := c.at(i, 0).x[:n]
+			add(to, to, sums.at(i, 0).x[:n])
+		}
+	}
+	if g.turned {
+		g.unload(c, j, n)
+	}
+	bufferSets.put(w)
+}
+
+// piece computes the sums over k from k0 to k1 of n columns from j on.
+func (g *product) piece(sums matrix, j, n, k0, k1 int) {
+	s := &shapes[g.level]
+	step := min(streamK, ceil(k1-k0, 2))
+	end := stores
+	for p := k0; p < k1; p += step {
+		a, b := g.a.at(0, p), g.b.at(p, j)
+		k := min(step, k1-p)
+		strips := [1]strip{{k: k, arow: a.row, acol: a.col, brow: b.row, bcol: 1, ahead: k * b.row}}
+		for at := 0; at < n; at += s.wide {
+			strips[0].b = b.x[at:]
+			for i, h := 0, 0; i < g.m; i += h {
+				h = height(g.m-i, s.rows)
+				strips[0].a = a.x[i*a.row:]
+				tiles(g.level, h, min(s.wide, n-at), strips[:], sums.at(i, at).x, sums.row, end)
+			}
+		}
+		end = goesOn
+	}
+}
+
+// load copies n columns of a turned C from j on to c, and unload copies them back.
+func (g *product) load(c matrix, j, n int) {
+	// From the right, as a group of columns overwrites what follows it.
+	for at := (n - 1) &^ 7; at >= 0; at -= 8 {
+		transpose(g.level, min(8, n-at), g.m, g.c[(j+at)*g.ldc:], g.ldc, c.x[at:], c.row)
+	}
+}
+
+func (g *product) unload(c matrix, j, n int) {
+	i := 0
+	for ; i+8 <= g.m; i += 8 {
+		transpose(g.level, 8, n, c.at(i, 0).x, c.row, g.c[j*g.ldc+i:], g.ldc)
+	}
+	if i < g.m {
+		// What transpose writes behind them would be C's own.
+		transposeGeneric(g.m-i, n, c.at(i, 0).x, c.row, g.c[j*g.ldc+i:], g.ldc)
+	}
+}

@@ -1,0 +1,70 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Streams have the bits of the same product computed a part at a time, which is too
+// small to be one, on any number of threads; and their float64 reference's values.
+func TestStream(t *testing.T) {
+	const part = 40 // columns of C, or of a turned one rows
+	defer func(size int) { machine.L2 = size }(machine.L2)
+	machine.L2 = 1 << 20 // for which the cases are chosen
+	defer SetThreads(0)
+	cases := []struct {
+		op     Op
+		turned bool
+		productCase
+		pad int
+	}{
+		{TN, false, productCase{m: 8, n: 1000, k: 700}, 0},
+		{TN, false, productCase{m: 13, n: 1100, k: 513}, 3},
+		{NN, false, productCase{m: 3, n: 530, k: 1025}, 1},
+		{NN, false, productCase{m: 64, n: 1024, k: 128}, 0}, // small, with rows in one set
+		{TN, true, productCase{m: 1000, n: 8, k: 700}, 0},
+		{TN, true, productCase{m: 1101, n: 13, k: 513}, 3},
+		{TN, true, productCase{m: 1024, n: 33, k: 129}, 0},
+		{TN, true, productCase{m: 600, n: 16, k: 1100}, 1},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("%v/%dx%dx%d", c.op, c.m, c.n, c.k), func(t *testing.T) {
+			eachLevel(t, func(t *testing.T) {
+				s := &shapes[Active()]
+				if !s.masked && max(c.m, c.n)%s.wide != 0 {
+					t.Skip("the level has streams of whole tiles only")
+				}
+				for _, acc := range []bool{false, true} {
+					o := newOperands(c.productCase, c.op, c.pad, normal(uint64(c.m)))
+					long, few := matrix{o.b.x, o.b.ld, 1}, c.m
+					if c.turned {
+						long, few = matrix{o.a.x, o.a.ld, 1}, c.n
+					}
+					if !s.streams(few, long, c.k, max(c.m, c.n)) || s.streams(few, long, c.k, part) {
+						t.Fatal("the case is no stream, or its parts are")
+					}
+					want := newGuarded("want", c.m, c.n, o.c.ld, func() float32 { return 0 })
+					copy(want.all, o.c.all)
+					for at := 0; at < max(c.m, c.n); at += part {
+						if c.turned {
+							MatMul(c.op, acc, min(part, c.m-at), c.n, c.k, o.a.x[at:], o.a.ld, o.b.x, o.b.ld, want.x[at*want.ld:], want.ld)
+						} else {
+							MatMul(c.op, acc, c.m, min(part, c.n-at), c.k, o.a.x, o.a.ld, o.b.x[at:], o.b.ld, want.x[at:], want.ld)
+						}
+					}
+					for _, threads := range []int{1, 3} {
+						copy(o.c.all, o.c.before)
+						SetThreads(threads)
+						o.matMul(acc)
+						if err := sameBits(o.c.all, want.all); err != nil {
+							t.Fatalf("acc %v, %d threads, against parts: %v", acc, threads, err)
+						}
+					}
+					if err := o.check(acc, false); err != nil {
+						t.Fatalf("acc %v: %v", acc, err)
+					}
+				}
+			})
+		})
+	}
+}
