@@ -159,7 +159,7 @@ func (how Combination) of(terms []term, rank int) (product, error) {
 	if rank == 0 {
 		rank = most
 	}
-	return d.leading(min(rank, len(d.s))), nil
+	return leading(d, min(rank, len(d.S))), nil
 }
 
 // addFactors is CombineLinear.

@@ -141,8 +141,8 @@ func (p product) convert(rank int, energy float64) (product, Conversion, error) 
 			rank = most
 		}
 		var r int
-		r, c.Energy = enough(d.s[:min(rank, len(d.s))], sumSquares(d.s), energy)
-		kept = d.leading(r)
+		r, c.Energy = enough(d.S[:min(rank, len(d.S))], sumSquares(d.S), energy)
+		kept = leading(d, r)
 	} else {
 		kept = stacked(p) // a copy: the product is compared with what it becomes
 	}

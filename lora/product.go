@@ -1,14 +1,13 @@
 package lora
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/lora/geometry"
 )
 
 // A product is the matrix b·a, out×in, with b out×k and a k×in, in float64. It
@@ -87,52 +86,20 @@ func stacked(ps ...product) product {
 	return sum
 }
 
-// A decomposition is u·diag(s)·vᵀ, with u out×p, v in×p and s from the largest.
-type decomposition struct {
-	u, v *mat.Dense
-	s    []float64
-}
-
 // decompose returns the singular triplets of the product, as many as it can
-// have: with thin b = Q·R and aᵀ = P·S those of the small R·Sᵀ. Each sign is
-// the one that makes the largest entry of u positive, the first among equals.
-func (p product) decompose() (decomposition, error) {
-	q, r := thinQR(p.b)
-	t, s := thinQR(mat.DenseCopyOf(p.a.T()))
-	var core mat.Dense
-	core.Mul(r, s.T())
-	// LAPACK rescales what is very small or very large, in which gonum is not
-	// to be relied upon; a power of two is exact.
-	_, exp := math.Frexp(mat.Max(absolute(&core)))
-	core.Scale(math.Ldexp(1, -exp), &core)
-	var svd mat.SVD
-	if !svd.Factorize(&core, mat.SVDThin) {
-		return decomposition{}, errors.New("its singular value decomposition did not converge")
-	}
-	var u, v mat.Dense
-	svd.UTo(&u)
-	svd.VTo(&v)
-	d := decomposition{new(mat.Dense), new(mat.Dense), svd.Values(nil)}
-	d.u.Mul(q, &u)
-	d.v.Mul(t, &v)
-	for k := range d.s {
-		d.s[k] = math.Ldexp(d.s[k], exp)
-		if largest(d.u, k) < 0 {
-			scaleColumn(d.u, k, -1)
-			scaleColumn(d.v, k, -1)
-		}
-	}
-	return d, nil
+// have.
+func (p product) decompose() (geometry.SVD, error) {
+	return geometry.DecomposeProduct(p.b, mat.DenseCopyOf(p.a.T()))
 }
 
 // leading returns the best approximation of rank k; both factors have the
 // roots of the singular values, as is best to train on.
-func (d decomposition) leading(k int) product {
-	out, _ := d.u.Dims()
-	in, _ := d.v.Dims()
-	b := mat.DenseCopyOf(d.u.Slice(0, out, 0, k))
-	v := mat.DenseCopyOf(d.v.Slice(0, in, 0, k))
-	for j, s := range d.s[:k] {
+func leading(d geometry.SVD, k int) product {
+	out, _ := d.U.Dims()
+	in, _ := d.V.Dims()
+	b := mat.DenseCopyOf(d.U.Slice(0, out, 0, k))
+	v := mat.DenseCopyOf(d.V.Slice(0, in, 0, k))
+	for j, s := range d.S[:k] {
 		scaleColumn(b, j, math.Sqrt(s))
 		scaleColumn(v, j, math.Sqrt(s))
 	}
@@ -141,45 +108,17 @@ func (d decomposition) leading(k int) product {
 
 // norm returns the Frobenius norm of the product, that of R·Sᵀ.
 func (p product) norm() float64 {
-	_, r := thinQR(p.b)
-	_, s := thinQR(mat.DenseCopyOf(p.a.T()))
+	_, r := geometry.QR(p.b)
+	_, s := geometry.QR(mat.DenseCopyOf(p.a.T()))
 	var core mat.Dense
 	core.Mul(r, s.T())
 	return mat.Norm(&core, 2) // of a matrix this is Frobenius'
-}
-
-// thinQR returns w = q·r for w m×n, with q m×p and r p×n, p = min(m, n).
-func thinQR(w *mat.Dense) (q, r *mat.Dense) {
-	m, n := w.Dims()
-	p := min(m, n)
-	// The first p columns determine q, and gonum's QR would make it m×m.
-	q = mat.DenseCopyOf(w.Slice(0, m, 0, p))
-	tau, size := make([]float64, p), make([]float64, 1)
-	lapack64.Geqrf(q.RawMatrix(), tau, size, -1)
-	work := make([]float64, int(size[0]))
-	lapack64.Geqrf(q.RawMatrix(), tau, work, len(work))
-	lapack64.Orgqr(q.RawMatrix(), tau, work, len(work))
-	r = new(mat.Dense)
-	r.Mul(q.T(), w)
-	return q, r
 }
 
 func absolute(m *mat.Dense) *mat.Dense {
 	var a mat.Dense
 	a.Apply(func(_, _ int, v float64) float64 { return math.Abs(v) }, m)
 	return &a
-}
-
-// largest returns the entry of column k with the largest size.
-func largest(m *mat.Dense, k int) float64 {
-	rows, _ := m.Dims()
-	most := 0.0
-	for i := range rows {
-		if v := m.At(i, k); math.Abs(v) > math.Abs(most) {
-			most = v
-		}
-	}
-	return most
 }
 
 func scaleColumn(m *mat.Dense, k int, by float64) {

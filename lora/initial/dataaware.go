@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 	"gonum.org/v1/gonum/mat"
 )
@@ -77,7 +78,7 @@ func (d DataAware) start(m *adapter.Map, gradient []float32, x *adapter.Moments)
 	if len(gradient) != m.Out*m.In {
 		return fmt.Errorf("the gradient has %d values, the weight is %d×%d", len(gradient), m.Out, m.In)
 	}
-	g, err := dense(gradient, m.Out, m.In)
+	g, err := geometry.Dense(gradient, m.Out, m.In)
 	if err != nil {
 		return fmt.Errorf("the gradient: %w", err)
 	}

@@ -47,10 +47,10 @@ func (d Descent) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		if err != nil {
 			return err
 		}
-		if t.s[0] == 0 {
+		if t.S[0] == 0 {
 			return fmt.Errorf("initial: %s: the gradient is zero: there is no step to start with", m.Name)
 		}
-		t.balance(m, 0, t.s[0]*d.Gamma)
+		t.balance(m, 0, t.S[0]*d.Gamma)
 		b := m.Factor("B").Floats()
 		for i := range b {
 			b[i] = -b[i] // of −G

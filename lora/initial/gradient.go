@@ -172,20 +172,20 @@ func (g Gradient) lengths(m *adapter.Map, in adapter.Inputs, t triplet, ofB []in
 		if err != nil {
 			return nil, nil, fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}
-		if first := t.s[ofB[0]]; !g.PEFT {
+		if first := t.S[ofB[0]]; !g.PEFT {
 			sum := 0.0
-			for _, s := range w.s[:m.Rank] {
+			for _, s := range w.S[:m.Rank] {
 				sum += math.Sqrt(s / float64(m.Scaling))
 			}
 			ca = sum / float64(m.Rank)
 			cb = ca
 		} else if first > 0 {
-			cb = w.s[0] / first
+			cb = w.S[0] / first
 		}
 	}
 	a = func(int) float64 { return ca }
 	if g.PEFT {
-		return a, func(k int) float64 { return cb * t.s[k] }, nil
+		return a, func(k int) float64 { return cb * t.S[k] }, nil
 	}
 	return a, func(int) float64 { return cb }, nil
 }

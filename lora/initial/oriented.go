@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -100,25 +101,26 @@ func (o Oriented) triplets(m *adapter.Map, x *adapter.Moments) (triplet, error) 
 	if !chol.Factorize(c) {
 		return triplet{}, fmt.Errorf("the second moment of its activations is singular: the damping of %v is too small", o.Damping)
 	}
-	w, err := dense(m.W0(), m.Out, m.In)
+	w, err := geometry.Dense(m.W0(), m.Out, m.In)
 	if err != nil {
 		return triplet{}, fmt.Errorf("the weight: %w", err)
 	}
 	var wc mat.Dense
 	wc.Mul(w, c)
-	t, err := decompose(&wc)
+	d, err := geometry.Decompose(&wc)
 	if err != nil {
 		return triplet{}, err
 	}
-	t.fixSigns(len(t.s))
+	d.FixSigns()
+	t := triplet{d}
 	v := new(mat.Dense)
-	if err := answered(chol.SolveTo(v, t.v)); err != nil {
+	if err := answered(chol.SolveTo(v, t.V)); err != nil {
 		return triplet{}, err
 	}
 	v.Scale(math.Ldexp(1, -exp), v)
-	t.v = v
-	for k := range t.s {
-		t.s[k] = math.Ldexp(t.s[k], exp)
+	t.V = v
+	for k := range t.S {
+		t.S[k] = math.Ldexp(t.S[k], exp)
 	}
 	return t, nil
 }

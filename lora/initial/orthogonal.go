@@ -2,6 +2,7 @@ package initial
 
 import (
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -40,7 +41,7 @@ func (Orthogonal) Init(maps []*adapter.Map, in adapter.Inputs) error {
 			}
 			return x
 		}
-		q, _ := orthonormal(normal("Q", m.Rank, m.Rank))
+		q, _ := geometry.QR(normal("Q", m.Rank, m.Rank))
 		at, b := mat.NewDense(m.In, m.Rank, nil), mat.NewDense(m.Out, m.Rank, nil)
 		at.Mul(normal("A", m.In, (m.Rank+1)/2), every2nd(q, 0))
 		if m.Rank > 1 {

@@ -2,6 +2,7 @@ package initial
 
 import (
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -23,7 +24,7 @@ func (Orthonormal) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		for i := range x.RawMatrix().Data {
 			x.RawMatrix().Data[i] = rng.NormFloat64()
 		}
-		q, _ := orthonormal(x)
+		q, _ := geometry.QR(x)
 		a := m.Factor("A").Floats()
 		for k := range m.Rank {
 			for j := range m.In {

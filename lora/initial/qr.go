@@ -4,8 +4,7 @@ import (
 	"fmt"
 
 	"github.com/lowrank/lowrank/lora/adapter"
-	"gonum.org/v1/gonum/lapack/lapack64"
-	"gonum.org/v1/gonum/mat"
+	"github.com/lowrank/lowrank/lora/geometry"
 )
 
 // QR starts from the first r columns of Q and rows of R in W0 = Q·R and takes
@@ -31,11 +30,11 @@ func (QR) Init(maps []*adapter.Map, _ adapter.Inputs) error {
 		if err := within(m, m.Rank, "rank"); err != nil {
 			return err
 		}
-		w, err := dense(m.W0(), m.Out, m.In)
+		w, err := geometry.Dense(m.W0(), m.Out, m.In)
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}
-		q, r := orthonormal(w)
+		q, r := geometry.QR(w)
 		a, b := m.Factor("A").Floats(), m.Factor("B").Floats()
 		for k := range m.Rank {
 			for j := range m.In {
@@ -48,34 +47,4 @@ func (QR) Init(maps []*adapter.Map, _ adapter.Inputs) error {
 		m.Offset()
 	}
 	return nil
-}
-
-// orthonormal returns the thin factors of w, m×n: q m×p and r p×n with
-// p = min(m, n) and a non-negative diagonal of r.
-func orthonormal(w *mat.Dense) (q, r *mat.Dense) {
-	m, n := w.Dims()
-	p := min(m, n)
-	// LAPACK's pair of routines makes the thin q in place, from the first p
-	// columns, which determine it.
-	q = mat.DenseCopyOf(w.Slice(0, m, 0, p))
-	tau := make([]float64, p)
-	work := make([]float64, 1)
-	lapack64.Geqrf(q.RawMatrix(), tau, work, -1)
-	work = make([]float64, int(work[0]))
-	lapack64.Geqrf(q.RawMatrix(), tau, work, len(work))
-	lapack64.Orgqr(q.RawMatrix(), tau, work, len(work))
-
-	r = new(mat.Dense)
-	r.Mul(q.T(), w)
-	for k := range p {
-		clear(r.RawRowView(k)[:k])
-		if r.At(k, k) < 0 {
-			negate(q, k)
-			row := r.RawRowView(k)
-			for j := range row {
-				row[j] = -row[j]
-			}
-		}
-	}
-	return q, r
 }

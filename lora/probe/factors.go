@@ -5,6 +5,7 @@ import (
 
 	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
@@ -30,33 +31,18 @@ func (p *Probe) factors(o *observed) {
 		n := a.Rows()
 		w.sa = gram.Resize(w.sa, n*n)
 		gram.Gram(w.sa, gram.Rows{N: n, Dim: a.Cols(), Data: a.Floats()})
-		p.add(o, "condition_a", w.condition(n, w.sa))
+		p.add(o, "condition_a", w.spectrum.Condition(n, w.sa))
 	}
 	if trainedB {
 		n := b.Cols()
 		w.bt, w.sb = gram.Resize(w.bt, len(b.Floats())), gram.Resize(w.sb, n*n)
 		gram.Transpose(w.bt, b.Floats(), b.Rows(), n)
 		gram.Gram(w.sb, gram.Rows{N: n, Dim: b.Rows(), Data: w.bt})
-		p.add(o, "condition_b", w.condition(n, w.sb))
+		p.add(o, "condition_b", w.spectrum.Condition(n, w.sb))
 	}
 	if trainedA && trainedB {
-		var sum float64
-		for i, x := range w.sb {
-			sum += (x - w.sa[i]) * (x - w.sa[i])
-		}
-		p.add(o, "balance", math.Sqrt(sum))
+		p.add(o, "balance", geometry.Balance(w.sa, w.sb))
 	}
 }
 
 func norm(f *adapter.Factor) float64 { return math.Sqrt(kernels.SumSquares(f.Floats())) }
-
-// condition returns σ₁/σ_n of the factor with that Gram matrix: infinite where
-// it is rank deficient to the precision of its numbers.
-func (w *workspace) condition(n int, s []float64) float64 {
-	w.eigen.Values(n, s)
-	w.eigen.Truncate()
-	if w.eigen.L[0] == 0 {
-		return math.Inf(1)
-	}
-	return math.Sqrt(w.eigen.L[n-1] / w.eigen.L[0])
-}

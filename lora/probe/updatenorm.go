@@ -2,6 +2,7 @@ package probe
 
 import (
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
@@ -19,7 +20,7 @@ func (p *Probe) update(o *observed) {
 	var sigma []float64
 	switch {
 	case o.form.W != nil && len(o.w) > 0:
-		sigma = w.denseSpectrum(o.m.Out, o.m.In, ag.Floats(o.form.W), o.w)
+		sigma = w.spectrum.OfDifference(o.m.Out, o.m.In, ag.Floats(o.form.W), o.w)
 	case o.known() && len(o.a) > 0:
 		a, bt := o.product(&w.bt)
 		na, nb := len(a.Data), len(bt.Data)
@@ -30,14 +31,14 @@ func (p *Probe) update(o *observed) {
 		difference(w.y[nb:], bt.Data, o.bt)
 		a.N, a.Data = 2*a.N, w.x
 		bt.N, bt.Data = 2*bt.N, w.y
-		sigma = w.spectrum(a, bt, float64(o.m.Scaling))
+		sigma = w.spectrum.Of(geometry.Product{A: a, Bt: bt, S: float64(o.m.Scaling)})
 	default:
 		return
 	}
-	s := summarize(sigma)
-	p.add(o, "update_norm", s.frobenius)
+	s := geometry.Summarize(sigma)
+	p.add(o, "update_norm", s.Frobenius)
 	if o.w0 > 0 {
-		p.add(o, "relative_update_norm", s.frobenius/o.w0)
+		p.add(o, "relative_update_norm", s.Frobenius/o.w0)
 	}
-	p.add(o, "update_effective_rank", s.effectiveRank)
+	p.add(o, "update_effective_rank", s.EffectiveRank)
 }

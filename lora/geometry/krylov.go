@@ -1,0 +1,165 @@
+package geometry
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/lowrank/lowrank/lora/internal/gram"
+)
+
+// converged is well above the rounding of float64 in sums of some thousands of
+// terms, and well below what float32 weights are known to.
+const converged = 1e-11
+
+var errNotFound = errors.New("its leading singular vectors did not converge")
+
+// symmetric returns the k largest eigenvalues of a positive semi-definite n×n
+// matrix, which apply multiplies with, and their eigenvectors: Rayleigh and
+// Ritz on a growing space that takes in the residuals of the vectors found so
+// far (a block Lanczos method that restarts from the best of them). It starts
+// from the columns of start and from random ones, and ends when all residuals
+// are at most the part enough of the largest eigenvalue.
+func symmetric(n, k int, start *mat.Dense, enough float64, rng *rand.Rand, apply func(*mat.Dense) *mat.Dense) (*mat.Dense, []float64, error) {
+	const (
+		more    = 8 // vectors beyond those wanted, which speed up the last of them
+		rounds  = 500
+		atLeast = 64 // columns before a restart
+	)
+	most := max(atLeast, 4*(k+more))
+	x := mat.NewDense(n, min(k+more, n), nil)
+	for i := range n {
+		for j := range x.RawRowView(i) {
+			x.Set(i, j, rng.NormFloat64())
+		}
+	}
+	if start != nil {
+		var both mat.Dense
+		both.Augment(start, x)
+		x = &both
+	}
+	var q, gq *mat.Dense // the space, and what the matrix makes of it
+	for range rounds {
+		if x = orthonormalAgainst(q, x); x != nil {
+			q, gq = augment(q, x), augment(gq, apply(x))
+		}
+		vectors, l, err := ritz(q, gq)
+		if err != nil {
+			return nil, nil, err
+		}
+		y, gy := multiply(q, first(vectors, k)), multiply(gq, first(vectors, k))
+		var wanted []int
+		residual := mat.NewDense(n, k, nil)
+		for j := range k {
+			norm := 0.0
+			for i := range n {
+				v := gy.At(i, j) - l[j]*y.At(i, j)
+				residual.Set(i, j, v)
+				norm = math.Hypot(norm, v)
+			}
+			if norm > enough*l[0] {
+				scaleColumn(residual, j, 1/norm)
+				wanted = append(wanted, j)
+			}
+		}
+		_, m := q.Dims()
+		if len(wanted) == 0 || x == nil || m >= n {
+			return y, l[:k], nil
+		}
+		if m+len(wanted) > most {
+			kept := first(vectors, min(k+more, m))
+			q, gq = multiply(q, kept), multiply(gq, kept)
+		}
+		x = pick(residual, wanted)
+	}
+	return nil, nil, errNotFound
+}
+
+// ritz returns the eigenvectors of qᵀ·g·q, in descending order of their
+// eigenvalues.
+func ritz(q, gq *mat.Dense) (*mat.Dense, []float64, error) {
+	t := multiply(q.T(), gq)
+	m, _ := t.Dims()
+	s := make([]float64, m*m)
+	for i := range m {
+		for j := range m {
+			s[i*m+j] = (t.At(i, j) + t.At(j, i)) / 2
+		}
+	}
+	var e gram.Eigen
+	if !e.Of(m, s) {
+		return nil, nil, errNotFinite
+	}
+	vectors, l := mat.NewDense(m, m, nil), make([]float64, m)
+	for j := range m {
+		l[j] = e.L[m-1-j]
+		for i := range m {
+			vectors.Set(i, j, e.U[i*m+m-1-j])
+		}
+	}
+	return vectors, l, nil
+}
+
+// orthonormalAgainst returns orthonormal columns of the part of x that is
+// orthogonal to q, or nil where nothing is left.
+func orthonormalAgainst(q, x *mat.Dense) *mat.Dense {
+	n, _ := x.Dims()
+	width := n
+	if q != nil {
+		_, k := q.Dims()
+		width -= k
+	}
+	for range 2 { // the first leaves rounding, which the second takes away
+		if q != nil {
+			x.Sub(x, multiply(q, multiply(q.T(), x)))
+		}
+		d, r := QR(x)
+		var live []int
+		_, p := d.Dims()
+		for j := range min(p, width) {
+			if r.At(j, j) > 1e-12*mat.Norm(r, math.Inf(1)) {
+				live = append(live, j)
+			}
+		}
+		if len(live) == 0 {
+			return nil
+		}
+		x = pick(d, live)
+	}
+	return x
+}
+
+func augment(a, b *mat.Dense) *mat.Dense {
+	if a == nil {
+		return b
+	}
+	c := new(mat.Dense)
+	c.Augment(a, b)
+	return c
+}
+
+func multiply(a, b mat.Matrix) *mat.Dense {
+	c := new(mat.Dense)
+	c.Mul(a, b)
+	return c
+}
+
+// first returns the first k columns.
+func first(m *mat.Dense, k int) mat.Matrix {
+	rows, _ := m.Dims()
+	return m.Slice(0, rows, 0, k)
+}
+
+// pick returns a copy of some columns.
+func pick(m *mat.Dense, columns []int) *mat.Dense {
+	rows, _ := m.Dims()
+	p := mat.NewDense(rows, len(columns), nil)
+	for i, j := range columns {
+		for r := range rows {
+			p.Set(r, i, m.At(r, j))
+		}
+	}
+	return p
+}

@@ -1,0 +1,156 @@
+package geometry
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Dense copies a matrix, rows×cols, to float64. A value that is not finite is
+// an error: it has no decomposition.
+func Dense(w []float32, rows, cols int) (*mat.Dense, error) {
+	d := make([]float64, len(w))
+	for i, x := range w {
+		d[i] = float64(x)
+		if math.IsNaN(d[i]) || math.IsInf(d[i], 0) {
+			return nil, fmt.Errorf("entry (%d, %d) is %v", i/cols, i%cols, x)
+		}
+	}
+	return mat.NewDense(rows, cols, d), nil
+}
+
+// A matrix is w + b·aᵀ, out×in, known by what it does to vectors; b out×n and a
+// in×n may be nil.
+type matrix struct{ w, b, a *mat.Dense }
+
+// sum is w + ΔW.
+func sum(w *mat.Dense, p Product) (m matrix, err error) {
+	m.w = w
+	if m.a, err = columns(p.A); err != nil {
+		return m, err
+	}
+	if m.b, err = columns(p.Bt); err != nil {
+		return m, err
+	}
+	m.b.Scale(p.S, m.b)
+	return m, nil
+}
+
+// times returns m·x.
+func (m matrix) times(x mat.Matrix) *mat.Dense { return plus(m.w, m.b, m.a, x) }
+
+// turned returns mᵀ·x.
+func (m matrix) turned(x mat.Matrix) *mat.Dense { return plus(m.w.T(), m.a, m.b, x) }
+
+func plus(w mat.Matrix, b, a *mat.Dense, x mat.Matrix) *mat.Dense {
+	y := new(mat.Dense)
+	y.Mul(w, x)
+	if b != nil {
+		var u, low mat.Dense
+		u.Mul(a.T(), x)
+		low.Mul(b, &u)
+		y.Add(y, &low)
+	}
+	return y
+}
+
+// Leading returns the k largest triplets of w, out×in, or all there are: those
+// of the Krylov space of w·wᵀ (or wᵀ·w, the smaller) from random directions,
+// enlarged until they no longer change. Directions whose singular values are
+// equal are some basis of their space. The numbers of rng decide nothing but
+// rounding.
+func Leading(w *mat.Dense, k int, rng *rand.Rand) (SVD, error) {
+	return matrix{w: w}.leading(k, nil, nil, rng)
+}
+
+// LeadingSum returns the k largest triplets of w + ΔW.
+func LeadingSum(w *mat.Dense, p Product, k int, rng *rand.Rand) (SVD, error) {
+	m, err := sum(w, p)
+	if err != nil {
+		return SVD{}, err
+	}
+	return m.leading(k, m.b, m.a, rng)
+}
+
+// leading starts from the columns of left or of right, and from random ones.
+func (m matrix) leading(k int, left, right *mat.Dense, rng *rand.Rand) (SVD, error) {
+	out, in := m.w.Dims()
+	k = min(k, out, in)
+	if out <= in {
+		x, _, err := symmetric(out, k, left, converged, rng, func(x *mat.Dense) *mat.Dense { return m.times(m.turned(x)) })
+		if err != nil {
+			return SVD{}, err
+		}
+		return project(x, m.turned(x))
+	}
+	x, _, err := symmetric(in, k, right, converged, rng, func(x *mat.Dense) *mat.Dense { return m.turned(m.times(x)) })
+	if err != nil {
+		return SVD{}, err
+	}
+	d, err := project(x, m.times(x))
+	d.U, d.V = d.V, d.U
+	return d, err
+}
+
+// project returns the triplets of x·yᵀ for orthonormal x and y = mᵀ·x: those of
+// m within the subspace x.
+func project(x, y *mat.Dense) (SVD, error) {
+	q, r := QR(y)
+	d, err := Decompose(r) // m = x·rᵀ·qᵀ
+	if err != nil {
+		return d, err
+	}
+	var u, v mat.Dense
+	u.Mul(x, d.V)
+	v.Mul(q, d.U)
+	d.U, d.V = &u, &v
+	d.FixSigns()
+	return d, nil
+}
+
+// Trailing returns the k smallest triplets of w, out×in, of the min(out, in)
+// that it has, still from the largest: inverse iteration with the Cholesky
+// factor of its Gram matrix, whose formation costs min(out, in)²·max(out, in)
+// multiplications. Directions of singular values below 1e-8 of the largest are
+// not told apart.
+func Trailing(w *mat.Dense, k int, rng *rand.Rand) (SVD, error) {
+	out, in := w.Dims()
+	k = min(k, out, in)
+	var gram mat.SymDense
+	if out <= in {
+		gram.SymOuterK(1, w)
+	} else {
+		gram.SymOuterK(1, w.T())
+	}
+	p := gram.SymmetricDim()
+	trace := mat.Trace(&gram)
+	if trace == 0 {
+		return SVD{}, fmt.Errorf("the matrix is zero: it has no smallest direction")
+	}
+	var chol mat.Cholesky
+	for shift := 1e-13 * trace; ; shift *= 10 { // what rounding may have put below zero
+		for i := range p {
+			gram.SetSym(i, i, gram.At(i, i)+shift)
+		}
+		if chol.Factorize(&gram) {
+			break
+		}
+	}
+	solved := max(converged, 1e-14*math.Sqrt(chol.Cond())) // rounding in the triangular solutions
+	x, _, err := symmetric(p, k, nil, solved, rng, func(x *mat.Dense) *mat.Dense {
+		y := new(mat.Dense)
+		_ = chol.SolveTo(y, x) // complains of the conditioning that is looked for
+		return y
+	})
+	if err != nil {
+		return SVD{}, err
+	}
+	if out <= in {
+		return project(x, matrix{w: w}.turned(x))
+	}
+	d, err := project(x, matrix{w: w}.times(x))
+	d.U, d.V = d.V, d.U
+	return d, err
+}
