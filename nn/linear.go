@@ -15,7 +15,7 @@ type Linear struct {
 	In, Out int
 	Kind    Kind
 	Kernel  []int        // of a Convolution: channels, height, width, whose product is In
-	W       *ag.Variable // out×in  Name + ".weight"; of a Table in×out
+	W       *ag.Variable // out×in  Name + ".weight"; of a Table in×out; nil where only the shape is known
 	Bias    *ag.Variable // 1×out   Name + ".bias"; may be nil
 	Adapter Adapter      // nil: none
 

@@ -9,6 +9,7 @@ package adapter
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
@@ -25,7 +26,7 @@ type Map struct {
 	Delta         Delta
 	Router        Router // nil: none
 
-	Base    *ag.Weight // what s·B·A is added to: W0, or what an initializer left of it
+	Base    *ag.Weight // what s·B·A is added to: W0, or what an initializer left of it; nil where W0 is unknown
 	Factors []*Factor
 
 	table *ag.Variable // in×out: the transpose of Base, of a Table whose base was offset
@@ -88,14 +89,16 @@ func New(l *nn.Linear, layer, layers int, d Delta, router Router, r int, alpha f
 		v.SetRequiresGrad(s.Trained)
 		m.Factors = append(m.Factors, &Factor{s.Name, s.Trained, v})
 	}
-	m.Base = l.Frozen()
+	if l.W != nil {
+		m.Base = l.Frozen()
+	}
 	return m, nil
 }
 
 // W0 returns the base weight as it was before any adaptation, out×in, to be read
-// only.
+// only; nil where it is unknown.
 func (m *Map) W0() []float32 {
-	if m.w0 != nil {
+	if m.w0 != nil || m.W == nil {
 		return m.w0
 	}
 	return m.Frozen().Floats()
@@ -173,8 +176,12 @@ func (m *Map) Form() Form { return m.form }
 func (m *Map) Gates() ag.Tensor { return m.gates }
 
 // Freestanding builds the form once on a tape of its own, from the present
-// values of the factors.
+// values of the factors. Where W0 is unknown it is that of a delta that adds a
+// product to it, without a gain; others have none.
 func (m *Map) Freestanding() (f Form, err error) {
+	if m.W0() == nil && !slices.Contains(m.Delta.Provides(), Additive) {
+		return f, fmt.Errorf("%s: what its factors do to the weight depends on the weight", m.Name)
+	}
 	err = ag.Guard(func() { f = m.Delta.Form(&nn.Context{Tape: ag.NewTape()}, m) })
 	return f, err
 }

@@ -50,6 +50,9 @@ func (DoRA) Start(maps []*adapter.Map, _ *rand.Rand) error {
 
 func (DoRA) Form(c *nn.Context, m *adapter.Map) adapter.Form {
 	a, b := m.Factor("A"), m.Factor("B")
+	if m.Base == nil { // of unknown norms, with an unknown gain
+		return adapter.Form{A: a, B: b}
+	}
 	norms := c.Run(ag.NewRowNorms(m.Base, a, b, m.Scaling))
 	return adapter.Form{A: a, B: b, Gain: c.Run(ag.NewDiv(m.Factor("M"), norms))}
 }
