@@ -2,7 +2,7 @@ package geometry
 
 import (
 	"math"
-	"math/rand/v2"
+	"sync"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -21,30 +21,17 @@ type Intruders struct {
 	Epsilon   float64
 }
 
-// FindIntruders looks at the k leading left singular vectors of W0 + ΔW, found
-// by products with the two, from W0's own leading ones and the range of ΔW.
-// base holds as many leading triplets of W0 as are known; with all of them
-// nothing is undecided, and with fewer what lies in none of these is followed by
-// products with W0 for some steps ([spread]).
-func FindIntruders(w0 *mat.Dense, base SVD, p Product, k int, epsilon float64, rng *rand.Rand) (Intruders, error) {
-	m, err := sum(w0, p)
-	if err != nil {
-		return Intruders{}, err
-	}
-	left, right := base.First(k)
-	if left != nil {
-		left, right = augment(left, m.b), augment(right, m.a)
-	} else {
-		left, right = m.b, m.a
-	}
-	d, err := m.leading(k, left, right, rng)
-	if err != nil {
-		return Intruders{}, err
-	}
-	found := Intruders{S: d.S, Epsilon: epsilon}
+// FindIntruders compares the left singular vectors of after, leading triplets of
+// W0 + ΔW ([LeadingSum]), with W0's. base holds as many leading triplets of W0 as
+// are known. With all of them nothing is undecided; with fewer, the part of a
+// vector that lies in none of these is followed by products with W0 for some
+// steps ([spread]).
+func FindIntruders(w0 *mat.Dense, base, after SVD, epsilon float64) Intruders {
+	found := Intruders{S: after.S, Epsilon: epsilon}
 	out, in := w0.Dims()
-	for j := range d.S {
-		u := mat.DenseCopyOf(d.U.Slice(0, out, j, j+1))
+	inRange := sync.OnceValue(func() func(*mat.Dense) *mat.Dense { return rangeOf(w0) })
+	for j := range after.S {
+		u := mat.DenseCopyOf(after.U.Slice(0, out, j, j+1))
 		low := 0.0
 		if base.U != nil {
 			seen := multiply(base.U.T(), u)
@@ -53,17 +40,39 @@ func FindIntruders(w0 *mat.Dense, base SVD, p Product, k int, epsilon float64, r
 			}
 			u.Sub(u, multiply(base.U, seen))
 		}
-		rest := mat.Norm(u, 2)
+		high := mat.Norm(u, 2)
 		switch {
 		case len(base.S) == min(out, in): // the rest lies in no singular vector
-			rest = 0
-		case low < epsilon && rest >= epsilon && out <= in:
-			u.Scale(1/rest, u)
-			rest *= spread(w0, u, epsilon/rest)
+			high = 0
+		case low < epsilon && high >= epsilon:
+			u = inRange()(u)
+			if high = mat.Norm(u, 2); high >= epsilon {
+				u.Scale(1/high, u)
+				high *= spread(w0, u, epsilon/high)
+			}
 		}
-		found.Low, found.High = append(found.Low, low), append(found.High, max(low, rest))
+		found.Low, found.High = append(found.Low, low), append(found.High, max(low, high))
 	}
-	return found, nil
+	return found
+}
+
+// rangeOf returns the projection on the range of w, out×in: all there is, where
+// out ≤ in. Singular values below 1e-6 of the largest are not seen.
+func rangeOf(w *mat.Dense) func(*mat.Dense) *mat.Dense {
+	out, in := w.Dims()
+	whole := func(u *mat.Dense) *mat.Dense { return u }
+	if out <= in {
+		return whole
+	}
+	gram, ok := factored(w)
+	if !ok {
+		return whole
+	}
+	return func(u *mat.Dense) *mat.Dense {
+		x := new(mat.Dense)
+		_ = gram.SolveTo(x, multiply(w.T(), u)) // complains of conditions that it does not suffer from
+		return multiply(w, x)
+	}
 }
 
 // Counts returns how many dimensions are intruders for certain, how many are

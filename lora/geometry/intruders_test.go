@@ -11,7 +11,7 @@ import (
 // An update whose one direction is spread over all of W0's is an intruder of
 // known energy; one along a direction of W0's is none.
 func TestPlantedIntruders(t *testing.T) {
-	for _, shape := range [][2]int{{96, 64}, {64, 96}, {300, 300}} {
+	for _, shape := range [][2]int{{96, 64}, {64, 96}, {200, 200}, {300, 200}} {
 		rng := rand.New(rand.NewPCG(4, uint64(shape[0])))
 		w, u, v, s := graded(shape[0], shape[1], 1, rng)
 		p := min(shape[0], shape[1])
@@ -35,7 +35,7 @@ func TestPlantedIntruders(t *testing.T) {
 			full.Add(w, whole(d))
 			wantU, wantS, _ := svd(&full)
 			cos := multiply(wantU.T(), u)
-			for _, known := range []int{p, 40, 10, 0} {
+			for _, known := range []int{p, 30, 0} {
 				base := SVD{}
 				if known > 0 {
 					var err error
@@ -43,10 +43,11 @@ func TestPlantedIntruders(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				x, err := FindIntruders(w, base, d, 10, 0.5, rng)
+				after, err := LeadingSum(w, d, 10, rng)
 				if err != nil {
 					t.Fatal(err)
 				}
+				x := FindIntruders(w, base, after, 0.5)
 				yes, no, undecided := x.Counts()
 				if yes+no+undecided != 10 {
 					t.Fatalf("%d, %d and %d: must be 10 together", yes, no, undecided)
@@ -79,8 +80,9 @@ func TestPlantedIntruders(t *testing.T) {
 				if known == p && (undecided > 0 || math.Abs(x.Energy()-energy/all) > 1e-9) {
 					t.Errorf("%v: %d undecided, energy %v: must be 0 and %v", shape, undecided, x.Energy(), energy/all)
 				}
-				// A square weight: products alone show the planted intruder.
-				if known >= 10 && shape[0] == 300 && spread && yes != want {
+				// Products alone show the planted intruder, where there are
+				// enough directions.
+				if known > 0 && p > 64 && spread && yes != want {
 					t.Errorf("%v, %d known: %d intruders, %d undecided: must be %d and 0", shape, known, yes, undecided, want)
 				}
 			}

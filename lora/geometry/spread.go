@@ -22,7 +22,7 @@ import (
 // directions, none of which need be known (Szegő, Orthogonal Polynomials,
 // section 3.41).
 func spread(w, u *mat.Dense, wanted float64) float64 {
-	const steps, every = 96, 8
+	const steps, every = 96, 16
 	m := matrix{w: w}
 	n, _ := u.Dims()
 	q := mat.DenseCopyOf(u)

@@ -97,8 +97,8 @@ func TestNotFinite(t *testing.T) {
 		if _, err := Dense(p.Bt.Data, 3, 16); err == nil {
 			t.Errorf("%v is a weight", bad)
 		}
-		if _, err := FindIntruders(gaussianDense(16, 12, rng), SVD{}, p, 3, 0.5, rng); err == nil {
-			t.Errorf("%v has intruders", bad)
+		if _, err := LeadingSum(gaussianDense(16, 12, rng), p, 3, rng); err == nil {
+			t.Errorf("%v has leading directions", bad)
 		}
 		var s Spectrum
 		if !math.IsNaN(s.Of(p)[0]) {

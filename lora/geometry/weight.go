@@ -118,28 +118,12 @@ func project(x, y *mat.Dense) (SVD, error) {
 func Trailing(w *mat.Dense, k int, rng *rand.Rand) (SVD, error) {
 	out, in := w.Dims()
 	k = min(k, out, in)
-	var gram mat.SymDense
-	if out <= in {
-		gram.SymOuterK(1, w)
-	} else {
-		gram.SymOuterK(1, w.T())
-	}
-	p := gram.SymmetricDim()
-	trace := mat.Trace(&gram)
-	if trace == 0 {
+	chol, ok := factored(w)
+	if !ok {
 		return SVD{}, fmt.Errorf("the matrix is zero: it has no smallest direction")
 	}
-	var chol mat.Cholesky
-	for shift := 1e-13 * trace; ; shift *= 10 { // what rounding may have put below zero
-		for i := range p {
-			gram.SetSym(i, i, gram.At(i, i)+shift)
-		}
-		if chol.Factorize(&gram) {
-			break
-		}
-	}
 	solved := max(converged, 1e-14*math.Sqrt(chol.Cond())) // rounding in the triangular solutions
-	x, _, err := symmetric(p, k, nil, solved, rng, func(x *mat.Dense) *mat.Dense {
+	x, _, err := symmetric(min(out, in), k, nil, solved, rng, func(x *mat.Dense) *mat.Dense {
 		y := new(mat.Dense)
 		_ = chol.SolveTo(y, x) // complains of the conditioning that is looked for
 		return y
@@ -153,4 +137,29 @@ func Trailing(w *mat.Dense, k int, rng *rand.Rand) (SVD, error) {
 	d, err := project(x, matrix{w: w}.times(x))
 	d.U, d.V = d.V, d.U
 	return d, err
+}
+
+// factored returns the Cholesky factor of the Gram matrix of the smaller side of
+// w, with a little on the diagonal that makes it definite, or false where w is
+// zero.
+func factored(w *mat.Dense) (*mat.Cholesky, bool) {
+	var gram mat.SymDense
+	if out, in := w.Dims(); out <= in {
+		gram.SymOuterK(1, w)
+	} else {
+		gram.SymOuterK(1, w.T())
+	}
+	trace := mat.Trace(&gram)
+	if !(trace > 0) {
+		return nil, false
+	}
+	chol := new(mat.Cholesky)
+	for shift := 1e-13 * trace; ; shift *= 10 { // rounding may have put eigenvalues below zero
+		for i := range gram.SymmetricDim() {
+			gram.SetSym(i, i, gram.At(i, i)+shift)
+		}
+		if chol.Factorize(&gram) {
+			return chol, true
+		}
+	}
 }
