@@ -119,43 +119,84 @@ func QuantizeNF4(rows, cols int, x []float32, ldx int) (*NF4Weight, error) {
 		return nil, err
 	}
 	n := rows * cols
-	flat := make([]float32, 0, n)
-	for i := range n / max(cols, 1) {
-		flat = append(flat, x[i*ldx:][:cols]...)
+	blocks, groups := ceil(n, nf4Block), ceil(n, nf4Block*nf4Group)
+	w := &NF4Weight{
+		Rows: rows, Cols: cols, Map: dynamicMap(),
+		Codes: make([]byte, ceil(n, 2)), Absmax: make([]byte, blocks), Scale: make([]float32, groups),
 	}
-	w := &NF4Weight{Rows: rows, Cols: cols, Codes: make([]byte, ceil(n, 2)), Map: dynamicMap()}
-	var absmax []float32
+	absmax := make([]float32, blocks)
+	Parallel(groups, func(g int) { w.quantizeGroup(g, absmax, x, ldx) })
 	var total float64
-	for block := range slices.Chunk(flat, nf4Block) {
-		m := largest(block)
-		for i, v := range block {
-			code := byte(7) // that of 0
-			if m > 0 {
-				code = nearest(nf4[:], v/m)
-			}
-			e := len(absmax)*nf4Block + i
-			w.Codes[e/2] |= code << (4 * (^e & 1))
-		}
-		absmax = append(absmax, m)
+	for _, m := range absmax {
 		total += float64(m)
 	}
-	if len(absmax) > 0 {
-		w.Offset = float32(total / float64(len(absmax)))
+	if blocks > 0 {
+		w.Offset = float32(total / float64(blocks))
 	}
-	for group := range slices.Chunk(absmax, nf4Group) {
+	Parallel(groups, func(g int) {
+		group := absmax[g*nf4Group : min(blocks, (g+1)*nf4Group)]
 		for i := range group {
 			group[i] -= w.Offset
 		}
 		m := largest(group)
-		for _, v := range group {
+		for i, v := range group {
 			if m > 0 {
 				v /= m
 			}
-			w.Absmax = append(w.Absmax, nearest(w.Map, v))
+			w.Absmax[g*nf4Group+i] = nearest(w.Map, v)
 		}
-		w.Scale = append(w.Scale, m)
-	}
+		w.Scale[g] = m
+	})
 	return w, nil
+}
+
+// quantizeGroup makes the codes of a group of blocks, and their largest.
+func (w *NF4Weight) quantizeGroup(g int, absmax, x []float32, ldx int) {
+	n := w.Rows * w.Cols
+	var block [nf4Block]float32
+	for b := g * nf4Group; b < min(len(absmax), (g+1)*nf4Group); b++ {
+		first := b * nf4Block
+		values := block[:min(nf4Block, n-first)]
+		for done := 0; done < len(values); {
+			i, j := (first+done)/w.Cols, (first+done)%w.Cols
+			done += copy(values[done:], x[i*ldx+j:][:w.Cols-j])
+		}
+		m := largest(values)
+		absmax[b] = m
+		for i, v := range values {
+			code := byte(7) // that of 0
+			if m > 0 {
+				code = nf4Nearest(v / m)
+			}
+			w.Codes[(first+i)/2] |= code << (4 * (^i & 1))
+		}
+	}
+}
+
+// nf4Cells is how many equal parts of -1 to 1 have a code of their own in nf4First:
+// enough for none to hold two of the cuts between the numbers.
+const nf4Cells = 64
+
+// nf4First is the code that each part begins with, nf4Cuts are the cuts, the last of
+// them beyond all.
+var nf4First, nf4Cuts = func() (first [nf4Cells + 1]byte, cuts [16]float64) {
+	for i := range nf4[1:] {
+		cuts[i] = (float64(nf4[i]) + float64(nf4[i+1])) / 2
+	}
+	cuts[15] = math.Inf(1)
+	for i := range first {
+		first[i] = nearest(nf4[:], float32(2*i)/nf4Cells-1)
+	}
+	return first, cuts
+}()
+
+// nf4Nearest is nearest(nf4[:], v) of a v from -1 to 1.
+func nf4Nearest(v float32) byte {
+	code := nf4First[int((v+1)*(nf4Cells/2))]
+	if float64(v) > nf4Cuts[code&15] {
+		code++
+	}
+	return code
 }
 
 // nearest returns the place of the number nearest to v in a sorted list, of two

@@ -81,6 +81,7 @@ type stored struct {
 	ld     int // of words and bytes
 	scale  []float32
 	nf4    *NF4Weight
+	first  int // of nf4: the place of element (0, 0)
 }
 
 // decode writes the elements from (i, j) on of a row to x.
@@ -93,7 +94,7 @@ func (s *stored) decode(x []float32, i, j int) {
 	case Int8:
 		decodeInt8(x, s.bytes[i*s.ld+j:], s.scale[i])
 	case NF4:
-		s.nf4.decode(x, i*s.nf4.Cols+j)
+		s.nf4.decode(x, s.first+i*s.nf4.Cols+j)
 	}
 }
 
