@@ -48,7 +48,7 @@ func (f *Embedding) Operands() []Tensor { return []Tensor{f.table} }
 
 func (f *Embedding) Forward() (Tensor, error) {
 	f.check()
-	if v, ok := f.table.(*Variable); ok { // of a Half it reads the rows alone
+	if v, ok := f.table.(*Variable); ok { // of fewer bits it reads the rows alone
 		for i, id := range f.ids {
 			v.CopyTo(f.y.row(i), int(id)*f.n)
 		}

@@ -1,7 +1,5 @@
 package ag
 
-import "github.com/lowrank/lowrank/kernels"
-
 // FrozenLinear is y = x·W0ᵀ with a frozen weight, and dx = dy·W0.
 type FrozenLinear struct {
 	x Tensor
@@ -22,14 +20,14 @@ func NewFrozenLinear(x Tensor, w *Weight) *FrozenLinear {
 func (f *FrozenLinear) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *FrozenLinear) Forward() (Tensor, error) {
-	kernels.MatMulPacked(false, f.m, Floats(f.x), f.w.In, f.w.Forward(), f.y.data, f.w.Out)
+	f.w.forward(f.m, Floats(f.x), 0, nil, nil, f.y.data)
 	return f.y, nil
 }
 
 func (f *FrozenLinear) Backward(gy Tensor) error {
 	if f.x.RequiresGrad() {
 		Accumulate(f.x, func(dx []float32, acc bool) {
-			kernels.MatMulPacked(acc, f.m, Floats(gy), f.w.Out, f.w.Backward(), dx, f.w.In)
+			f.w.backward(acc, f.m, Floats(gy), 0, nil, nil, dx)
 		})
 	}
 	return nil

@@ -60,14 +60,18 @@ func (f *LowRankLinear) Operands() []Tensor {
 
 func (f *LowRankLinear) Forward() (Tensor, error) {
 	x, a, b, y := Floats(f.x), Floats(f.a), Floats(f.b), f.y.data
-	if f.g == nil {
+	if f.g == nil && !f.w.streamed {
 		kernels.LowRankForward(f.m, f.r, x, f.in, f.w.Forward(), a, f.in, b, f.r, f.s, f.u, f.r, y, f.out)
 		return f.y, nil
 	}
-	kernels.MatMul(kernels.NT, false, f.m, f.r, f.in, x, f.in, a, f.in, f.p, f.r)
-	copy(f.u, f.p)
-	f.gate(f.u)
-	kernels.MatMulPackedPlus(false, f.m, x, f.in, f.w.Forward(), kernels.NT, f.r, f.u, f.r, b, f.r, y, f.out)
+	kernels.MatMul(kernels.NT, false, f.m, f.r, f.in, x, f.in, a, f.in, f.u, f.r)
+	if f.g == nil {
+		kernels.Scale(f.s, f.u)
+	} else {
+		copy(f.p, f.u)
+		f.gate(f.u)
+	}
+	f.w.forward(f.m, x, f.r, f.u, b, y)
 	return f.y, nil
 }
 
@@ -94,7 +98,7 @@ func (f *LowRankLinear) Backward(gy Tensor) error {
 	}
 	if f.x.RequiresGrad() {
 		Accumulate(f.x, func(dx []float32, acc bool) {
-			kernels.MatMulPackedPlus(acc, f.m, dy, f.out, f.w.Backward(), kernels.NN, f.r, f.v, f.r, a, f.in, dx, f.in)
+			f.w.backward(acc, f.m, dy, f.r, f.v, a, dx)
 		})
 	}
 	if f.a.RequiresGrad() {

@@ -19,6 +19,7 @@ type RowNorms struct {
 	s          float32
 	r          int
 	p, gram, q []float32 // W0·Aᵀ: out×r, A·Aᵀ: r×r, B·A·Aᵀ: out×r
+	part       []float32 // decoded rows of a streamed weight
 	y          *Variable
 }
 
@@ -44,19 +45,41 @@ func NewRowNorms(w *Weight, a, b Tensor, s float32) *RowNorms {
 func (f *RowNorms) Operands() []Tensor { return nil }
 
 func (f *RowNorms) Forward() (Tensor, error) {
-	w, a, b := f.w.Floats(), Floats(f.a), Floats(f.b)
-	out, in, r, s := f.w.Out, f.w.In, f.r, float64(f.s)
-	kernels.MatMul(kernels.NT, false, out, r, in, w, in, a, in, f.p, r)
+	a, b := Floats(f.a), Floats(f.b)
+	out, in, r := f.w.Out, f.w.In, f.r
 	kernels.MatMul(kernels.NT, false, r, r, in, a, in, a, in, f.gram, r)
 	kernels.MatMul(kernels.NN, false, out, r, r, b, r, f.gram, r, f.q, r)
-	for i := range out {
-		bi := b[i*r:][:r]
-		square := kernels.SumSquares(w[i*in:][:in]) +
-			2*s*kernels.Dot(bi, f.p[i*r:][:r]) +
-			s*s*kernels.Dot(bi, f.q[i*r:][:r])
-		f.y.data[i] = float32(math.Sqrt(max(square, 0)))
+	if !f.w.streamed {
+		f.rows(0, out, f.w.Floats(), a, b)
+		return f.y, nil
+	}
+	if f.part == nil {
+		f.part = make([]float32, min(out, max(1, normsAtOnce/max(in, 1)))*in)
+	}
+	step := len(f.part) / max(in, 1)
+	for i := 0; i < out; i += max(step, 1) {
+		n := min(max(step, 1), out-i)
+		f.w.held.Decode(f.part[:n*in], i*in)
+		f.rows(i, n, f.part, a, b)
 	}
 	return f.y, nil
+}
+
+// normsAtOnce is how many elements of a streamed weight are decoded at once.
+const normsAtOnce = 1 << 17
+
+// rows makes n norms from number i on, of the rows w.
+func (f *RowNorms) rows(i, n int, w, a, b []float32) {
+	in, r, s := f.w.In, f.r, float64(f.s)
+	p := f.p[i*r:]
+	kernels.MatMul(kernels.NT, false, n, r, in, w, in, a, in, p, r)
+	for k := range n {
+		bi := b[(i+k)*r:][:r]
+		square := kernels.SumSquares(w[k*in:][:in]) +
+			2*s*kernels.Dot(bi, p[k*r:][:r]) +
+			s*s*kernels.Dot(bi, f.q[(i+k)*r:][:r])
+		f.y.data[i+k] = float32(math.Sqrt(max(square, 0)))
+	}
 }
 
 // Backward does nothing.

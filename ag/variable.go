@@ -24,8 +24,8 @@ type Variable struct {
 	*mat.Dense[float32]
 	rows, cols int
 	data       []float32
-	shared     bool  // data is another variable's too
-	half       *half // nil: data has been there from the start
+	shared     bool    // data is another variable's too
+	stored     *stored // nil: data has been there from the start
 
 	mu     sync.Mutex          // spago's own Backward writes gradients concurrently
 	ws     *Workspace          // where the gradient buffer comes from; nil: its own
@@ -66,7 +66,7 @@ func (v *Variable) Cols() int { return v.cols }
 
 // Floats returns the values themselves, row by row.
 func (v *Variable) Floats() []float32 {
-	if v.half != nil {
+	if v.stored != nil {
 		v.decode()
 	}
 	return v.data
@@ -89,7 +89,7 @@ func (v *Variable) Retain() { v.retain = true }
 
 // Value returns v itself.
 func (v *Variable) Value() mat.Tensor {
-	if v.half != nil {
+	if v.stored != nil {
 		v.decode() // spago's functions read the matrix
 	}
 	return v

@@ -6,19 +6,24 @@ import (
 	"github.com/lowrank/lowrank/kernels"
 )
 
-// A Weight is a frozen out×in matrix, the W0 of a linear map y = x·W0ᵀ. It is
-// packed once for the forward product and once for the input gradient, at
-// their first use; a [Half] is decoded while it is packed. It is no tensor: the
-// graph never sees it. It may serve several tapes at once, but not while Set
-// runs.
+// A Weight is a frozen out×in matrix, the W0 of a linear map y = x·W0ᵀ, as
+// float32 or in a format of fewer bits, which is decoded while it is packed. It
+// is packed once for the forward product and once for the input gradient, at
+// their first use; or, streamed, in every product anew, a few columns at a time,
+// so that nothing is held but the values as they are kept. Both give the same
+// bits. It is no tensor: the graph never sees it. It may serve several tapes at
+// once, but not while Set runs.
 type Weight struct {
 	Out, In int
 
-	mu   sync.Mutex
-	data []float32 // nil: a half that has not been asked for in whole
-	half *Half
-	fwd  *kernels.Packed // W0ᵀ: in×out
-	bwd  *kernels.Packed // W0: out×in
+	streamed bool
+
+	mu     sync.Mutex
+	values Values
+	held   kernels.Stored  // the values as the kernels pack them
+	full   []float32       // of values in fewer bits that have been asked for in whole
+	fwd    *kernels.Packed // W0ᵀ: in×out
+	bwd    *kernels.Packed // W0: out×in
 }
 
 // NewWeight returns a frozen out×in matrix over data, which it keeps.
@@ -26,10 +31,18 @@ func NewWeight(out, in int, data []float32) *Weight {
 	return NewWeightOf(out, in, Values{Floats: data})
 }
 
-// NewWeightOf is NewWeight of values that may be a [Half].
+// NewWeightOf is NewWeight of values that may be in fewer bits.
 func NewWeightOf(out, in int, values Values) *Weight {
 	w := &Weight{Out: out, In: in}
 	w.set("NewWeight", values)
+	return w
+}
+
+// NewStreamedWeight is NewWeightOf of a weight that is packed in every product
+// anew.
+func NewStreamedWeight(out, in int, values Values) *Weight {
+	w := NewWeightOf(out, in, values)
+	w.streamed = true
 	return w
 }
 
@@ -39,19 +52,38 @@ func (w *Weight) set(op string, values Values) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.data, w.half, w.fwd, w.bwd = values.Floats, values.Half, nil, nil
+	w.values, w.full, w.fwd, w.bwd = values, nil, nil, nil
+	w.held = kernels.Stored{Format: kernels.F32, Floats: values.Floats}
+	if values.Stored != nil {
+		w.held = *values.Stored
+	}
+	w.held.Rows, w.held.Cols = w.Out, w.In
 }
 
-// Floats returns the values, row by row, to be read only. Those of a [Half] are
-// decoded when they are first asked for, and kept.
+// Streamed reports whether nothing is packed for good.
+func (w *Weight) Streamed() bool { return w.streamed }
+
+// Values returns the values as they are kept.
+func (w *Weight) Values() Values {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.values
+}
+
+// Floats returns the values as float32, row by row, to be read only. Decoded ones
+// are kept, except those of a streamed weight, which are the caller's.
 func (w *Weight) Floats() []float32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.data == nil && w.half != nil {
-		w.data = make([]float32, len(w.half.Bits))
-		w.half.decode(w.data, 0)
+	switch {
+	case w.values.Stored == nil:
+		return w.values.Floats
+	case w.streamed:
+		return w.values.All()
+	case w.full == nil:
+		w.full = w.values.All()
 	}
-	return w.data
+	return w.full
 }
 
 // Set replaces the values by data, which it keeps, and drops the packing.
@@ -62,7 +94,7 @@ func (w *Weight) Forward() *kernels.Packed {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fwd == nil {
-		w.fwd = w.pack(kernels.NT, w.In, w.Out)
+		w.fwd = w.pack(kernels.NT, w.Out)
 	}
 	return w.fwd
 }
@@ -72,14 +104,13 @@ func (w *Weight) Backward() *kernels.Packed {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.bwd == nil {
-		w.bwd = w.pack(kernels.NN, w.Out, w.In)
+		w.bwd = w.pack(kernels.NN, w.In)
 	}
 	return w.bwd
 }
 
-func (w *Weight) pack(op kernels.Op, k, n int) *kernels.Packed {
-	if w.data == nil && w.half != nil {
-		return w.half.pack(op, k, n, w.In)
-	}
-	return kernels.Pack(op, k, n, w.data, w.In)
+func (w *Weight) pack(op kernels.Op, n int) *kernels.Packed {
+	p := &kernels.Packed{}
+	p.RepackStored(op, &w.held, 0, n)
+	return p
 }

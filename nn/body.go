@@ -55,7 +55,7 @@ func (c copies) Tensor(name string, shape ...int) (ag.Values, error) {
 		n *= d
 	}
 	values := p.Values()
-	if values.Half == nil { // of which nothing is ever overwritten
+	if values.Stored == nil { // of which nothing is ever overwritten
 		x := p.Stored(values.Floats)
 		values.Floats = slices.Clone(x[:min(n, len(x))]) // what it has grown by stands behind
 	}

@@ -161,10 +161,10 @@ func (b *Builder) TiedOutput(name string, e *Embedding) *Linear {
 // equal compares two matrices of one shape bit for bit.
 func equal(a, b *ag.Variable) bool {
 	x, y := a.Values(), b.Values()
-	if x.Half != nil && y.Half != nil {
-		return x.Half.F16 == y.Half.F16 && slices.Equal(x.Half.Bits, y.Half.Bits)
+	if x.Stored != nil && y.Stored != nil && x.Stored.Format == y.Stored.Format && x.Stored.Words != nil {
+		return slices.Equal(x.Stored.Words, y.Stored.Words)
 	}
-	return slices.Equal(a.Floats(), b.Floats())
+	return slices.Equal(x.All(), y.All())
 }
 
 func (b *Builder) linear(l *Linear) *Linear {

@@ -109,7 +109,7 @@ func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
 		return ag.Values{}, l.wrong // nothing will come of it: do not decode
 	}
 	if h, err := l.Half(stored); h != nil || err != nil {
-		return ag.Values{Half: h}, err
+		return ag.Values{Stored: h}, err
 	}
 	t, err := l.Checkpoint.Tensor(stored)
 	return ag.Values{Floats: t.Data}, err

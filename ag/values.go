@@ -1,0 +1,120 @@
+package ag
+
+import (
+	"sync"
+
+	"github.com/lowrank/lowrank/kernels"
+)
+
+// Values are the values of a tensor, row by row: Floats, or a matrix in a format
+// of fewer bits.
+type Values struct {
+	Floats []float32
+	Stored *kernels.Stored
+}
+
+// Len returns how many there are.
+func (v Values) Len() int {
+	if v.Stored != nil {
+		return v.Stored.Len()
+	}
+	return len(v.Floats)
+}
+
+// Bytes returns the memory that they take.
+func (v Values) Bytes() int {
+	if v.Stored != nil {
+		return v.Stored.Bytes()
+	}
+	return 4 * len(v.Floats)
+}
+
+// Decode writes them to x as float32, from the given one on.
+func (v Values) Decode(x []float32, from int) {
+	if v.Stored != nil {
+		v.Stored.Decode(x, from)
+		return
+	}
+	copy(x, v.Floats[from:])
+}
+
+// All returns them as float32: Floats itself, or a new slice.
+func (v Values) All() []float32 {
+	if v.Stored == nil {
+		return v.Floats
+	}
+	x := make([]float32, v.Len())
+	const part = 1 << 16
+	kernels.Parallel((len(x)+part-1)/part, func(i int) {
+		v.Stored.Decode(x[i*part:min(len(x), (i+1)*part)], i*part)
+	})
+	return x
+}
+
+// NewVariableOf returns a rows×cols matrix of values that it keeps. What is Stored
+// stays as it is until all values are asked for as float32, of which there is then
+// a copy: a frozen [Weight] and an [Embedding] ask for no more than they read.
+func NewVariableOf(rows, cols int, values Values) *Variable {
+	if values.Stored == nil {
+		return NewVariable(rows, cols, values.Floats)
+	}
+	if rows < 0 || cols < 0 || values.Len() != rows*cols {
+		fail("NewVariable", "%d values for a %d×%d matrix", values.Len(), rows, cols)
+	}
+	return &Variable{Dense: newDense(0, 0), rows: rows, cols: cols, stored: &stored{Stored: values.Stored}}
+}
+
+// stored is what a variable keeps until it has been decoded.
+type stored struct {
+	mu sync.Mutex
+	*kernels.Stored
+}
+
+// Values returns the values as they are kept.
+func (v *Variable) Values() Values {
+	if v.stored != nil {
+		v.stored.mu.Lock()
+		defer v.stored.mu.Unlock()
+		if v.stored.Stored != nil {
+			return Values{Stored: v.stored.Stored}
+		}
+	}
+	return Values{Floats: v.data}
+}
+
+// SetValues makes a frozen variable, which has no gradient, keep other values.
+// Operators that were built on it are not to be used any more.
+func (v *Variable) SetValues(values Values) {
+	w := NewVariableOf(v.rows, v.cols, values)
+	w.SetRequiresGrad(v.RequiresGrad())
+	v.Dense, v.data, v.stored, v.grad, v.has = w.Dense, w.data, w.stored, nil, false
+}
+
+// decode gives the variable its float32 values.
+func (v *Variable) decode() {
+	v.stored.mu.Lock()
+	defer v.stored.mu.Unlock()
+	if v.stored.Stored == nil {
+		return
+	}
+	full := newDense(v.rows, v.cols)
+	full.SetRequiresGrad(v.Dense.RequiresGrad())
+	v.data = Floats(full)
+	v.stored.Decode(v.data, 0)
+	v.Dense, v.stored.Stored = full, nil
+}
+
+// CopyTo writes values of the variable into x, from the given one on, as
+// float32.
+func (v *Variable) CopyTo(x []float32, from int) { v.Values().Decode(x, from) }
+
+// Shape returns rows and columns.
+func (v *Variable) Shape() []int {
+	if v.stored != nil {
+		return []int{v.rows, v.cols}
+	}
+	return v.Dense.Shape()
+}
+
+// Size returns the number of values.
+func (v *Variable) Size() int { return v.rows * v.cols }
