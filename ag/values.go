@@ -31,11 +31,18 @@ func (v Values) Bytes() int {
 
 // Decode writes them to x as float32, from the given one on.
 func (v Values) Decode(x []float32, from int) {
-	if v.Stored != nil {
+	if v.Stored == nil {
+		copy(x, v.Floats[from:])
+		return
+	}
+	const part = 1 << 16
+	if len(x) <= part {
 		v.Stored.Decode(x, from)
 		return
 	}
-	copy(x, v.Floats[from:])
+	kernels.Parallel((len(x)+part-1)/part, func(i int) {
+		v.Stored.Decode(x[i*part:min(len(x), (i+1)*part)], from+i*part)
+	})
 }
 
 // All returns them as float32: Floats itself, or a new slice.
@@ -44,10 +51,7 @@ func (v Values) All() []float32 {
 		return v.Floats
 	}
 	x := make([]float32, v.Len())
-	const part = 1 << 16
-	kernels.Parallel((len(x)+part-1)/part, func(i int) {
-		v.Stored.Decode(x[i*part:min(len(x), (i+1)*part)], i*part)
-	})
+	v.Decode(x, 0)
 	return x
 }
 
@@ -100,7 +104,7 @@ func (v *Variable) decode() {
 	full := newDense(v.rows, v.cols)
 	full.SetRequiresGrad(v.Dense.RequiresGrad())
 	v.data = Floats(full)
-	v.stored.Decode(v.data, 0)
+	Values{Stored: v.stored.Stored}.Decode(v.data, 0)
 	v.Dense, v.stored.Stored = full, nil
 }
 

@@ -41,7 +41,13 @@ func Quantize(d Dtype, rows, cols int, x []float32) (*Stored, error) {
 		})
 	case Int8:
 		s.Ints, s.Scale = make([]int8, n), make([]float32, rows)
-		err = QuantizeInt8(rows, cols, x, cols, s.Ints, cols, s.Scale)
+		if err = checkFinite(fn, rows, cols, x, cols); err != nil {
+			return nil, err
+		}
+		Parallel(rows, func(i int) {
+			row := i * cols
+			_ = QuantizeInt8(1, cols, x[row:], cols, s.Ints[row:], cols, s.Scale[i:]) // of finite numbers there is no error
+		})
 	case NF4:
 		s.NF4, err = QuantizeNF4(rows, cols, x, cols)
 	default:

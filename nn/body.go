@@ -9,9 +9,10 @@ import (
 
 // A Body is the tensors and the linear maps of a model, in forward order.
 type Body struct {
-	params  []Param
-	linears []*Linear
-	grown   map[string]int // rows that the checkpoint has of the tensors that have more
+	params   []Param
+	linears  []*Linear
+	streamed bool           // no weight is packed for good
+	grown    map[string]int // rows that the checkpoint has of the tensors that have more
 }
 
 // Params returns every tensor under its checkpoint name, in forward order; a
@@ -34,7 +35,17 @@ func (b *Body) SetTrained(trained bool) {
 
 // Copy returns a source of copies of the tensors, with as many rows as the
 // checkpoint has.
-func (b *Body) Copy() Source { return copies{b} }
+func (b *Body) Copy() Source {
+	if b.streamed {
+		return kept{copies{b}}
+	}
+	return copies{b}
+}
+
+// kept are copies in the formats that the tensors have.
+type kept struct{ copies }
+
+func (kept) Keep(_ string, _, _ int, values ag.Values) (ag.Values, error) { return values, nil }
 
 // copies are the tensors of a body.
 type copies struct{ *Body }

@@ -85,11 +85,28 @@ func (b *Builder) values(name string, shape []int) (ag.Values, bool) {
 // Linear returns the map of the module name: name.weight [out, in] and, with
 // bias, name.bias [out].
 func (b *Builder) Linear(name string, out, in int, bias bool) *Linear {
-	l := &Linear{Name: name, Out: out, In: in, W: b.Tensor(name+".weight", out, in)}
+	l := &Linear{Name: name, Out: out, In: in}
+	if values, ok := b.values(name+".weight", []int{out, in}); ok {
+		values, ok = b.keep(name+".weight", out, in, values)
+		if ok {
+			l.W = b.add(Param{Name: name + ".weight", Variable: ag.NewVariableOf(out, in, values), Shape: []int{out, in}})
+		}
+	}
 	if bias {
 		l.Bias = b.Tensor(name+".bias", out)
 	}
 	return b.linear(l)
+}
+
+// keep has a source that is a [Keeper] choose the format of a weight.
+func (b *Builder) keep(name string, out, in int, values ag.Values) (ag.Values, bool) {
+	if k, ok := b.source.(Keeper); ok {
+		var err error
+		if values, err = k.Keep(name, out, in, values); err != nil && b.err == nil {
+			b.err = err
+		}
+	}
+	return values, b.err == nil
 }
 
 // Transposed returns the map of a module whose checkpoint has name.weight
@@ -97,9 +114,13 @@ func (b *Builder) Linear(name string, out, in int, bias bool) *Linear {
 func (b *Builder) Transposed(name string, out, in int) *Linear {
 	l := &Linear{Name: name, Out: out, In: in, FanInFanOut: true}
 	if values, ok := b.values(name+".weight", []int{in, out}); ok {
-		x := ag.NewVariableOf(in, out, values).Floats()
-		v := ag.NewVariable(out, in, transposed(in, out, x))
-		l.W = b.add(Param{Name: name + ".weight", Variable: v, Shape: []int{in, out}, Transposed: true})
+		if values.Stored == nil || values.Stored.Rows != out { // else a copy of a model that has it so
+			values = ag.Values{Floats: transposed(in, out, values.All())}
+		}
+		if values, ok = b.keep(name+".weight", out, in, values); ok {
+			v := ag.NewVariableOf(out, in, values)
+			l.W = b.add(Param{Name: name + ".weight", Variable: v, Shape: []int{in, out}, Transposed: true})
+		}
 	}
 	l.Bias = b.Tensor(name+".bias", out)
 	return b.linear(l)
@@ -139,9 +160,7 @@ func (b *Builder) Conv2D(name string, out int, w ag.Window, bias bool) *Conv2D {
 // Output returns the map of the module name that makes logits, without a bias:
 // name.weight [out, in].
 func (b *Builder) Output(name string, out, in int) *Linear {
-	l := b.Linear(name, out, in, false)
-	l.Output = true
-	return l
+	return b.linear(&Linear{Name: name, Out: out, In: in, Output: true, W: b.Tensor(name+".weight", out, in)})
 }
 
 // TiedOutput returns the map of the module name whose weight is the table e,
@@ -173,6 +192,8 @@ func (b *Builder) linear(l *Linear) *Linear {
 			l.Name, l.Old = name, l.Name
 		}
 	}
+	_, l.Streamed = b.source.(Keeper)
+	b.body.streamed = l.Streamed
 	b.body.linears = append(b.body.linears, l)
 	return l
 }

@@ -23,6 +23,7 @@ type Linear struct {
 	FanInFanOut bool    // the checkpoint has Wᵀ, in×out
 	Tied        *Linear // the Table whose weight this is; nil: its own
 	Padding     []int32 // of a Table: ids whose rows get no gradient from a lookup
+	Streamed    bool    // a frozen weight is packed in every product anew, see [ag.NewStreamedWeight]
 
 	frozen *ag.Weight
 }
@@ -51,16 +52,18 @@ func NewLinear(name string, out, in int, w []float32) *Linear {
 	return &Linear{Name: name, In: in, Out: out, W: ag.NewVariable(out, in, w)}
 }
 
-// Weight returns the weight, out×in: the values of W, or a transposed copy of
-// those of a Table.
+// Weight returns the weight, out×in, to be read only: the values of W, a copy of
+// those in fewer bits, or a transposed copy of those of a Table.
 func (l *Linear) Weight() []float32 {
-	if l.Kind == Table {
-		return transposed(l.In, l.Out, l.W.Floats())
+	if w := l.W.Values().All(); l.Kind != Table {
+		return w
+	} else {
+		return transposed(l.In, l.Out, w)
 	}
-	return l.W.Floats()
 }
 
-// SetWeight writes w, out×in, into the values of W and drops the packed form.
+// SetWeight writes w, out×in, into the values of W, which are float32 from then on,
+// and drops the packed form.
 func (l *Linear) SetWeight(w []float32) {
 	if l.Kind == Table {
 		transpose(l.W.Floats(), l.Out, l.In, w)
@@ -75,10 +78,14 @@ func (l *Linear) SetWeight(w []float32) {
 // [Linear.Repack] must be called.
 func (l *Linear) Frozen() *ag.Weight {
 	if l.frozen == nil {
+		values := l.W.Values()
 		if l.Kind == Table {
-			l.frozen = ag.NewWeight(l.Out, l.In, l.Weight())
+			values = ag.Values{Floats: l.Weight()}
+		}
+		if l.Streamed {
+			l.frozen = ag.NewStreamedWeight(l.Out, l.In, values)
 		} else {
-			l.frozen = ag.NewWeightOf(l.Out, l.In, l.W.Values())
+			l.frozen = ag.NewWeightOf(l.Out, l.In, values)
 		}
 	}
 	return l.frozen

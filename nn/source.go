@@ -15,6 +15,16 @@ type Lister interface {
 	Has(name string) bool
 }
 
+// A Keeper is a source whose model keeps the weights of its linear maps, but not
+// those of embeddings, convolutions and outputs, in a format of the source's
+// choice, and packs no weight for good: see [ag.NewStreamedWeight].
+type Keeper interface {
+	Source
+	// Keep returns the values of a weight in the format; they are those that Tensor
+	// gave for the name, out×in.
+	Keep(name string, out, in int, values ag.Values) (ag.Values, error)
+}
+
 // Floats is a function that is a [Source] of float32.
 type Floats func(name string, shape ...int) ([]float32, error)
 

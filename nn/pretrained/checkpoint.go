@@ -177,6 +177,15 @@ func (c *Checkpoint) Raw(name string) (dtype string, b []byte, err error) {
 	return s.Raw(name)
 }
 
+// forget lets the system drop a tensor from memory until it is read again.
+func (c *Checkpoint) forget(name string) {
+	if s := c.holder[name]; s != nil && s.memory != nil && s.memory.mapped {
+		if _, b, err := s.bytes(name); err == nil {
+			forget(b)
+		}
+	}
+}
+
 func (c *Checkpoint) find(name string) (*Safetensors, error) {
 	s := c.holder[name]
 	if s == nil {

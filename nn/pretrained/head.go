@@ -29,11 +29,22 @@ func LoadWith(dir string, h *Head) (nn.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config, err = h.rewrite(config, f); err != nil {
+	if config, err = h.rewritten(dir, config, f); err != nil {
+		return nil, err
+	}
+	l := &loader{head: h}
+	return load(dir, f, config, l, l)
+}
+
+// rewritten returns the folder's configuration as that of the model with the head,
+// of which nothing is new yet.
+func (h *Head) rewritten(dir string, config []byte, f family) ([]byte, error) {
+	config, err := h.rewrite(config, f)
+	if err != nil {
 		return nil, fmt.Errorf("pretrained: %s: %w", filepath.Join(dir, ConfigFile), err)
 	}
 	h.New = nil
-	return load(dir, f, config, &loader{head: h})
+	return config, nil
 }
 
 // Config returns the config.json of a folder as that of a model with the head.

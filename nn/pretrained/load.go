@@ -29,7 +29,8 @@ func Load(dir string) (nn.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return load(dir, f, config, &loader{})
+	l := &loader{}
+	return load(dir, f, config, l, l)
 }
 
 // readConfig reads the configuration of a folder, and finds the family that it
@@ -46,8 +47,9 @@ func readConfig(dir string) (config []byte, f family, err error) {
 	return config, f, nil
 }
 
-// load builds the model of a configuration from the folder's tensors.
-func load(dir string, f family, config []byte, l *loader) (nn.Model, error) {
+// load builds the model of a configuration from the folder's tensors, which the
+// source, a loader or more, gives it.
+func load(dir string, f family, config []byte, l *loader, source nn.Source) (nn.Model, error) {
 	build, err := f.read(config)
 	if err != nil {
 		return nil, fmt.Errorf("pretrained: %s: %w", filepath.Join(dir, ConfigFile), err)
@@ -56,7 +58,7 @@ func load(dir string, f family, config []byte, l *loader) (nn.Model, error) {
 		return nil, err
 	}
 	l.prefix, l.known = f.prefix, map[string]bool{}
-	m, err := build(l)
+	m, err := build(source)
 	if err = l.finish(err); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("pretrained: %s: %w", dir, err)

@@ -11,3 +11,5 @@ import (
 func mapPrivate(*os.File, int) ([]byte, error) { return nil, errors.ErrUnsupported }
 
 func unmap([]byte) error { return nil }
+
+func forget([]byte) {}

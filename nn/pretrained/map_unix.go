@@ -5,6 +5,7 @@ package pretrained
 import (
 	"errors"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,3 +22,17 @@ func mapPrivate(f *os.File, n int) ([]byte, error) {
 }
 
 func unmap(b []byte) error { return unix.Munmap(b) }
+
+// forget lets the system drop the whole pages of a part of a mapping from memory,
+// to be read from the file when they are touched again. What was written to them
+// is lost.
+func forget(b []byte) {
+	page := uintptr(os.Getpagesize())
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	skip := -start % page
+	if n := uintptr(len(b)); n > skip {
+		if whole := (n - skip) / page * page; whole > 0 {
+			_ = unix.Madvise(b[skip:skip+whole], unix.MADV_DONTNEED) // an advice: the memory stays in use if it is not taken
+		}
+	}
+}

@@ -26,11 +26,12 @@ func Save(write func(name string, contents func(io.Writer) error) error, config 
 	})
 }
 
-// Tensors returns the tensors of a model as its checkpoint has them.
+// Tensors returns the tensors of a model as its checkpoint has them, in float32:
+// of what is kept in fewer bits, copies of the values that these stand for.
 func Tensors(m nn.Model) []Tensor {
 	var tensors []Tensor
 	for _, p := range m.Params() {
-		tensors = append(tensors, Tensor{p.Name, p.Shape, p.Stored(p.Floats())})
+		tensors = append(tensors, Tensor{p.Name, p.Shape, p.Stored(p.Values().All())})
 	}
 	return tensors
 }
