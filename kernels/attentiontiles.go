@@ -16,7 +16,8 @@ func sideSize(l Level, k, n int) int { return k*shapes[l].padded(n) + transposeS
 func (p side) pack(l Level, b matrix) {
 	s := &shapes[l]
 	for j := 0; j < p.n; j += s.wide {
-		packPanel(l, p.x[j*p.k:], p.k, min(s.wide, p.n-j), s.width(p.n-j), b.at(0, j))
+		part := b.at(0, j)
+		packPanel(l, p.x[j*p.k:], p.k, min(s.wide, p.n-j), s.width(p.n-j), &part)
 	}
 }
 

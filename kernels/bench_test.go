@@ -29,6 +29,8 @@ func BenchmarkMatMul(b *testing.B) {
 		op   Op
 		productCase
 	}{
+		{"small", NN, productCase{m: 7, n: 7, k: 7}},
+		{"small", NT, productCase{m: 7, n: 7, k: 7}},
 		{"square", NN, productCase{m: 64, n: 64, k: 64}},
 		{"square", NN, productCase{m: 128, n: 128, k: 128}},
 		{"square", NN, productCase{m: 512, n: 512, k: 512}},
@@ -42,6 +44,8 @@ func BenchmarkMatMul(b *testing.B) {
 		{"dyᵀ·u", TN, productCase{m: 2048, n: 8, k: 512}},
 		{"x·Aᵀ", NT, productCase{m: 512, n: 64, k: 2048}},
 		{"vᵀ·x", TN, productCase{m: 64, n: 2048, k: 512}},
+		{"vᵀ·x", TN, productCase{m: 16, n: 2048, k: 2048}},
+		{"dyᵀ·u", TN, productCase{m: 2048, n: 16, k: 2048}},
 		{"few", NT, productCase{m: 4, n: 512, k: 512}},
 		{"one", NT, productCase{m: 1, n: 2048, k: 2048}},
 	} {

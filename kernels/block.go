@@ -25,7 +25,7 @@ func (g *product) blocking(m, n int) blocking {
 	s := shapes[g.level]
 	b := blocking{k: kc, shape: s}
 	if g.packed == nil && !g.turned && !g.a.oneSet() {
-		b.shape.wide = s.step(m, g.b)
+		b.shape.wide = s.step(m, &g.b)
 	}
 	step := b.shape.wide
 	b.n, b.most = step, s.most(min(step, n), g.k+g.r)
@@ -112,7 +112,8 @@ func (g *product) left(w *buffers, most, i0, i1, k0, k int) {
 		n := min(columns, k-p)
 		for i, h := i0, 0; i < i1; i += h {
 			h = height(i1-i, most)
-			packPanel(g.level, w.a[(i-i0)*(k+transposeSlack)+p*h:], n, h, h, g.a.at(i, k0+p).transposed())
+			a := g.a.at(i, k0+p).transposed()
+			packPanel(g.level, w.a[(i-i0)*(k+transposeSlack)+p*h:], n, h, h, &a)
 		}
 	}
 }
@@ -144,11 +145,13 @@ func (g *product) right(w *buffers, b blocking, k0, k1, j0, j1 int) {
 				x.b, x.brow = from.x, from.row
 			default:
 				x.b, x.brow, x.bcol = w.b[(part.from-j0)*(k1-k0)+(p-k0)*width:], width, k1-k0
-				packPanels(g.level, x, b.shape.wide, part.to-part.from, k, g.b.at(p, part.from))
+				from := g.b.at(p, part.from)
+				packPanels(g.level, &x, b.shape.wide, part.to-part.from, k, &from)
 			}
 			if g.r > 0 && p+k == g.k && part.from < part.to {
 				q.b, q.brow, q.bcol = w.q[(part.from-j0)*g.r:], width, g.r
-				packPanels(g.level, q, b.shape.wide, part.to-part.from, g.r, g.q.at(0, part.from))
+				from := g.q.at(0, part.from)
+				packPanels(g.level, &q, b.shape.wide, part.to-part.from, g.r, &from)
 			}
 			if part.to-part.from < b.shape.wide {
 				x.bcol, q.bcol = 1, 1 // a panel alone
@@ -168,9 +171,11 @@ func (s *shape) parts(from, to int) [2]columns {
 }
 
 // packPanels packs b (k×n) into the panels of a strip, each of step columns.
-func packPanels(l Level, to strip, step, n, k int, b matrix) {
+func packPanels(l Level, to *strip, step, n, k int, b *matrix) {
+	part := matrix{row: b.row, col: b.col}
 	for j := 0; j < n; j += step {
-		packPanel(l, to.b[j*to.bcol:], k, min(step, n-j), to.brow, b.at(0, j))
+		part.x = b.x[j*b.col:]
+		packPanel(l, to.b[j*to.bcol:], k, min(step, n-j), to.brow, &part)
 	}
 }
 

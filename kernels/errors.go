@@ -17,6 +17,11 @@ func checkSize(fn, name string, v int) {
 
 // checkMatrix panics unless x holds rows×cols elements at leading dimension ld.
 func checkMatrix[T any](fn, name string, rows, cols int, x []T, ld int) {
+	checkLength(fn, name, rows, cols, len(x), ld)
+}
+
+// checkLength is checkMatrix of an x of n elements.
+func checkLength(fn, name string, rows, cols, n, ld int) {
 	if ld < cols {
 		panic(fmt.Sprintf("kernels: %s: ld%s = %d, need at least %d (columns of %s)", fn, name, ld, cols, name))
 	}
@@ -24,9 +29,9 @@ func checkMatrix[T any](fn, name string, rows, cols int, x []T, ld int) {
 		return
 	}
 	// The product can be more than an int holds.
-	if over, last := bits.Mul64(uint64(rows-1), uint64(ld)); over > 0 || len(x) < cols || uint64(len(x)-cols) < last {
+	if over, last := bits.Mul64(uint64(rows-1), uint64(ld)); over > 0 || n < cols || uint64(n-cols) < last {
 		panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d (%d rows of %d, ld %d)",
-			fn, name, len(x), (rows-1)*ld+cols, rows, cols, ld))
+			fn, name, n, (rows-1)*ld+cols, rows, cols, ld))
 	}
 }
 

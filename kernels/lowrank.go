@@ -43,7 +43,7 @@ func LowRankForward(m, r int, x []float32, ldx int, w *Packed, a []float32, lda 
 	checkMatrix(fn, "y", m, w.n, y, ldy)
 
 	left := matrix{x, ldx, 1}
-	multiply(w.level, false, m, r, w.k, left, matrix{a, 1, lda}, u, ldu)
+	(&operation{w.level, false, m, r, w.k, left, matrix{a, 1, lda}, u, ldu}).multiply()
 	scaleMatrix(m, r, s, u, ldu)
 	multiplyPlus(false, m, left, w, r, matrix{u, ldu, 1}, matrix{b, 1, ldb}, y, ldy)
 }
@@ -67,7 +67,7 @@ func LowRankInputGrad(acc bool, m, r int, dy []float32, lddy int, w *Packed, a [
 	checkMatrix(fn, "dx", m, w.n, dx, lddx)
 
 	left := matrix{dy, lddy, 1}
-	multiply(w.level, false, m, r, w.k, left, matrix{b, ldb, 1}, v, ldv)
+	(&operation{w.level, false, m, r, w.k, left, matrix{b, ldb, 1}, v, ldv}).multiply()
 	scaleMatrix(m, r, s, v, ldv)
 	multiplyPlus(acc, m, left, w, r, matrix{v, ldv, 1}, matrix{a, lda, 1}, dx, lddx)
 }
@@ -98,10 +98,10 @@ func LowRankFactorGrads(acc bool, m, r, in, out int, x []float32, ldx int, dy []
 		checkMatrix(fn, "db", out, r, db, lddb)
 	}
 	if da != nil {
-		multiply(active, acc, r, in, m, matrix{v, 1, ldv}, matrix{x, ldx, 1}, da, ldda)
+		(&operation{active, acc, r, in, m, matrix{v, 1, ldv}, matrix{x, ldx, 1}, da, ldda}).multiply()
 	}
 	if db != nil {
-		multiply(active, acc, out, r, m, matrix{dy, 1, lddy}, matrix{u, ldu, 1}, db, lddb)
+		(&operation{active, acc, out, r, m, matrix{dy, 1, lddy}, matrix{u, ldu, 1}, db, lddb}).multiply()
 	}
 }
 

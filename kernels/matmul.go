@@ -44,33 +44,43 @@ func MatMul(op Op, acc bool, m, n, k int, a []float32, lda int, b []float32, ldb
 	checkSize("MatMul", "m", m)
 	checkSize("MatMul", "n", n)
 	checkSize("MatMul", "k", k)
-	var left, right matrix
-	if op == TN {
+	var o operation
+	o.a.x, o.b.x, o.c, o.ldc = a, b, c, ldc
+	o.a.row, o.a.col, o.b.row, o.b.col = lda, 1, ldb, 1
+	switch op {
+	case NN:
+		checkMatrix("MatMul", "a", m, k, a, lda)
+		checkMatrix("MatMul", "b", k, n, b, ldb)
+	case NT:
+		checkMatrix("MatMul", "a", m, k, a, lda)
+		checkMatrix("MatMul", "b", n, k, b, ldb)
+		o.b.row, o.b.col = 1, ldb
+	case TN:
 		checkMatrix("MatMul", "a", k, m, a, lda)
 		checkMatrix("MatMul", "b", k, n, b, ldb)
-		left, right = matrix{a, 1, lda}, matrix{b, ldb, 1}
-	} else {
-		checkMatrix("MatMul", "a", m, k, a, lda)
-		right = checkRight("MatMul", "b", op, k, n, b, ldb)
-		left = matrix{a, lda, 1}
+		o.a.row, o.a.col = 1, lda
+	default:
+		checkHeld("MatMul", "b", op, k, n)
 	}
 	checkMatrix("MatMul", "c", m, n, c, ldc)
-
-	multiply(active, acc, m, n, k, left, right, c, ldc)
+	o.level, o.acc, o.m, o.n, o.k = active, acc, m, n, k
+	o.multiply()
 }
 
-func multiply(l Level, acc bool, m, n, k int, a, b matrix, c []float32, ldc int) {
-	if n == 1 && ldc == 1 && (a.row == 1 || m > maxRows) {
+// multiply computes the operation, whose arguments have been checked.
+func (o *operation) multiply() {
+	if o.n == 1 && o.ldc == 1 && (o.a.row == 1 || o.m > maxRows) {
 		// A column that is also a row: computed as one, its sums fill vectors.
-		m, n, a, b, ldc = 1, m, b.transposed(), a.transposed(), m
+		o.m, o.n, o.ldc = 1, o.m, o.m
+		a, b := &o.a, &o.b
+		a.x, a.row, a.col, b.x, b.row, b.col = b.x, b.col, b.row, a.x, a.col, a.row
 	}
-	if s := &shapes[l]; s.small(m, n, k, b) {
-		multiplySmall(l, s, acc, m, n, k, a, b, c, ldc)
+	if o.isSmall() {
+		o.small()
 		return
 	}
 	g := products.get()
-	g.level, g.acc, g.m, g.n, g.k = l, acc, m, n, k
-	g.a, g.b, g.c, g.ldc = a, b, c, ldc
+	g.operation = *o
 	g.multiply()
 	g.release()
 }

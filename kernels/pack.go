@@ -77,7 +77,8 @@ func (g *product) pack(index int) {
 		k := min(rows, p.k-k0)
 		for j := first; j < end; j += wide {
 			panel, width := p.panel(j)
-			packPanel(p.level, panel[k0*width:], k, min(wide, p.n-j), width, g.b.at(k0, j))
+			b := g.b.at(k0, j)
+			packPanel(p.level, panel[k0*width:], k, min(wide, p.n-j), width, &b)
 		}
 	}
 }
@@ -92,7 +93,7 @@ func (g *product) pack(index int) {
 //
 // The columns behind the n-th are zeros. It may overwrite up to transposeSlack
 // elements behind the panel, unless width is a multiple of 8.
-func packPanel(l Level, panel []float32, k, n, width int, b matrix) {
+func packPanel(l Level, panel []float32, k, n, width int, b *matrix) {
 	if k == 0 {
 		return // b may be empty whatever its distances are
 	}

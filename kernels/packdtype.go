@@ -148,7 +148,7 @@ func (d *decoding) fromColumns(first, end int) {
 		}
 		for j := first; j < end; j += wide {
 			panel, width := p.panel(j)
-			packPanel(p.level, panel[k0*width:], k, min(wide, end-j), width, matrix{(*spare)[j-first:], columns, 1})
+			packPanel(p.level, panel[k0*width:], k, min(wide, end-j), width, &matrix{(*spare)[j-first:], columns, 1})
 		}
 	}
 }
@@ -173,7 +173,7 @@ func (d *decoding) fromRows(first, end int) {
 			for i := range n {
 				d.stored.decode((*spare)[i*k:][:k], j+i, k0)
 			}
-			packPanel(p.level, panel[k0*width:], k, n, width, matrix{*spare, 1, k})
+			packPanel(p.level, panel[k0*width:], k, n, width, &matrix{*spare, 1, k})
 		}
 	}
 }

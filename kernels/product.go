@@ -12,6 +12,9 @@ import (
 const kc = 512
 
 // A matrix is an operand of any orientation: element (i, j) is x[i*row+j*col].
+//
+// On the way to a small product matrices are set field by field and handed on by
+// address: the wide loads of a copy wait for the narrow stores before them.
 type matrix struct {
 	x        []float32
 	row, col int
@@ -27,28 +30,33 @@ func (a matrix) transposed() matrix { return matrix{a.x, a.col, a.row} }
 
 // fewSets tells whether the rows of a lie at a large power of two, so that what is
 // below each other falls into few sets of the caches.
-func (a matrix) fewSets() bool { return a.col == 1 && a.row%512 == 0 }
+func (a *matrix) fewSets() bool { return a.col == 1 && a.row%512 == 0 }
 
 // oneSet tells whether the rows of a fall into one set of a first-level cache, which
 // has eight ways.
-func (a matrix) oneSet() bool { return a.col == 1 && a.row%1024 == 0 }
+func (a *matrix) oneSet() bool { return a.col == 1 && a.row%1024 == 0 }
 
-// A product is C (m×n) = A·B + U·Q as the threads share it: A is m×k, B is k×n,
-// U is m×r and Q is r×n. Each job computes one block of C, see block.
-//
-// Products are reused from call to call, with their functions bound once, so
-// that a call allocates nothing.
-type product struct {
+// An operation is C (m×n) = A·B, or C += A·B if acc is set: A is m×k, B is k×n.
+type operation struct {
 	level   Level
 	acc     bool
 	m, n, k int
 	a, b    matrix
-	packed  *Packed // B, if it is packed
-	r       int
-	u, q    matrix
 	c       []float32
 	ldc     int
-	turned  bool // c holds Cᵀ
+}
+
+// A product is an operation, or that with U·Q beside A·B, as the threads share it: U is
+// m×r and Q is r×n. Each job computes one block of C, see block.
+//
+// Products are reused from call to call, with their functions bound once, so
+// that a call allocates nothing.
+type product struct {
+	operation
+	packed *Packed // B, if it is packed
+	r      int
+	u, q   matrix
+	turned bool // c holds Cᵀ
 
 	mc, nc, columnBlocks    int // jobs are blocks of C: mc×nc, a row of blocks first
 	job, packJob, streamJob func(i int)

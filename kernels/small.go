@@ -3,54 +3,59 @@ package kernels
 // smallBytes is how much memory A or B may take for a product to be small.
 const smallBytes = 1 << 17
 
-// small tells whether a product is best computed at once by the calling goroutine:
+// isSmall tells whether an operation is best computed at once by the calling goroutine:
 // its operands are near where they lie, and its sums are of one piece.
-func (s *shape) small(m, n, k int, b matrix) bool {
-	return s.masked && m > 0 && n > 0 && 0 < k && k <= kc && 4*k*max(m, n, b.row) <= smallBytes &&
-		(m*n*k < parallelWork || Threads() == 1)
+func (o *operation) isSmall() bool {
+	return shapes[o.level].masked && o.m > 0 && o.n > 0 && 0 < o.k && o.k <= kc && 4*o.k*max(o.m, o.n, o.b.row) <= smallBytes &&
+		(o.m*o.n*o.k < parallelWork || Threads() == 1)
 }
 
-// multiplySmall is multiply for a small product: a call costs little more than its
-// tiles. A is read in place, and so is B if it lies along its rows.
-func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []float32, ldc int) {
-	if m == 1 && n >= dotRows && a.col == 1 && b.row == 1 && b.col > 1 {
-		multiplyRow(acc, n, k, a.x, b, c)
+// small computes a small operation: a call costs little more than its tiles. A is read
+// in place, and so is B if it lies along its rows.
+func (o *operation) small() {
+	a, b := &o.a, &o.b
+	if o.m == 1 && o.n >= dotRows && a.col == 1 && b.row == 1 && b.col > 1 {
+		multiplyRow(o.acc, o.n, o.k, a.x, b, o.c)
 		return
 	}
-	step := s.step(m, b)
+	s, end := &shapes[o.level], endingOf(o.acc)
+	step := s.step(o.m, b)
 	if a.oneSet() {
 		step = s.wide
 	}
 	var w *buffers
-	strips := [1]strip{{k: k, arow: a.row, acol: a.col, brow: b.row, bcol: 1}}
-	if b.col != 1 && n > 1 || b.fewSets() && m > s.tall {
+	var strips [1]strip
+	at := &strips[0]
+	at.k, at.arow, at.acol, at.brow, at.bcol = o.k, a.row, a.col, b.row, 1
+	if b.col != 1 && o.n > 1 || b.fewSets() && o.m > s.tall {
 		w = bufferSets.get()
-		atLeast(&w.b, k*((n+7)&^7))
-		strips[0].bcol = k
+		atLeast(&w.b, o.k*((o.n+7)&^7))
+		at.bcol = o.k
 	}
-	for j, columns := 0, 0; j < n; j += columns {
-		switch columns = n - j; {
+	for j, columns := 0, 0; j < o.n; j += columns {
+		switch columns = o.n - j; {
 		case columns < step:
-			strips[0].bcol = 1 // a panel alone, in tiles of more rows, maybe
-		case w != nil || step == s.wide && m > s.rows:
+			at.bcol = 1 // a panel alone, in tiles of more rows, maybe
+		case w != nil || step == s.wide && o.m > s.rows:
 			if rest := columns % step; w != nil || rest <= s.narrow {
 				columns -= rest
 			}
 		}
 		if w != nil {
-			strips[0].b, strips[0].brow = w.b[j*k:], (min(columns, step)+7)&^7
-			packPanels(l, strips[0], step, columns, k, b.at(0, j))
+			at.b, at.brow = w.b[j*o.k:], (min(columns, step)+7)&^7
+			part := matrix{b.x[j*b.col:], b.row, b.col}
+			packPanels(o.level, at, step, columns, o.k, &part)
 		} else {
-			strips[0].b = b.x[j:]
+			at.b = b.x[j:]
 		}
-		most := s.most(min(columns, step), k)
+		most := s.most(min(columns, step), o.k)
 		if a.oneSet() {
 			most = min(most, mostOfOneSet)
 		}
-		for i, h := 0, 0; i < m; i += h {
-			h = height(m-i, most)
-			strips[0].a = a.x[i*a.row:]
-			tiles(l, h, columns, strips[:], c[i*ldc+j:], ldc, endingOf(acc))
+		for i, h := 0, 0; i < o.m; i += h {
+			h = height(o.m-i, most)
+			at.a = a.x[i*a.row:]
+			tiles(o.level, h, columns, strips[:], o.c[i*o.ldc+j:], o.ldc, end)
 		}
 	}
 	if w != nil {
@@ -72,7 +77,7 @@ func multiplySmall(l Level, s *shape, acc bool, m, n, k int, a, b matrix, c []fl
 const dotRows, dotGroups = 8, 4
 
 // multiplyRow computes one row of n ≥ dotRows columns of C = x·B.
-func multiplyRow(acc bool, n, k int, x []float32, b matrix, c []float32) {
+func multiplyRow(acc bool, n, k int, x []float32, b *matrix, c []float32) {
 	var sums [dotRows * dotGroups]float32
 	for j := 0; j < n; {
 		groups := min((n-j)/dotRows, dotGroups)

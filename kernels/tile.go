@@ -143,7 +143,7 @@ func height(m, most int) int {
 
 // step returns the columns of the tiles that compute m rows of C: wide, unless B lies
 // in rows that fall into few sets of the caches, and one narrow tile has all m.
-func (s *shape) step(m int, b matrix) int {
+func (s *shape) step(m int, b *matrix) int {
 	if m > s.rows && m <= s.tall && b.fewSets() {
 		return s.narrow
 	}
