@@ -48,7 +48,32 @@ func halfKernel(name string, precision float64, encode func(b []uint16, x []floa
 	}}
 }
 
+// storedKernel rounds a matrix to one of the formats and reads a part of it back.
+var storedKernel = kernel{name: "Quantize+Decode", finite: true, draw: func(t *trial) {
+	rows, cols := t.size(), t.size()
+	format := []struct {
+		d         Dtype
+		precision float64
+	}{{F32, 0}, {BF16, 0x1p-8}, {F16, 0x1p-11}}[t.below(3)]
+	x := t.in("x", 1, rows*cols)
+	first := t.below(rows*cols + 1)
+	y := t.out("y", 1, t.below(rows*cols-first+1))
+	t.call = func() {
+		s, err := Quantize(format.d, rows, cols, x.x)
+		if err != nil {
+			panic(err)
+		}
+		s.Decode(y.x, first)
+	}
+	t.want(y, false, func(_, j int) bounded {
+		v := x.old(0, first+j)
+		v.err = math.Abs(v.v)*format.precision + 0x1p-25
+		return v
+	})
+}}
+
 var dtypeKernels = []kernel{
+	storedKernel,
 	halfKernel("BF16", 0x1p-8, EncodeBF16, DecodeBF16, PackBF16, (*Packed).RepackBF16),
 	halfKernel("F16", 0x1p-11, EncodeF16, DecodeF16, PackF16, (*Packed).RepackF16),
 	{name: "QuantizeInt8+DecodeInt8+PackInt8+RepackInt8", finite: true, draw: func(t *trial) {
