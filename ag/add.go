@@ -5,19 +5,19 @@ import "github.com/lowrank/lowrank/kernels"
 // Add is y = a + b.
 type Add struct {
 	a, b Tensor
-	y    *Variable
+	output
 }
 
 // NewAdd returns the operator for a and b of one shape, that of y.
 func NewAdd(a, b Tensor) *Add {
 	m, n := sameShape("Add", "a", a, "b", b)
-	return &Add{a: a, b: b, y: NewVariable(m, n, nil)}
+	return &Add{a: a, b: b, output: newOutput(m, n)}
 }
 
 func (f *Add) Operands() []Tensor { return []Tensor{f.a, f.b} }
 
 func (f *Add) Forward() (Tensor, error) {
-	kernels.Add(f.y.data, Floats(f.a), Floats(f.b))
+	kernels.Add(f.y.Floats(), Floats(f.a), Floats(f.b))
 	return f.y, nil
 }
 

@@ -6,14 +6,14 @@ import "github.com/lowrank/lowrank/kernels"
 type AddBias struct {
 	x, b Tensor
 	n    int
-	y    *Variable
+	output
 }
 
 // NewAddBias returns the operator for x M×n and b 1×n; y is M×n.
 func NewAddBias(x, b Tensor) *AddBias {
 	rowVector("AddBias", "b", b, x)
 	m, n := Dims(x)
-	return &AddBias{x: x, b: b, n: n, y: NewVariable(m, n, nil)}
+	return &AddBias{x: x, b: b, n: n, output: newOutput(m, n)}
 }
 
 func (f *AddBias) Operands() []Tensor { return []Tensor{f.x, f.b} }

@@ -18,8 +18,8 @@ type Attention struct {
 	mask          Mask
 	lse           []float32 // batch×heads×tokens
 	ds            []float64 // of the scores of a blind query; nil before there is one
-	y             *Variable
-	grads         *gradients
+	output
+	grads *gradients
 }
 
 // Mask says which keys a query sees: see [kernels.Mask]. An operator keeps its First
@@ -80,9 +80,9 @@ func NewAttentionTo(q, k, v Tensor, batch, tokens, keys, heads, kvHeads int, o A
 		q: q, k: k, v: v, bias: o.Bias,
 		shape: kernels.AttentionShape{Batch: batch, Queries: tokens, Keys: keys, Heads: heads, KVHeads: kvHeads, Dim: dim},
 		scale: scale, mask: o.Mask,
-		lse:   make([]float32, batch*heads*tokens),
-		y:     NewVariable(m, n, nil),
-		grads: newGradients(operands...),
+		lse:    make([]float32, batch*heads*tokens),
+		output: newOutput(m, n),
+		grads:  newGradients(operands...),
 	}
 }
 
@@ -99,7 +99,7 @@ func (f *Attention) biases() []float32 {
 func (f *Attention) Forward() (Tensor, error) {
 	n, kn := f.shape.Heads*f.shape.Dim, f.shape.KVHeads*f.shape.Dim
 	kernels.Attention(f.shape, f.scale, f.mask,
-		Floats(f.q), n, Floats(f.k), kn, Floats(f.v), kn, f.biases(), f.shape.Keys, f.y.data, n, f.lse)
+		Floats(f.q), n, Floats(f.k), kn, Floats(f.v), kn, f.biases(), f.shape.Keys, f.y.Floats(), n, f.lse)
 	f.blindForward()
 	return f.y, nil
 }
@@ -113,7 +113,7 @@ func (f *Attention) Backward(gy Tensor) error {
 			dbias = g[3]
 		}
 		kernels.AttentionGrad(f.shape, f.scale, f.mask,
-			q, n, k, kn, v, kn, bias, keys, f.y.data, n, f.lse, dy, n, g[0], n, g[1], kn, g[2], kn, dbias, keys, acc)
+			q, n, k, kn, v, kn, bias, keys, f.y.Floats(), n, f.lse, dy, n, g[0], n, g[1], kn, g[2], kn, dbias, keys, acc)
 		f.blindBackward(dy, g[0], g[1], g[2], dbias)
 	})
 	return nil

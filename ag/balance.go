@@ -18,7 +18,7 @@ type Balance struct {
 	chosen []int32   // k
 	p      []float32 // M×E: softmax(z)
 	f      []float32 // E
-	y      *Variable
+	output
 }
 
 // NewBalance returns the operator for logits z M×E and 1 ≤ k ≤ E; y is 1×1.
@@ -28,14 +28,14 @@ func NewBalance(z Tensor, k int) *Balance {
 	return &Balance{
 		z: z, m: m, e: e, k: k,
 		chosen: make([]int32, k), p: make([]float32, m*e), f: make([]float32, e),
-		y: NewVariable(1, 1, nil),
+		output: newOutput(1, 1),
 	}
 }
 
 func (f *Balance) Operands() []Tensor { return []Tensor{f.z} }
 
 func (f *Balance) Forward() (Tensor, error) {
-	f.y.data[0] = 0
+	f.y.Floats()[0] = 0
 	if f.m == 0 {
 		return f.y, nil
 	}
@@ -46,7 +46,7 @@ func (f *Balance) Forward() (Tensor, error) {
 	for i := range f.m {
 		loss += kernels.Dot(f.f, f.p[i*f.e:][:f.e])
 	}
-	f.y.data[0] = float32(loss * float64(f.e) / float64(f.m))
+	f.y.Floats()[0] = float32(loss * float64(f.e) / float64(f.m))
 	return f.y, nil
 }
 

@@ -15,7 +15,7 @@ type BinaryCrossEntropy struct {
 	z       Tensor
 	targets []float32
 	n       int
-	y       *Variable
+	output
 }
 
 // NewBinaryCrossEntropy returns the operator for logits M×n and one target in
@@ -25,7 +25,7 @@ type BinaryCrossEntropy struct {
 func NewBinaryCrossEntropy(logits Tensor, targets []float32) *BinaryCrossEntropy {
 	oneEach("BinaryCrossEntropy", "targets", targets, logits)
 	_, n := Dims(logits)
-	f := &BinaryCrossEntropy{z: logits, targets: targets, n: n, y: NewVariable(1, 1, nil)}
+	f := &BinaryCrossEntropy{z: logits, targets: targets, n: n, output: newOutput(1, 1)}
 	f.check()
 	return f
 }
@@ -48,7 +48,7 @@ func (f *BinaryCrossEntropy) Forward() (Tensor, error) {
 		z, t := float64(z[i]), float64(t)
 		sum += max(z, 0) - t*z + math.Log1p(math.Exp(-math.Abs(z)))
 	}
-	f.y.data[0] = float32(sum / float64(max(len(f.targets), 1)))
+	f.y.Floats()[0] = float32(sum / float64(max(len(f.targets), 1)))
 	return f.y, nil
 }
 

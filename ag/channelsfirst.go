@@ -9,7 +9,7 @@ package ag
 type ChannelsFirst struct {
 	x                          Tensor
 	batch, positions, channels int
-	y                          *Variable
+	output
 }
 
 // NewChannelsFirst returns the operator for x (batch·positions)×channels; y is
@@ -19,7 +19,7 @@ func NewChannelsFirst(x Tensor, batch, positions int) *ChannelsFirst {
 	if batch < 0 || positions < 0 || m != batch*positions {
 		fail("ChannelsFirst", "x is %d×%d, %d images of %d positions: x must have %d rows", m, n, batch, positions, batch*positions)
 	}
-	return &ChannelsFirst{x: x, batch: batch, positions: positions, channels: n, y: NewVariable(batch, n*positions, nil)}
+	return &ChannelsFirst{x: x, batch: batch, positions: positions, channels: n, output: newOutput(batch, n*positions)}
 }
 
 func (f *ChannelsFirst) Operands() []Tensor { return []Tensor{f.x} }

@@ -7,7 +7,7 @@ import "github.com/lowrank/lowrank/kernels"
 type Columns struct {
 	x       Tensor
 	from, n int
-	y       *Variable
+	output
 }
 
 // NewColumns returns the operator for x M×m with from+n ≤ m; y is M×n.
@@ -16,7 +16,7 @@ func NewColumns(x Tensor, from, n int) *Columns {
 	if from < 0 || n < 0 || n > m-from {
 		fail("Columns", "x is %d×%d: has no %d columns from column %d", rows, m, n, from)
 	}
-	return &Columns{x: x, from: from, n: n, y: NewVariable(rows, n, nil)}
+	return &Columns{x: x, from: from, n: n, output: newOutput(rows, n)}
 }
 
 func (f *Columns) Operands() []Tensor { return []Tensor{f.x} }
@@ -28,7 +28,7 @@ func (f *Columns) block(x []float32, i int) []float32 {
 }
 
 func (f *Columns) Forward() (Tensor, error) {
-	x, y := Floats(f.x), f.y.data
+	x, y := Floats(f.x), f.y.Floats()
 	for i := range f.y.rows {
 		copy(y[i*f.n:][:f.n], f.block(x, i))
 	}

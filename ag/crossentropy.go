@@ -16,7 +16,7 @@ type CrossEntropy struct {
 	count   int
 	losses  []float32 // M
 	t       []float32 // V: the gradient of a row
-	y       *Variable
+	output
 }
 
 // NewCrossEntropy returns the operator for logits M×V and one target below V a
@@ -29,7 +29,7 @@ func NewCrossEntropy(logits Tensor, targets []int32) *CrossEntropy {
 	}
 	f := &CrossEntropy{
 		z: logits, targets: targets, v: v,
-		losses: make([]float32, m), t: make([]float32, v), y: NewVariable(1, 1, nil),
+		losses: make([]float32, m), t: make([]float32, v), output: newOutput(1, 1),
 	}
 	f.check()
 	return f
@@ -68,7 +68,7 @@ func (f *CrossEntropy) Forward() (Tensor, error) {
 	for _, l := range f.losses {
 		sum += float64(l)
 	}
-	f.y.data[0] = float32(sum / float64(f.divisor()))
+	f.y.Floats()[0] = float32(sum / float64(f.divisor()))
 	return f.y, nil
 }
 

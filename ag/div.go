@@ -5,21 +5,21 @@ package ag
 //	da = dy/b    db = -dy∘y/b
 type Div struct {
 	a, b Tensor
-	y    *Variable
+	output
 }
 
 // NewDiv returns the operator for a and b of one shape, that of y.
 func NewDiv(a, b Tensor) *Div {
 	m, n := sameShape("Div", "a", a, "b", b)
-	return &Div{a: a, b: b, y: NewVariable(m, n, nil)}
+	return &Div{a: a, b: b, output: newOutput(m, n)}
 }
 
 func (f *Div) Operands() []Tensor { return []Tensor{f.a, f.b} }
 
 func (f *Div) Forward() (Tensor, error) {
 	a, b := Floats(f.a), Floats(f.b)
-	for i := range f.y.data {
-		f.y.data[i] = a[i] / b[i]
+	for i := range f.y.Floats() {
+		f.y.Floats()[i] = a[i] / b[i]
 	}
 	return f.y, nil
 }
@@ -42,7 +42,7 @@ func (f *Div) Backward(gy Tensor) error {
 				clear(db)
 			}
 			for i := range db {
-				db[i] -= dy[i] * f.y.data[i] / b[i]
+				db[i] -= dy[i] * f.y.Floats()[i] / b[i]
 			}
 		})
 	}

@@ -13,7 +13,7 @@ type Embedding struct {
 	table Tensor
 	ids   []int32
 	v, n  int
-	y     *Variable
+	output
 
 	except []int32 // ids whose rows get no gradient
 }
@@ -25,7 +25,7 @@ func NewEmbedding(table Tensor, ids []int32) *Embedding {
 	f := &Embedding{table: table, ids: ids}
 	f.v, f.n = Dims(table)
 	f.check()
-	f.y = NewVariable(len(ids), f.n, nil)
+	f.output = newOutput(len(ids), f.n)
 	return f
 }
 

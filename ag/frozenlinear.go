@@ -5,7 +5,7 @@ type FrozenLinear struct {
 	x Tensor
 	w *Weight
 	m int
-	y *Variable
+	output
 }
 
 // NewFrozenLinear returns the operator for x M×in and w out×in; y is M×out.
@@ -14,13 +14,13 @@ func NewFrozenLinear(x Tensor, w *Weight) *FrozenLinear {
 	if in != w.In {
 		fail("FrozenLinear", "x is %d×%d, W0 is %d×%d: x must have %d columns", m, in, w.Out, w.In, w.In)
 	}
-	return &FrozenLinear{x: x, w: w, m: m, y: NewVariable(m, w.Out, nil)}
+	return &FrozenLinear{x: x, w: w, m: m, output: newOutput(m, w.Out)}
 }
 
 func (f *FrozenLinear) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *FrozenLinear) Forward() (Tensor, error) {
-	f.w.forward(f.m, Floats(f.x), 0, nil, nil, f.y.data)
+	f.w.forward(f.m, Floats(f.x), 0, nil, nil, f.y.Floats())
 	return f.y, nil
 }
 

@@ -6,19 +6,19 @@ import "github.com/lowrank/lowrank/kernels"
 // exact form by erf (arXiv 1606.08415).
 type GELU struct {
 	x Tensor
-	y *Variable
+	output
 }
 
 // NewGELU returns the operator; y has the shape of x.
 func NewGELU(x Tensor) *GELU {
 	m, n := Dims(x)
-	return &GELU{x: x, y: NewVariable(m, n, nil)}
+	return &GELU{x: x, output: newOutput(m, n)}
 }
 
 func (f *GELU) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *GELU) Forward() (Tensor, error) {
-	kernels.GELU(f.y.data, Floats(f.x))
+	kernels.GELU(f.y.Floats(), Floats(f.x))
 	return f.y, nil
 }
 

@@ -7,19 +7,19 @@ import "github.com/lowrank/lowrank/kernels"
 // 1606.08415, section 2).
 type GELUTanh struct {
 	x Tensor
-	y *Variable
+	output
 }
 
 // NewGELUTanh returns the operator; y has the shape of x.
 func NewGELUTanh(x Tensor) *GELUTanh {
 	m, n := Dims(x)
-	return &GELUTanh{x: x, y: NewVariable(m, n, nil)}
+	return &GELUTanh{x: x, output: newOutput(m, n)}
 }
 
 func (f *GELUTanh) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *GELUTanh) Forward() (Tensor, error) {
-	kernels.GELUTanh(f.y.data, Floats(f.x))
+	kernels.GELUTanh(f.y.Floats(), Floats(f.x))
 	return f.y, nil
 }
 

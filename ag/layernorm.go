@@ -9,7 +9,7 @@ type LayerNorm struct {
 	n         int
 	eps       float32
 	mean, inv []float32 // M
-	y         *Variable
+	output
 }
 
 // NewLayerNorm returns the operator for x M×n, w 1×n and b 1×n; y is M×n.
@@ -19,14 +19,14 @@ func NewLayerNorm(x, w, b Tensor, eps float32) *LayerNorm {
 	m, n := Dims(x)
 	return &LayerNorm{
 		x: x, w: w, b: b, n: n, eps: eps,
-		mean: make([]float32, m), inv: make([]float32, m), y: NewVariable(m, n, nil),
+		mean: make([]float32, m), inv: make([]float32, m), output: newOutput(m, n),
 	}
 }
 
 func (f *LayerNorm) Operands() []Tensor { return []Tensor{f.x, f.w, f.b} }
 
 func (f *LayerNorm) Forward() (Tensor, error) {
-	kernels.LayerNorm(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.w), Floats(f.b), f.eps, f.y.data, f.n, f.mean, f.inv)
+	kernels.LayerNorm(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.w), Floats(f.b), f.eps, f.y.Floats(), f.n, f.mean, f.inv)
 	return f.y, nil
 }
 

@@ -9,7 +9,7 @@ import "github.com/lowrank/lowrank/kernels"
 type Linear struct {
 	x, w       Tensor
 	m, in, out int
-	y          *Variable
+	output
 }
 
 // NewLinear returns the operator for x M×in and W out×in; y is M×out.
@@ -20,14 +20,14 @@ func NewLinear(x, w Tensor) *Linear {
 	if f.out, c = Dims(w); c != f.in {
 		fail("Linear", "x is %d×%d, W is %d×%d: x must have %d columns", f.m, f.in, f.out, c, c)
 	}
-	f.y = NewVariable(f.m, f.out, nil)
+	f.output = newOutput(f.m, f.out)
 	return f
 }
 
 func (f *Linear) Operands() []Tensor { return []Tensor{f.x, f.w} }
 
 func (f *Linear) Forward() (Tensor, error) {
-	kernels.MatMul(kernels.NT, false, f.m, f.out, f.in, Floats(f.x), f.in, Floats(f.w), f.in, f.y.data, f.out)
+	kernels.MatMul(kernels.NT, false, f.m, f.out, f.in, Floats(f.x), f.in, Floats(f.w), f.in, f.y.Floats(), f.out)
 	return f.y, nil
 }
 

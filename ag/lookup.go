@@ -11,7 +11,7 @@ type Lookup struct {
 	ids  []int32
 	s    float32
 	r, v int
-	y    *Variable
+	output
 
 	except []int32 // ids whose columns get no gradient
 }
@@ -23,7 +23,7 @@ func NewLookup(a Tensor, ids []int32, s float32) *Lookup {
 	f := &Lookup{a: a, ids: ids, s: s}
 	f.r, f.v = Dims(a)
 	f.check()
-	f.y = NewVariable(len(ids), f.r, nil)
+	f.output = newOutput(len(ids), f.r)
 	return f
 }
 
@@ -50,7 +50,7 @@ func (f *Lookup) Forward() (Tensor, error) {
 	for k := range f.r {
 		row := a[k*f.v:][:f.v]
 		for i, id := range f.ids {
-			f.y.data[i*f.r+k] = f.s * row[id]
+			f.y.Floats()[i*f.r+k] = f.s * row[id]
 		}
 	}
 	return f.y, nil

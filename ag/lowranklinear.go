@@ -17,8 +17,8 @@ type LowRankLinear struct {
 	m, in      int
 	out, r     int
 	experts    int
-	y          *Variable
-	p, u, v    []float32 // x·Aᵀ (with gates), u, v: M×r
+	output
+	p, u, v []float32 // x·Aᵀ (with gates), u, v: M×r
 }
 
 // NewLowRankLinear returns the operator for x M×in, the frozen w out×in,
@@ -47,7 +47,7 @@ func NewLowRankLinear(x Tensor, w *Weight, a, b Tensor, s float32, g Tensor) *Lo
 		f.p = make([]float32, f.m*f.r)
 	}
 	f.u, f.v = make([]float32, f.m*f.r), make([]float32, f.m*f.r)
-	f.y = NewVariable(f.m, f.out, nil)
+	f.output = newOutput(f.m, f.out)
 	return f
 }
 
@@ -59,7 +59,7 @@ func (f *LowRankLinear) Operands() []Tensor {
 }
 
 func (f *LowRankLinear) Forward() (Tensor, error) {
-	x, a, b, y := Floats(f.x), Floats(f.a), Floats(f.b), f.y.data
+	x, a, b, y := Floats(f.x), Floats(f.a), Floats(f.b), f.y.Floats()
 	if f.g == nil && !f.w.streamed {
 		kernels.LowRankForward(f.m, f.r, x, f.in, f.w.Forward(), a, f.in, b, f.r, f.s, f.u, f.r, y, f.out)
 		return f.y, nil

@@ -7,14 +7,14 @@ package ag
 type MeanSquare struct {
 	x       Tensor
 	targets []float32
-	y       *Variable
+	output
 }
 
 // NewMeanSquare returns the operator for x M×n and one target an entry, row by
 // row; y is 1×1. It keeps targets and reads them anew in each Forward.
 func NewMeanSquare(x Tensor, targets []float32) *MeanSquare {
 	oneEach("MeanSquare", "targets", targets, x)
-	return &MeanSquare{x: x, targets: targets, y: NewVariable(1, 1, nil)}
+	return &MeanSquare{x: x, targets: targets, output: newOutput(1, 1)}
 }
 
 func (f *MeanSquare) Operands() []Tensor { return []Tensor{f.x} }
@@ -26,7 +26,7 @@ func (f *MeanSquare) Forward() (Tensor, error) {
 		d := float64(x[i]) - float64(t)
 		sum += d * d
 	}
-	f.y.data[0] = float32(sum / float64(max(len(f.targets), 1)))
+	f.y.Floats()[0] = float32(sum / float64(max(len(f.targets), 1)))
 	return f.y, nil
 }
 

@@ -7,19 +7,19 @@ import "github.com/lowrank/lowrank/kernels"
 //	da = dy∘b    db = dy∘a
 type Mul struct {
 	a, b Tensor
-	y    *Variable
+	output
 }
 
 // NewMul returns the operator for a and b of one shape, that of y.
 func NewMul(a, b Tensor) *Mul {
 	m, n := sameShape("Mul", "a", a, "b", b)
-	return &Mul{a: a, b: b, y: NewVariable(m, n, nil)}
+	return &Mul{a: a, b: b, output: newOutput(m, n)}
 }
 
 func (f *Mul) Operands() []Tensor { return []Tensor{f.a, f.b} }
 
 func (f *Mul) Forward() (Tensor, error) {
-	kernels.Mul(f.y.data, Floats(f.a), Floats(f.b))
+	kernels.Mul(f.y.Floats(), Floats(f.a), Floats(f.b))
 	return f.y, nil
 }
 

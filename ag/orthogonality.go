@@ -17,13 +17,13 @@ type Orthogonality struct {
 	r, n   int
 	k      int       // rows of the Gram matrix
 	d, t   []float32 // k×k: Gram matrix - I, and it scaled
-	y      *Variable
+	output
 }
 
 // NewOrthogonality returns the operator for A r×n, over its rows if byRows is
 // set and else over its columns; y is 1×1.
 func NewOrthogonality(a Tensor, byRows bool) *Orthogonality {
-	f := &Orthogonality{a: a, byRows: byRows, y: NewVariable(1, 1, nil)}
+	f := &Orthogonality{a: a, byRows: byRows, output: newOutput(1, 1)}
 	f.r, f.n = Dims(a)
 	f.k = f.n
 	if byRows {
@@ -45,7 +45,7 @@ func (f *Orthogonality) Forward() (Tensor, error) {
 	for i := range f.k {
 		f.d[i*f.k+i]--
 	}
-	f.y.data[0] = float32(math.Sqrt(kernels.SumSquares(f.d)))
+	f.y.Floats()[0] = float32(math.Sqrt(kernels.SumSquares(f.d)))
 	return f.y, nil
 }
 
@@ -53,7 +53,7 @@ func (f *Orthogonality) Backward(gy Tensor) error {
 	if !f.a.RequiresGrad() {
 		return nil
 	}
-	a, norm := Floats(f.a), f.y.data[0]
+	a, norm := Floats(f.a), f.y.Floats()[0]
 	Accumulate(f.a, func(da []float32, acc bool) {
 		if norm == 0 {
 			if !acc {

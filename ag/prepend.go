@@ -13,7 +13,7 @@ type Prepend struct {
 	x, c  Tensor
 	batch int
 	size  int // of a sequence's rows in x
-	y     *Variable
+	output
 }
 
 // NewPrepend returns the operator for x (batch·p)×n and c 1×n; y is
@@ -25,7 +25,7 @@ func NewPrepend(x, c Tensor, batch int) *Prepend {
 	if batch < 0 || batch == 0 && m > 0 || batch > 0 && m%batch != 0 {
 		fail(op, "x is %d×%d, %d sequences: x must have as many rows of each", m, n, batch)
 	}
-	return &Prepend{x: x, c: c, batch: batch, size: m / max(batch, 1) * n, y: NewVariable(m+batch, n, nil)}
+	return &Prepend{x: x, c: c, batch: batch, size: m / max(batch, 1) * n, output: newOutput(m+batch, n)}
 }
 
 func (f *Prepend) Operands() []Tensor { return []Tensor{f.x, f.c} }
@@ -39,7 +39,7 @@ func (f *Prepend) split(y []float32, b int) (c, x []float32) {
 func (f *Prepend) Forward() (Tensor, error) {
 	x, c := Floats(f.x), Floats(f.c)
 	for b := range f.batch {
-		yc, yx := f.split(f.y.data, b)
+		yc, yx := f.split(f.y.Floats(), b)
 		copy(yc, c)
 		copy(yx, x[b*f.size:])
 	}

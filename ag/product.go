@@ -10,7 +10,7 @@ type Product struct {
 	s          float32
 	out, r, in int
 	t          []float32 // out×r
-	y          *Variable
+	output
 }
 
 // NewProduct returns the operator for B out×r and A r×in; y is out×in.
@@ -23,14 +23,14 @@ func NewProduct(b, a Tensor, s float32) *Product {
 	}
 	f.in = in
 	f.t = make([]float32, f.out*f.r)
-	f.y = NewVariable(f.out, f.in, nil)
+	f.output = newOutput(f.out, f.in)
 	return f
 }
 
 func (f *Product) Operands() []Tensor { return []Tensor{f.b, f.a} }
 
 func (f *Product) Forward() (Tensor, error) {
-	kernels.MatMul(kernels.NN, false, f.out, f.in, f.r, f.scaledB(), f.r, Floats(f.a), f.in, f.y.data, f.in)
+	kernels.MatMul(kernels.NN, false, f.out, f.in, f.r, f.scaledB(), f.r, Floats(f.a), f.in, f.y.Floats(), f.in)
 	return f.y, nil
 }
 

@@ -15,7 +15,7 @@ type RelativeBias struct {
 	tokens, heads int
 	buckets       []int32   // of j-i from 1-tokens on
 	sums          []float64 // of a head
-	y             *Variable
+	output
 }
 
 // NewRelativeBias returns the operator for a table buckets×heads; y is
@@ -42,7 +42,7 @@ func NewRelativeBias(table Tensor, tokens, keys, offset int, bidirectional bool,
 	f := &RelativeBias{
 		table: table, tokens: tokens, heads: heads,
 		buckets: make([]int32, max(tokens+keys-1, 0)), sums: make([]float64, n),
-		y: NewVariable(heads*tokens, keys, nil),
+		output: newOutput(heads*tokens, keys),
 	}
 	for i := range f.buckets {
 		f.buckets[i] = int32(relativeBucket(i+1-tokens-offset, n, bidirectional, maxDistance))

@@ -4,20 +4,20 @@ package ag
 // elsewhere.
 type ReLU struct {
 	x Tensor
-	y *Variable
+	output
 }
 
 // NewReLU returns the operator; y has the shape of x.
 func NewReLU(x Tensor) *ReLU {
 	m, n := Dims(x)
-	return &ReLU{x: x, y: NewVariable(m, n, nil)}
+	return &ReLU{x: x, output: newOutput(m, n)}
 }
 
 func (f *ReLU) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *ReLU) Forward() (Tensor, error) {
 	for i, x := range Floats(f.x) {
-		f.y.data[i] = max(x, 0)
+		f.y.Floats()[i] = max(x, 0)
 	}
 	return f.y, nil
 }

@@ -10,7 +10,7 @@ import (
 // The gradient is dy in the shape of x.
 type Reshape struct {
 	x Tensor
-	y *Variable
+	output
 }
 
 // NewReshape returns the operator for x of rows·cols values; y is rows×cols. Of
@@ -21,28 +21,28 @@ func NewReshape(x Tensor, rows, cols int) *Reshape {
 	if rows < 0 || cols < 0 || rows*cols != m*n {
 		fail("Reshape", "x is %d×%d, y is %d×%d: both must have as many values", m, n, rows, cols)
 	}
-	shared := sharable(x)
-	y := NewVariable(rows, cols, shared)
-	y.shared = shared != nil
-	return &Reshape{x: x, y: y}
+	f := &Reshape{x: x, output: newOutput(rows, cols)}
+	f.y.shared = sharable(x)
+	return f
 }
 
-// sharable returns the values of x if they stay at one place for good, else nil.
-func sharable(x Tensor) []float32 {
+// sharable reports whether the values of x are a variable's.
+func sharable(x Tensor) bool {
 	if op, ok := x.(*ag.Operator); ok {
 		x = op.Value()
 	}
-	if v, ok := x.(*Variable); ok {
-		return v.Floats()
-	}
-	return nil
+	_, ok := x.(*Variable)
+	return ok
 }
 
 func (f *Reshape) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *Reshape) Forward() (Tensor, error) {
-	if !f.y.shared {
-		copy(f.y.data, Floats(f.x))
+	if f.y.shared {
+		f.y.bind(Floats(f.x))
+		f.y.lent = f.x.Value().(*Variable).lent
+	} else {
+		copy(f.y.Floats(), Floats(f.x))
 	}
 	return f.y, nil
 }

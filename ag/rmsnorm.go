@@ -9,20 +9,20 @@ type RMSNorm struct {
 	n    int
 	eps  float32
 	inv  []float32 // M: 1/rms of each row
-	y    *Variable
+	output
 }
 
 // NewRMSNorm returns the operator for x M×n and w 1×n; y is M×n.
 func NewRMSNorm(x, w Tensor, eps float32) *RMSNorm {
 	rowVector("RMSNorm", "w", w, x)
 	m, n := Dims(x)
-	return &RMSNorm{x: x, w: w, n: n, eps: eps, inv: make([]float32, m), y: NewVariable(m, n, nil)}
+	return &RMSNorm{x: x, w: w, n: n, eps: eps, inv: make([]float32, m), output: newOutput(m, n)}
 }
 
 func (f *RMSNorm) Operands() []Tensor { return []Tensor{f.x, f.w} }
 
 func (f *RMSNorm) Forward() (Tensor, error) {
-	kernels.RMSNorm(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.w), f.eps, f.y.data, f.n, f.inv)
+	kernels.RMSNorm(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.w), f.eps, f.y.Floats(), f.n, f.inv)
 	return f.y, nil
 }
 

@@ -15,7 +15,7 @@ type RoPE struct {
 	x                  Tensor
 	heads, dim, tokens int
 	cos, sin           []float32 // tokens×dim/2
-	y                  *Variable
+	output
 }
 
 // RoPEOptions say by which angles a row is rotated: pair i of row t by
@@ -63,7 +63,7 @@ func NewRoPEWith(x Tensor, heads, dim, tokens int, o RoPEOptions) *RoPE {
 	f := &RoPE{
 		x: x, heads: heads, dim: dim, tokens: tokens,
 		cos: make([]float32, tokens*dim/2), sin: make([]float32, tokens*dim/2),
-		y: NewVariable(m, n, nil),
+		output: newOutput(m, n),
 	}
 	for i, frequency := range o.Frequencies {
 		for p := range tokens {
@@ -80,7 +80,7 @@ func (f *RoPE) Forward() (Tensor, error) {
 	x, n := Floats(f.x), f.y.cols
 	for i := 0; i < f.y.rows; i += f.tokens {
 		rows := min(f.tokens, f.y.rows-i)
-		kernels.RoPE(rows, f.heads, f.dim, x[i*n:], n, f.cos, f.sin, f.y.data[i*n:], n)
+		kernels.RoPE(rows, f.heads, f.dim, x[i*n:], n, f.cos, f.sin, f.y.Floats()[i*n:], n)
 	}
 	return f.y, nil
 }

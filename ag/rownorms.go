@@ -20,7 +20,7 @@ type RowNorms struct {
 	r          int
 	p, gram, q []float32 // W0·Aᵀ: out×r, A·Aᵀ: r×r, B·A·Aᵀ: out×r
 	part       []float32 // decoded rows of a streamed weight
-	y          *Variable
+	output
 }
 
 // NewRowNorms returns the operator for w out×in, A r×in and B out×r; y is
@@ -37,7 +37,7 @@ func NewRowNorms(w *Weight, a, b Tensor, s float32) *RowNorms {
 	return &RowNorms{
 		w: w, a: a, b: b, s: s, r: r,
 		p: make([]float32, w.Out*r), gram: make([]float32, r*r), q: make([]float32, w.Out*r),
-		y: NewVariable(1, w.Out, nil),
+		output: newOutput(1, w.Out),
 	}
 }
 
@@ -78,7 +78,7 @@ func (f *RowNorms) rows(i, n int, w, a, b []float32) {
 		square := kernels.SumSquares(w[k*in:][:in]) +
 			2*s*kernels.Dot(bi, p[k*r:][:r]) +
 			s*s*kernels.Dot(bi, f.q[(i+k)*r:][:r])
-		f.y.data[i+k] = float32(math.Sqrt(max(square, 0)))
+		f.y.Floats()[i+k] = float32(math.Sqrt(max(square, 0)))
 	}
 }
 

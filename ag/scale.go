@@ -6,20 +6,20 @@ import "github.com/lowrank/lowrank/kernels"
 type Scale struct {
 	x Tensor
 	s float32
-	y *Variable
+	output
 }
 
 // NewScale returns the operator; y has the shape of x.
 func NewScale(x Tensor, s float32) *Scale {
 	m, n := Dims(x)
-	return &Scale{x: x, s: s, y: NewVariable(m, n, nil)}
+	return &Scale{x: x, s: s, output: newOutput(m, n)}
 }
 
 func (f *Scale) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *Scale) Forward() (Tensor, error) {
-	copy(f.y.data, Floats(f.x))
-	kernels.Scale(f.s, f.y.data)
+	copy(f.y.Floats(), Floats(f.x))
+	kernels.Scale(f.s, f.y.Floats())
 	return f.y, nil
 }
 

@@ -9,20 +9,20 @@ import "github.com/lowrank/lowrank/kernels"
 type ScaleCols struct {
 	x, g Tensor
 	n    int
-	y    *Variable
+	output
 }
 
 // NewScaleCols returns the operator for x M×n and g 1×n; y is M×n.
 func NewScaleCols(x, g Tensor) *ScaleCols {
 	rowVector("ScaleCols", "g", g, x)
 	m, n := Dims(x)
-	return &ScaleCols{x: x, g: g, n: n, y: NewVariable(m, n, nil)}
+	return &ScaleCols{x: x, g: g, n: n, output: newOutput(m, n)}
 }
 
 func (f *ScaleCols) Operands() []Tensor { return []Tensor{f.x, f.g} }
 
 func (f *ScaleCols) Forward() (Tensor, error) {
-	kernels.ScaleCols(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.g), f.y.data, f.n, false)
+	kernels.ScaleCols(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.g), f.y.Floats(), f.n, false)
 	return f.y, nil
 }
 

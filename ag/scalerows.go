@@ -9,7 +9,7 @@ import "github.com/lowrank/lowrank/kernels"
 type ScaleRows struct {
 	x, g Tensor
 	n    int
-	y    *Variable
+	output
 }
 
 // NewScaleRows returns the operator for x r×n and g r×1 or 1×r; y is r×n.
@@ -18,13 +18,13 @@ func NewScaleRows(x, g Tensor) *ScaleRows {
 	if gr, gc := Dims(g); !(gr == r && gc == 1) && !(gr == 1 && gc == r) {
 		fail("ScaleRows", "x is %d×%d, g is %d×%d: g must be %d×1 or 1×%d", r, n, gr, gc, r, r)
 	}
-	return &ScaleRows{x: x, g: g, n: n, y: NewVariable(r, n, nil)}
+	return &ScaleRows{x: x, g: g, n: n, output: newOutput(r, n)}
 }
 
 func (f *ScaleRows) Operands() []Tensor { return []Tensor{f.x, f.g} }
 
 func (f *ScaleRows) Forward() (Tensor, error) {
-	kernels.ScaleRows(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.g), f.y.data, f.n, false)
+	kernels.ScaleRows(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.g), f.y.Floats(), f.n, false)
 	return f.y, nil
 }
 

@@ -5,20 +5,20 @@ import "github.com/lowrank/lowrank/kernels"
 // Softmax is y_ij = exp(x_ij) / Σ_k exp(x_ik), row by row.
 type Softmax struct {
 	x Tensor
-	y *Variable
+	output
 }
 
 // NewSoftmax returns the operator; y has the shape of x, M×n.
 func NewSoftmax(x Tensor) *Softmax {
 	m, n := Dims(x)
-	return &Softmax{x: x, y: NewVariable(m, n, nil)}
+	return &Softmax{x: x, output: newOutput(m, n)}
 }
 
 func (f *Softmax) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *Softmax) Forward() (Tensor, error) {
 	m, n := f.y.rows, f.y.cols
-	kernels.Softmax(m, n, Floats(f.x), n, f.y.data, n)
+	kernels.Softmax(m, n, Floats(f.x), n, f.y.Floats(), n)
 	return f.y, nil
 }
 

@@ -6,7 +6,7 @@ import "slices"
 type Sum struct {
 	weights []float32
 	xs      []Tensor
-	y       *Variable
+	output
 }
 
 // NewSum returns the operator for 1×1 tensors, one weight each; y is 1×1.
@@ -19,7 +19,7 @@ func NewSum(weights []float32, xs ...Tensor) *Sum {
 			fail("Sum", "x is %d×%d: must be 1×1", r, c)
 		}
 	}
-	return &Sum{weights: slices.Clone(weights), xs: slices.Clone(xs), y: NewVariable(1, 1, nil)}
+	return &Sum{weights: slices.Clone(weights), xs: slices.Clone(xs), output: newOutput(1, 1)}
 }
 
 func (f *Sum) Operands() []Tensor { return f.xs }
@@ -29,7 +29,7 @@ func (f *Sum) Forward() (Tensor, error) {
 	for i, x := range f.xs {
 		sum += float64(f.weights[i]) * float64(Floats(x)[0])
 	}
-	f.y.data[0] = float32(sum)
+	f.y.Floats()[0] = float32(sum)
 	return f.y, nil
 }
 

@@ -6,20 +6,20 @@ import "github.com/lowrank/lowrank/kernels"
 // feed-forward block (arXiv 2002.05202).
 type SwiGLU struct {
 	gate, up Tensor
-	y        *Variable
-	grads    *gradients
+	output
+	grads *gradients
 }
 
 // NewSwiGLU returns the operator for gate and up of one shape, that of y.
 func NewSwiGLU(gate, up Tensor) *SwiGLU {
 	m, n := sameShape("SwiGLU", "gate", gate, "up", up)
-	return &SwiGLU{gate: gate, up: up, y: NewVariable(m, n, nil), grads: newGradients(gate, up)}
+	return &SwiGLU{gate: gate, up: up, output: newOutput(m, n), grads: newGradients(gate, up)}
 }
 
 func (f *SwiGLU) Operands() []Tensor { return []Tensor{f.gate, f.up} }
 
 func (f *SwiGLU) Forward() (Tensor, error) {
-	kernels.SiLUMul(f.y.data, Floats(f.gate), Floats(f.up))
+	kernels.SiLUMul(f.y.Floats(), Floats(f.gate), Floats(f.up))
 	return f.y, nil
 }
 

@@ -10,18 +10,18 @@ type swish struct {
 	x    Tensor
 	beta float32
 	s    []float32 // M×n
-	y    *Variable
+	output
 }
 
 func newSwish(x Tensor, beta float32) swish {
 	m, n := Dims(x)
-	return swish{x: x, beta: beta, s: make([]float32, m*n), y: NewVariable(m, n, nil)}
+	return swish{x: x, beta: beta, s: make([]float32, m*n), output: newOutput(m, n)}
 }
 
 func (f *swish) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *swish) Forward() (Tensor, error) {
-	x, s, y := Floats(f.x), f.s, f.y.data
+	x, s, y := Floats(f.x), f.s, f.y.Floats()
 	for i, v := range x {
 		s[i] = -f.beta * v
 	}

@@ -7,19 +7,19 @@ import "github.com/lowrank/lowrank/kernels"
 //	dx = dy∘(1 - y²)
 type Tanh struct {
 	x Tensor
-	y *Variable
+	output
 }
 
 // NewTanh returns the operator; y has the shape of x.
 func NewTanh(x Tensor) *Tanh {
 	m, n := Dims(x)
-	return &Tanh{x: x, y: NewVariable(m, n, nil)}
+	return &Tanh{x: x, output: newOutput(m, n)}
 }
 
 func (f *Tanh) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *Tanh) Forward() (Tensor, error) {
-	kernels.Tanh(f.y.data, Floats(f.x))
+	kernels.Tanh(f.y.Floats(), Floats(f.x))
 	return f.y, nil
 }
 
@@ -32,7 +32,7 @@ func (f *Tanh) Backward(gy Tensor) error {
 		if !acc {
 			clear(dx)
 		}
-		for i, y := range f.y.data {
+		for i, y := range f.y.Floats() {
 			dx[i] += dy[i] * (1 - y*y)
 		}
 	})

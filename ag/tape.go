@@ -13,6 +13,12 @@ import (
 type Tape struct {
 	steps []step
 	ws    *Workspace
+
+	blocks   []block
+	building bool                // the last of them
+	present  int                 // the block whose outputs lie in the shared memory
+	lent     map[int][][]float32 // that memory, by size
+	taken    map[int]int         // how many of a size the block that is being built has
 }
 
 type step struct {
@@ -27,6 +33,13 @@ func NewTape() *Tape { return &Tape{ws: NewWorkspace()} }
 
 // Run records f, runs it forward and returns its output.
 func (t *Tape) Run(f Function) Tensor {
+	if len(t.blocks) > 0 {
+		t.checkOperands(f)
+	}
+	if t.building {
+		t.lend(f)
+	}
+	t.present = len(t.blocks) - 1
 	op := ag.NewOperator(f).Run()
 	v, _ := op.Value().(*Variable)
 	if v != nil {
@@ -46,7 +59,12 @@ func (t *Tape) Do(f func()) {
 // Replay runs every recorded operator forward again, on the present contents
 // of its operands.
 func (t *Tape) Replay() {
-	for _, s := range t.steps {
+	t.forward(t.steps)
+	t.present = len(t.blocks) - 1
+}
+
+func (t *Tape) forward(steps []step) {
+	for _, s := range steps {
 		if s.op == nil {
 			s.do()
 			continue
@@ -73,6 +91,7 @@ func (t *Tape) Backward(root Tensor) error {
 		if s.op == nil || !s.op.RequiresGrad() || !s.op.HasGrad() {
 			continue
 		}
+		t.restore(i)
 		if err := s.fn.Backward(s.op.Grad()); err != nil {
 			return fmt.Errorf("ag: Backward: %w", err)
 		}
@@ -86,13 +105,17 @@ func (t *Tape) Backward(root Tensor) error {
 // Len returns the number of recorded operators.
 func (t *Tape) Len() int { return len(t.steps) }
 
-// Bytes returns the memory of the outputs and of the lent gradient buffers.
+// Bytes returns the memory of the outputs, of what blocks share, and of the lent
+// gradient buffers.
 func (t *Tape) Bytes() int {
 	n := t.ws.Bytes()
 	for _, s := range t.steps {
-		if s.v != nil && !s.v.shared {
+		if s.v != nil && !s.v.shared && s.v.lent == 0 {
 			n += 4 * len(s.v.data)
 		}
+	}
+	for size, list := range t.lent {
+		n += 4 * size * len(list)
 	}
 	return n
 }

@@ -230,3 +230,57 @@ func TestIDsOutOfRange(t *testing.T) {
 		}
 	}
 }
+
+// Of the blocks of a tape one output is kept, and those that are owned; gradients
+// are those of the plain tape, a block that nothing trains is not run again, and
+// whoever reads what is no longer there is told so.
+func TestCheckpoint(t *testing.T) {
+	const m, n = 3, 5
+	x, w := agtest.Random(m, n, 1), agtest.Random(n, n, 2)
+	w.SetRequiresGrad(true)
+	var inner ag.Tensor
+	graph := func(tape *ag.Tape, block func(func() ag.Tensor) ag.Tensor) ag.Tensor {
+		y := ag.Tensor(x)
+		for range 3 {
+			y = block(func() ag.Tensor {
+				inner = tape.Run(ag.NewReshape(tape.Run(ag.NewLinear(y, w)), n, m))
+				return tape.Run(ag.NewGELU(tape.Run(ag.NewReshape(inner, m, n))))
+			})
+		}
+		return tape.Run(ag.NewMeanSquare(y, make([]float32, m*n)))
+	}
+	gradient := func(tape *ag.Tape, loss ag.Tensor) []float32 {
+		w.ZeroGrad()
+		if err := tape.Backward(loss); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Clone(w.GradFloats())
+	}
+	plain, tape := ag.NewTape(), ag.NewTape()
+	want := graph(plain, func(build func() ag.Tensor) ag.Tensor { return build() })
+	got := graph(tape, tape.Checkpoint)
+	for range 2 {
+		if !slices.Equal(ag.Floats(got), ag.Floats(want)) || !slices.Equal(gradient(tape, got), gradient(plain, want)) {
+			t.Error("the loss or the gradient differs")
+		}
+		plain.Replay()
+		tape.Replay()
+	}
+	if err := ag.Guard(func() { tape.Run(ag.NewScale(inner, 2)) }); err == nil {
+		t.Error("an output that blocks share is read outside of its block")
+	}
+	own := ag.NewTape()
+	graph(own, func(build func() ag.Tensor) ag.Tensor {
+		return own.Checkpoint(func() ag.Tensor {
+			y := build()
+			own.Own(inner)
+			return y
+		})
+	})
+	if err := ag.Guard(func() { own.Run(ag.NewScale(inner, 2)) }); err != nil {
+		t.Error(err)
+	}
+	if n := testing.AllocsPerRun(5, func() { tape.Replay(); gradient(tape, got) }); n > 1 { // the clone
+		t.Errorf("%v allocations a step", n)
+	}
+}

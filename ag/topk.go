@@ -11,14 +11,14 @@ type TopKSoftmax struct {
 	k      int
 	chosen []int32   // M×k
 	t      []float32 // M×k: their logits, then gates
-	y      *Variable
+	output
 }
 
 // NewTopKSoftmax returns the operator for logits z M×E and 1 ≤ k ≤ E; y is M×E.
 func NewTopKSoftmax(z Tensor, k int) *TopKSoftmax {
 	m, e := Dims(z)
 	checkTopK("TopKSoftmax", m, e, k)
-	return &TopKSoftmax{z: z, k: k, chosen: make([]int32, m*k), t: make([]float32, m*k), y: NewVariable(m, e, nil)}
+	return &TopKSoftmax{z: z, k: k, chosen: make([]int32, m*k), t: make([]float32, m*k), output: newOutput(m, e)}
 }
 
 func checkTopK(op string, m, e, k int) {
@@ -39,10 +39,10 @@ func (f *TopKSoftmax) Forward() (Tensor, error) {
 		}
 	}
 	kernels.Softmax(m, k, f.t, k, f.t, k)
-	clear(f.y.data)
+	clear(f.y.Floats())
 	for i := range m {
 		for s, j := range f.chosen[i*k:][:k] {
-			f.y.data[i*e+int(j)] = f.t[i*k+s]
+			f.y.Floats()[i*e+int(j)] = f.t[i*k+s]
 		}
 	}
 	return f.y, nil

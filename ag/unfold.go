@@ -12,7 +12,7 @@ import "github.com/lowrank/lowrank/kernels"
 type Unfold struct {
 	x      Tensor
 	window Window
-	y      *Variable
+	output
 }
 
 // NewUnfold returns the operator for x batch×(channels·height·width); y is
@@ -26,14 +26,14 @@ func NewUnfold(x Tensor, w Window) *Unfold {
 	if n != w.In() {
 		fail(op, "x is %d×%d, %d channels of %d×%d: x must have %d columns", m, n, w.Channels, w.Height, w.Width, w.In())
 	}
-	return &Unfold{x: x, window: w, y: NewVariable(m*w.OutHeight()*w.OutWidth(), w.Size(), nil)}
+	return &Unfold{x: x, window: w, output: newOutput(m*w.OutHeight()*w.OutWidth(), w.Size())}
 }
 
 func (f *Unfold) Operands() []Tensor { return []Tensor{f.x} }
 
 // Forward leaves the padding as it is in a new variable.
 func (f *Unfold) Forward() (Tensor, error) {
-	f.each(Floats(f.x), f.y.data, func(x, y []float32) { copy(y, x) })
+	f.each(Floats(f.x), f.y.Floats(), func(x, y []float32) { copy(y, x) })
 	return f.y, nil
 }
 

@@ -76,12 +76,13 @@ type stored struct {
 
 // Values returns the values as they are kept.
 func (v *Variable) Values() Values {
-	if v.stored != nil {
-		v.stored.mu.Lock()
-		defer v.stored.mu.Unlock()
-		if v.stored.Stored != nil {
-			return Values{Stored: v.stored.Stored}
-		}
+	if v.stored == nil {
+		return Values{Floats: v.Floats()}
+	}
+	v.stored.mu.Lock()
+	defer v.stored.mu.Unlock()
+	if v.stored.Stored != nil {
+		return Values{Stored: v.stored.Stored}
 	}
 	return Values{Floats: v.data}
 }
@@ -114,7 +115,7 @@ func (v *Variable) CopyTo(x []float32, from int) { v.Values().Decode(x, from) }
 
 // Shape returns rows and columns.
 func (v *Variable) Shape() []int {
-	if v.stored != nil {
+	if v.stored != nil || v.lazy {
 		return []int{v.rows, v.cols}
 	}
 	return v.Dense.Shape()

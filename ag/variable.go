@@ -25,6 +25,8 @@ type Variable struct {
 	rows, cols int
 	data       []float32
 	shared     bool    // data is another variable's too
+	lazy       bool    // data is still to be made
+	lent       int     // data is what the blocks of a tape share, of which this is the number, from 1; 0: its own
 	stored     *stored // nil: data has been there from the start
 
 	mu     sync.Mutex          // spago's own Backward writes gradients concurrently
@@ -66,14 +68,22 @@ func (v *Variable) Cols() int { return v.cols }
 
 // Floats returns the values themselves, row by row.
 func (v *Variable) Floats() []float32 {
-	if v.stored != nil {
-		v.decode()
-	}
+	v.settle()
 	return v.data
 }
 
+// settle makes the values that are still to be made.
+func (v *Variable) settle() {
+	switch {
+	case v.lazy:
+		v.bind(make([]float32, v.rows*v.cols))
+	case v.stored != nil:
+		v.decode()
+	}
+}
+
 // row returns row i of the values.
-func (v *Variable) row(i int) []float32 { return v.data[i*v.cols:][:v.cols] }
+func (v *Variable) row(i int) []float32 { return v.Floats()[i*v.cols:][:v.cols] }
 
 // GradFloats returns the gradient itself, or nil when there is none.
 func (v *Variable) GradFloats() []float32 {
@@ -89,9 +99,7 @@ func (v *Variable) Retain() { v.retain = true }
 
 // Value returns v itself.
 func (v *Variable) Value() mat.Tensor {
-	if v.stored != nil {
-		v.decode() // spago's functions read the matrix
-	}
+	v.settle() // spago's functions read the matrix
 	return v
 }
 

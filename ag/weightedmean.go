@@ -9,20 +9,20 @@ import "github.com/lowrank/lowrank/kernels"
 type WeightedMean struct {
 	x       Tensor
 	weights []float32
-	y       *Variable
+	output
 }
 
 // NewWeightedMean returns the operator for x M×n and one weight an entry, row
 // by row; y is 1×1. It keeps weights and reads them anew in each Forward.
 func NewWeightedMean(x Tensor, weights []float32) *WeightedMean {
 	oneEach("WeightedMean", "weights", weights, x)
-	return &WeightedMean{x: x, weights: weights, y: NewVariable(1, 1, nil)}
+	return &WeightedMean{x: x, weights: weights, output: newOutput(1, 1)}
 }
 
 func (f *WeightedMean) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *WeightedMean) Forward() (Tensor, error) {
-	f.y.data[0] = float32(kernels.Dot(Floats(f.x), f.weights) / float64(max(len(f.weights), 1)))
+	f.y.Floats()[0] = float32(kernels.Dot(Floats(f.x), f.weights) / float64(max(len(f.weights), 1)))
 	return f.y, nil
 }
 

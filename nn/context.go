@@ -22,6 +22,7 @@ type Context struct {
 	Decoder    *Context     // the decoder's batch, of an encoder with a decoder
 	Cache      *Cache       // keys and values of the tokens that went before; nil: none
 	Last       bool         // the logits of a sequence's last token are wanted alone
+	Checkpoint bool         // of each block of the model the output alone is kept: see [Context.Block]
 
 	Losses []Loss
 	Hidden []ag.Tensor // the residual stream: embeddings, then the output of every block
@@ -36,13 +37,26 @@ type Loss struct {
 
 // AddLoss adds weight·value to the objective, under a name for the records.
 func (c *Context) AddLoss(name string, weight float32, value ag.Tensor) {
+	c.Own(value)
 	c.Losses = append(c.Losses, Loss{name, weight, value})
 }
 
 // Keep appends x to the hidden states and returns it.
 func (c *Context) Keep(x ag.Tensor) ag.Tensor {
+	c.Own(x)
 	c.Hidden = append(c.Hidden, x)
 	return x
+}
+
+// Block builds a block of a model, as build does. With Checkpoint its output is all
+// that is kept of it: the rest is computed again when gradients need it, which
+// takes the time of one more forward pass and leaves them as they are, bit for bit
+// (see [ag.Tape.Checkpoint]).
+func (c *Context) Block(build func() ag.Tensor) ag.Tensor {
+	if c.Checkpoint {
+		return c.Tape.Checkpoint(build)
+	}
+	return build()
 }
 
 // CheckTokens returns an error when the ids are not batch·tokens within the

@@ -188,12 +188,12 @@ func (m *Map) Freestanding() (f Form, err error) {
 
 // Forward builds the adapted map on x, M×in.
 func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	f := m.Delta.Form(c, m)
-	m.form = f
+	f := m.formed(c)
 	var y ag.Tensor
 	if f.LowRank() {
 		if m.Router != nil {
 			m.gates = m.Router.Gates(c, m, x)
+			c.Own(m.gates)
 		}
 		y = c.Run(ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, m.gates))
 	} else {
@@ -202,10 +202,19 @@ func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	return m.finish(c, f, y)
 }
 
+// formed builds the form, whose tensors stay to be looked at.
+func (m *Map) formed(c *nn.Context) Form {
+	f := m.Delta.Form(c, m)
+	for _, t := range []ag.Tensor{f.A, f.B, f.Gain, f.W, f.Shift} {
+		c.Own(t)
+	}
+	m.form = f
+	return f
+}
+
 // Lookup builds the adapted map on one-hot rows, given as ids.
 func (m *Map) Lookup(c *nn.Context, ids []int32) ag.Tensor {
-	f := m.Delta.Form(c, m)
-	m.form = f
+	f := m.formed(c)
 	if !f.LowRank() {
 		return m.finish(c, f, c.Run(ag.NewLookup(f.W, ids, 1).Except(m.Padding)))
 	}

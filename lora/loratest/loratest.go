@@ -29,6 +29,7 @@ import (
 //     else;
 //   - W' − W0 has at most the stated rank, and the optimizer sees as many
 //     values as are stated;
+//   - a step that keeps no activations of the blocks is the same, bit for bit;
 //   - files are read back to the same files and the same model, and a run
 //     that is taken up from its state goes on bit for bit.
 func Check(method lora.Method) error {
@@ -40,7 +41,7 @@ func Check(method lora.Method) error {
 			check func() error
 		}{
 			{"start", s.start}, {"merge", s.merge}, {"gradients", s.gradients}, {"steps", s.steps},
-			{"size", s.size}, {"files", s.files}, {"resume", s.resume},
+			{"size", s.size}, {"checkpoint", s.checkpoint}, {"files", s.files}, {"resume", s.resume},
 		} {
 			if err := part.check(); err != nil {
 				all = append(all, fmt.Errorf("loratest: %s: rank %d: %s: %w", method.Name, rank, part.name, err))
@@ -102,7 +103,10 @@ type run struct {
 	loss   ag.Tensor // with what the parts add
 }
 
-func build(model nn.Model) (*run, error) {
+func build(model nn.Model) (*run, error) { return buildWith(model, false) }
+
+// buildWith is build with the blocks' activations kept, or computed again.
+func buildWith(model nn.Model, checkpoint bool) (*run, error) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	draw := func() []int32 {
 		ids := make([]int32, batch*tokens)
@@ -111,7 +115,7 @@ func build(model nn.Model) (*run, error) {
 		}
 		return ids
 	}
-	r := &run{Context: &nn.Context{Tape: ag.NewTape(), Batch: batch, Tokens: tokens, IDs: draw()}}
+	r := &run{Context: &nn.Context{Tape: ag.NewTape(), Batch: batch, Tokens: tokens, IDs: draw(), Checkpoint: checkpoint}}
 	err := ag.Guard(func() {
 		r.logits = model.Forward(r.Context)
 		r.task = r.Run(ag.NewCrossEntropy(r.logits, draw()))

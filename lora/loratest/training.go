@@ -32,6 +32,10 @@ func (s *suite) train(model *llama.Model, set *lora.Set) (*trainer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.trainerOf(r, set)
+}
+
+func (s *suite) trainerOf(r *run, set *lora.Set) (*trainer, error) {
 	plan, err := set.Method.Rank.Plan(set.Maps, allSteps)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func (e *Encoder) Forward(c *nn.Context, positions []int32) ag.Tensor {
 	x = c.Run(ag.NewAdd(x, e.Positions.Forward(c, positions)))
 	x = c.Keep(e.Norm.Forward(c, x)) // M×C
 	for _, b := range e.Blocks {
-		x = c.Keep(b.Forward(c, x))
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
 	}
 	return x
 }

@@ -42,7 +42,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	c.Tokens = m.Config.Tokens()
 	x := c.Keep(m.PreNorm.Forward(c, m.Embeddings.Forward(c))) // M×C
 	for _, b := range m.Blocks {
-		x = c.Keep(b.Forward(c, x))
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
 	}
 	if m.Projection == nil {
 		return x

@@ -53,7 +53,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	x := c.Run(ag.NewAdd(m.Words.Forward(c, c.IDs), m.Positions.Forward(c, c.Positions())))
 	x = c.Keep(m.Norm.Forward(c, x)) // M×C
 	for _, b := range m.Blocks {
-		x = c.Keep(b.Forward(c, x))
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
 	}
 	switch m.Config.Head {
 	case bert.SequenceClassifier:

@@ -48,7 +48,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	x := m.embed(c) // M×C
 	for _, b := range m.Blocks {
 		c.Keep(x)
-		x = b.Forward(c, x)
+		x = c.Block(func() ag.Tensor { return b.Forward(c, x) })
 	}
 	x = c.Keep(m.Norm.Forward(c, x))
 	switch m.Config.Architecture {

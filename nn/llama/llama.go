@@ -42,7 +42,8 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	}
 	x := m.Embed.Forward(c, c.IDs) // M×C
 	for _, b := range m.Blocks {
-		x = b.Forward(c, c.Keep(x))
+		c.Keep(x)
+		x = c.Block(func() ag.Tensor { return b.Forward(c, x) })
 	}
 	x = c.Keep(m.Norm.Forward(c, x))
 	switch m.Config.Head {

@@ -45,6 +45,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	if c.Decoder.Tape == nil {
 		c.Decoder.Tape = c.Tape
 	}
+	c.Decoder.Checkpoint = c.Checkpoint
 	return m.Decode(c.Decoder, x, c)
 }
 
@@ -157,7 +158,7 @@ func (s *Stack) Forward(c *nn.Context, encoded ag.Tensor, over *nn.Context) ag.T
 	bias := s.bias(c)
 	for _, b := range s.Blocks {
 		c.Keep(x)
-		x = b.Forward(c, x, bias, encoded, over)
+		x = c.Block(func() ag.Tensor { return b.Forward(c, x, bias, encoded, over) })
 	}
 	return c.Keep(s.Norm.Forward(c, x))
 }

@@ -43,7 +43,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	c.Tokens = m.Config.Tokens()
 	x := c.Keep(m.Embeddings.Forward(c)) // M×C
 	for _, b := range m.Blocks {
-		x = c.Keep(b.Forward(c, x))
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
 	}
 	x = m.Norm.Forward(c, x)
 	if m.Classifier == nil {

@@ -1,0 +1,92 @@
+package ag
+
+import "slices"
+
+// A block is a part of a tape whose outputs are not kept: its operators share
+// their memory with those of the other blocks.
+type block struct{ from, to int } // of the tape's steps
+
+// Checkpoint builds a block of the graph, as build does, and returns what build
+// returns. Of the block's outputs the tape keeps this one alone; the others lie in
+// memory that all blocks of the tape share, and Backward runs the block's
+// operators forward once more before it needs them (arXiv 1604.06174). They
+// compute what they have computed before, so that losses and gradients are those
+// of the plain graph, bit for bit. Who reads another output of the block
+// afterwards calls [Tape.Own] for it while the block is built. Inside another
+// block Checkpoint is build alone.
+func (t *Tape) Checkpoint(build func() Tensor) Tensor {
+	if t.building {
+		return build()
+	}
+	t.building = true
+	defer func() { t.building = false }()
+	from := len(t.steps)
+	t.blocks = append(t.blocks, block{from, from})
+	y := build()
+	t.Own(y)
+	t.blocks[len(t.blocks)-1].to = len(t.steps)
+	clear(t.taken)
+	return y
+}
+
+// Own gives an output of the block that is being built memory of its own: it
+// holds what the last forward pass has left there, like any output of no block.
+func (t *Tape) Own(x Tensor) {
+	if x == nil {
+		return
+	}
+	if v, ok := x.Value().(*Variable); ok && v.lent > 0 {
+		v.bind(slices.Clone(v.data))
+		v.lent, v.shared = 0, false
+	}
+}
+
+// lend gives the output of f, where it is one of ours, memory that the blocks
+// share.
+func (t *Tape) lend(f Function) {
+	o, ok := f.(interface{ result() *Variable })
+	if !ok || !o.result().lazy || o.result().shared {
+		return
+	}
+	v := o.result()
+	n := v.rows * v.cols
+	if t.taken == nil {
+		t.lent, t.taken = map[int][][]float32{}, map[int]int{}
+	}
+	if t.taken[n] == len(t.lent[n]) {
+		t.lent[n] = append(t.lent[n], make([]float32, n))
+	}
+	v.bind(t.lent[n][t.taken[n]])
+	v.lent = len(t.blocks)
+	t.taken[n]++
+}
+
+// checkOperands fails if an operand of f lies in memory that belongs to a block
+// which is complete.
+func (t *Tape) checkOperands(f Function) {
+	for _, x := range f.Operands() {
+		if v, ok := x.Value().(*Variable); ok && v.lent > 0 && !(t.building && v.lent == len(t.blocks)) {
+			fail("Checkpoint", "an operand of %T, %d×%d, is of block %d of the tape, whose memory others use: own it there", f, v.rows, v.cols, v.lent)
+		}
+	}
+}
+
+// restore runs the block of step i forward again, unless it is the last that
+// has run.
+func (t *Tape) restore(i int) {
+	at, found := slices.BinarySearchFunc(t.blocks, i, func(b block, i int) int {
+		switch {
+		case b.to <= i:
+			return -1
+		case b.from > i:
+			return 1
+		}
+		return 0
+	})
+	if !found || at == t.present {
+		return
+	}
+	b := t.blocks[at]
+	t.forward(t.steps[b.from:b.to])
+	t.present = at
+}
