@@ -44,9 +44,14 @@ type baseRecord struct {
 // PrepareBase returns the base model that p describes: from dir, where an
 // earlier call left it, or pretrained on the text and saved there.
 func PrepareBase(ctx context.Context, dir string, p Pretraining, text *data.Corpus, watch func(step int, loss float64)) (nn.Model, error) {
+	return prepareBase(ctx, dir, Base{}, p, text, watch)
+}
+
+// prepareBase is PrepareBase of a model whose weights are kept in a format.
+func prepareBase(ctx context.Context, dir string, b Base, p Pretraining, text *data.Corpus, watch func(step int, loss float64)) (nn.Model, error) {
 	p.Text = hash(text.Train, text.HeldOut)
 	if found, err := readBase(dir); err == nil && found.Pretraining == p {
-		return pretrained.Load(dir)
+		return b.load(dir, nil)
 	}
 	model, err := llama.New(p.Model, p.Seed)
 	if err != nil {
@@ -68,7 +73,10 @@ func PrepareBase(ctx context.Context, dir string, p Pretraining, text *data.Corp
 	if err != nil {
 		return nil, err
 	}
-	return model, record.WriteJSON(filepath.Join(dir, baseFile), baseRecord{p, loss})
+	if err := record.WriteJSON(filepath.Join(dir, baseFile), baseRecord{p, loss}); err != nil || b.Format == "" {
+		return model, err
+	}
+	return b.load(dir, nil)
 }
 
 func readBase(dir string) (r baseRecord, err error) {
@@ -121,10 +129,10 @@ func pretrain(ctx context.Context, model *llama.Model, p Pretraining, text *data
 }
 
 // LoadBase reads a base model from a folder with config.json and
-// model.safetensors, and checks that it is a language model whose vocabulary
-// byte tokens fit.
-func LoadBase(dir string) (nn.Model, error) {
-	model, err := pretrained.Load(dir)
+// model.safetensors, keeps it as b says, and checks that it is a language model
+// whose vocabulary byte tokens fit.
+func LoadBase(dir string, b Base) (nn.Model, error) {
+	model, err := b.load(dir, nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("model: %s: needs config.json and model.safetensors: %w", dir, err)
 	}

@@ -61,7 +61,7 @@ func TestBaseIsPretrainedOnce(t *testing.T) {
 	if prepare(p, codeText); steps != 3 {
 		t.Errorf("without its record: %d steps", steps)
 	}
-	if _, err := LoadBase(dir); err != nil {
+	if _, err := LoadBase(dir, Base{}); err != nil {
 		t.Errorf("as a model: %v", err)
 	}
 }
@@ -122,7 +122,9 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		"an empty model": {dir, Data{BaseText: prose, AdaptText: code}, 16, []string{"model"}},
 	} {
 		c.data.MaxBytes, c.data.HeldOut = 1<<20, 0.1
-		_, err := OpenSetting(context.Background(), filepath.Join(dir, "out"), c.base, c.data, p, c.tokens, nil)
+		config := DefaultConfig()
+		config.Model, config.Data, config.Train.Tokens = c.base, c.data, c.tokens
+		_, err := OpenSetting(context.Background(), filepath.Join(dir, "out"), config, p, nil)
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}

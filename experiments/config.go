@@ -24,9 +24,9 @@ const ConfigVersion = 1
 type Config struct {
 	Version int     `yaml:"version" json:"version"`
 	Name    string  `yaml:"name" json:"name"`
-	Model   string  `yaml:"model" json:"model"` // a folder with config.json and model.safetensors; "": the study's own, pretrained once and cached
-	Base    Base    `yaml:"base,omitempty" json:"base,omitzero"`
-	Task    string  `yaml:"task" json:"task"` // auto, or one of Tasks
+	Model   string  `yaml:"model" json:"model"`                  // a folder with config.json and model.safetensors; "": the study's own, pretrained once and cached
+	Base    Base    `yaml:"base,omitempty" json:"base,omitzero"` // the format that its weights are kept in
+	Task    string  `yaml:"task" json:"task"`                    // auto, or one of Tasks
 	Data    Data    `yaml:"data" json:"data"`
 	Method  Method  `yaml:"method" json:"method"`
 	Rank    int     `yaml:"rank" json:"rank"`
@@ -44,11 +44,6 @@ type Config struct {
 	Eval         Eval             `yaml:"eval" json:"eval"`
 	Probe        Probe            `yaml:"probe" json:"probe"`
 	Checkpoint   Checkpoint       `yaml:"checkpoint" json:"checkpoint"`
-}
-
-// Base is the former place of the key model, which is read still.
-type Base struct {
-	Dir string `yaml:"dir" json:"dir"`
 }
 
 // Data says what a run trains on and is measured by: examples of the user's
@@ -96,10 +91,13 @@ type Probe struct {
 	Every int `yaml:"every" json:"every"`
 }
 
-// Checkpoint says how often, in steps, the run's state is saved; 0: only at the
-// end.
+// Checkpoint says how often, in steps, the run's state is saved, 0: only at the
+// end; and whether, to save memory, a step keeps no activations of the blocks of
+// the model but their outputs, and computes the others again for the gradients,
+// which are the same. In a configuration, checkpoint: true is {blocks: true}.
 type Checkpoint struct {
-	Every int `yaml:"every" json:"every"`
+	Every  int  `yaml:"every" json:"every"`
+	Blocks bool `yaml:"blocks,omitempty" json:"blocks,omitempty"`
 }
 
 // DefaultConfig is plain LoRA of rank 8 on all linear maps, for 200 steps.
@@ -186,7 +184,7 @@ func (c *Config) settle(batches bool) error {
 		}
 		c.Model = c.Base.Dir
 	}
-	c.Base = Base{}
+	c.Base.Dir = ""
 	if c.Data.Train != "" && !batches {
 		c.Eval.Batches = 0
 	}
@@ -274,6 +272,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Name != "" && !runName.MatchString(c.Name) {
 		return &fieldError{"name", fmt.Sprintf("is %q, must be at most 100 letters, digits and _ . + - that do not start with . + or -", c.Name)}
+	}
+	if err := c.Base.validate(); err != nil {
+		return err
 	}
 	if err := c.Method.validate(); err != nil {
 		return err

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -131,9 +132,19 @@ bias: lora_only
 	if err != nil || old.Model != "models/old" || old.Base != (Base{}) || old.Eval.Batches != 3 {
 		t.Errorf("have %+v, %v", old, err)
 	}
+	kept, err := ParseConfig("kept.yaml", []byte("version: 1\nmodel: b\nbase: nf4\ncheckpoint: true\n"))
+	if err != nil || kept.Base != (Base{Format: "nf4"}) || kept.Checkpoint != (Checkpoint{Every: 100, Blocks: true}) {
+		t.Errorf("have %+v, %v", kept, err)
+	}
+	text, err = kept.YAML()
+	if again, err2 := ParseConfig("again.yaml", text); errors.Join(err, err2) != nil || !reflect.DeepEqual(again, kept) {
+		t.Errorf("have %+v, %v, from\n%s", again, err2, text)
+	}
 	for text, want := range map[string]string{
-		"base: {dir: a}\nmodel: b":                      `run.yaml:2:13: base.dir: is "a", and model is "b": must be one; model is the key`,
-		"data: {train: a.csv}":                          "run.yaml:2:15: data.train: needs model: the study's own model has no tokenizer",
+		"base: int4":               `run.yaml:2:7: base: is "int4", must be one of float32, bf16, f16, int8, nf4`,
+		"checkpoint: yes":          `run.yaml:2:13: checkpoint: is yes, must be true or false`,
+		"base: {dir: a}\nmodel: b": `run.yaml:2:13: base.dir: is "a", and model is "b": must be one; model is the key`,
+		"data: {train: a.csv}":     "run.yaml:2:15: data.train: needs model: the study's own model has no tokenizer",
 		"model: b\ndata: {train: a.csv, adapt_text: x}": "run.yaml:3:34: data.adapt_text: is the study's; with data.train there is no other text",
 		"model: b\ndata: {label: x}":                    "run.yaml:3:15: data.label: needs data.train",
 		"model: b\ndata: {labels: [x]}":                 "run.yaml:3:16: data.labels: needs data.train",
@@ -239,7 +250,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"version: 1\nname: ../../etc", `run.yaml:2:7: name: is "../../etc", must be at most 100 letters, digits and _ . + - that do not start with . + or -`},
 		{"version: 1\nname: |\n  a\n  b", "run.yaml:2:7: name: is text of several lines, must be text of one line"},
 		{"version: 1\nbase: {dir: \"a\\nb\"}", `run.yaml:2:13: base.dir: is "a\nb", must be text of one line`},
-		{"version: 1\nbase: models", "run.yaml:2:7: base: is models, must be keys with values"},
+		{"version: 1\nbase: [nf4]", "run.yaml:2:7: base: is a list, must be keys with values"},
 		{"version: 1\nbase:", "run.yaml:2:7: base: is without a value, must be keys with values"},
 		// method and targets
 		{"version: 1\nmethod: {}", "run.yaml:2:9: method: must be the name of a method, or name at least one of the parts delta, init, update, rank, router"},

@@ -174,6 +174,10 @@ func (d *decoder) scalar(path string, n ast.Node, v any) error {
 		}
 		*v = s
 		return nil
+	case *bool:
+		if *v, err = strconv.ParseBool(s); s != "true" && s != "false" {
+			err = strconv.ErrSyntax // "1" and "T" are true to strconv
+		}
 	case *int:
 		var i int64
 		i, err = strconv.ParseInt(s, 10, strconv.IntSize)
@@ -221,6 +225,8 @@ func wanted(v any) string {
 	switch v.(type) {
 	case *string:
 		return "text of one line"
+	case *bool:
+		return "true or false"
 	case *float64:
 		return "a finite number, as 0.001 or 1e-3"
 	case *uint64:

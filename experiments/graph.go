@@ -22,6 +22,13 @@ type graph struct {
 	loss    ag.Tensor        // all of it: what Backward goes through
 }
 
+// blockwise makes a graph on the batch keep of each block of the model its output
+// alone, if that is wanted; without gradients it costs nothing.
+func blockwise(b *batch, wanted bool) *batch {
+	b.input.Checkpoint = wanted
+	return b
+}
+
 // newGraph builds the model on a batch, of which passes make one step: each
 // counts for its share of the step's labels, so that any split of a batch gives
 // the same gradient.

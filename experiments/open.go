@@ -65,10 +65,10 @@ func (o *opening) load() (err error) {
 	dir := o.folder.dir
 	if task := heads[o.task]; task != "" {
 		head := &pretrained.Head{Labels: max(len(o.labels), 1), Task: task, Seed: o.config.Train.Seed}
-		o.model, err = pretrained.LoadWith(dir, head)
+		o.model, err = o.config.Base.load(dir, head)
 		o.newHead = head.New
 	} else {
-		o.model, err = pretrained.Load(dir)
+		o.model, err = o.config.Base.load(dir, nil)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("model: %s: needs config.json and model.safetensors: %w", dir, err)

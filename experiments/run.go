@@ -182,10 +182,10 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		return err
 	}
 	open := t.Setting.feed.open
-	if t.eval, err = newGraph(model, open(c.Batch, c.Tokens), 1); err != nil {
+	if t.eval, err = newGraph(model, blockwise(open(c.Batch, c.Tokens), true), 1); err != nil {
 		return err
 	}
-	if t.train, err = newGraph(model, open(c.Batch, c.Tokens), c.Accumulate); err != nil {
+	if t.train, err = newGraph(model, blockwise(open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks), c.Accumulate); err != nil {
 		return err
 	}
 	t.opt = optim.New(method.Update.Transform(c.WeightDecay), t.set.Groups())
@@ -226,7 +226,7 @@ func (t *training) calibration(model nn.Model) func(batch int) error {
 	var g *graph
 	return func(batch int) (err error) {
 		if g == nil {
-			if g, err = newGraph(model, feed.open(c.Batch, c.Tokens), 1); err != nil {
+			if g, err = newGraph(model, blockwise(feed.open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks), 1); err != nil {
 				return err
 			}
 		}

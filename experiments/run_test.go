@@ -342,3 +342,25 @@ func TestStuckFactorsAreNamed(t *testing.T) {
 		t.Errorf("stopped at step %d, want %d", train.step, reachedBy)
 	}
 }
+
+// A base in float32 whose weights are packed for every product, and steps that
+// keep no activations of the blocks, give the run that a plain one is, bit for
+// bit; a base in NF4 another one, which learns too.
+func TestKeptBase(t *testing.T) {
+	run := func(b Base, blocks bool) result {
+		s, err := openTiny(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := tinyRun(t, "lora", func(c *Config) { c.Base, c.Checkpoint.Blocks = b, blocks })
+		r.Setting = s
+		return finish(t, r)
+	}
+	plain := run(Base{}, false)
+	wantSame(t, "base: float32, checkpoint: true", run(Base{Format: "float32"}, true), plain)
+	nf4 := run(Base{Format: "nf4"}, false)
+	wantSame(t, "base: nf4, checkpoint: true", run(Base{Format: "nf4"}, true), nf4)
+	if before, after := nf4.eval["adapt_before"], nf4.eval["adapt_after"]; before == plain.eval["adapt_before"] || after >= before-0.05 {
+		t.Errorf("nf4 goes from %v to %v, float32 from %v", before, after, plain.eval["adapt_before"])
+	}
+}

@@ -44,13 +44,14 @@ func Open(ctx context.Context, out string, c *Config, p Pretraining, watch func(
 	if c.Data.Train != "" {
 		return openExamples(c)
 	}
-	return OpenSetting(ctx, out, c.Model, c.Data, p, c.Train.Tokens, watch)
+	return OpenSetting(ctx, out, c, p, watch)
 }
 
-// OpenSetting reads the texts that d names and the base model of a folder,
-// or else the study's own, pretrained as p says and kept under out/base.
-func OpenSetting(ctx context.Context, out, model string, d Data, p Pretraining, tokens int, watch func(step int, loss float64)) (*Setting, error) {
-	s := &Setting{losses: map[[3]int]record.Eval{}, model: model}
+// OpenSetting reads the texts that a configuration names and its model, or else
+// the study's own, pretrained as p says and kept under out/base.
+func OpenSetting(ctx context.Context, out string, c *Config, p Pretraining, watch func(step int, loss float64)) (*Setting, error) {
+	d, tokens := c.Data, c.Train.Tokens
+	s := &Setting{losses: map[[3]int]record.Eval{}, model: c.Model}
 	var err error
 	if s.Prose, s.Texts[0], err = corpus(d.BaseText, data.Prose, d, max(tokens, p.Tokens)); err != nil {
 		return nil, err
@@ -58,10 +59,10 @@ func OpenSetting(ctx context.Context, out, model string, d Data, p Pretraining, 
 	if s.Adapt, s.Texts[1], err = corpus(d.AdaptText, data.GoSource, d, tokens); err != nil {
 		return nil, err
 	}
-	if model != "" {
-		s.Base, err = LoadBase(model)
+	if c.Model != "" {
+		s.Base, err = LoadBase(c.Model, c.Base)
 	} else {
-		s.Base, err = PrepareBase(ctx, filepath.Join(out, "base"), p, s.Prose, watch)
+		s.Base, err = prepareBase(ctx, filepath.Join(out, "base"), c.Base, p, s.Prose, watch)
 	}
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func (s *Setting) before(ctx context.Context, batch, tokens, batches int) (recor
 	if e, ok := s.losses[key]; ok {
 		return e, nil
 	}
-	g, err := newGraph(s.Base.Clone(), s.feed.open(batch, tokens), 1)
+	g, err := newGraph(s.Base.Clone(), blockwise(s.feed.open(batch, tokens), true), 1)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,10 @@ var (
 )
 
 // tiny is the setting that tests share; no run changes it.
-var tiny = sync.OnceValues(func() (*Setting, error) {
+var tiny = sync.OnceValues(func() (*Setting, error) { return openTiny(Base{}) })
+
+// openTiny opens the tiny setting with its base in a format.
+func openTiny(b Base) (*Setting, error) {
 	dir, err := os.MkdirTemp("", "lowrank")
 	if err != nil {
 		return nil, err
@@ -55,8 +58,10 @@ var tiny = sync.OnceValues(func() (*Setting, error) {
 	if err := writeBytes(d.AdaptText, codeText); err != nil {
 		return nil, err
 	}
-	return OpenSetting(context.Background(), dir, "", d, tinyPretraining, 16, nil)
-})
+	c := DefaultConfig()
+	c.Base, c.Data, c.Train.Tokens = b, d, 16
+	return OpenSetting(context.Background(), dir, c, tinyPretraining, nil)
+}
 
 func tinySetting(t *testing.T) *Setting {
 	t.Helper()

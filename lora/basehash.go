@@ -13,6 +13,21 @@ import (
 // baseKey is where the metadata of an adapter's file says of which base it is.
 const baseKey = "base_sha256"
 
+// formatKey is where it says in which format the base kept its weights, if that
+// was chosen: the values that were adapted are then rounded ones of the base.
+const formatKey = "base_format"
+
+// formatOf returns the format that a model's source has chosen for the weights of
+// its linear maps, "" where they are those of the files.
+func formatOf(model nn.Model) string {
+	for _, l := range model.Linears() {
+		if s := l.W.Values().Stored; l.Streamed && l.Kind == nn.Dense && !l.Output && s != nil {
+			return s.Format.String()
+		}
+	}
+	return ""
+}
+
 // BaseHash returns the SHA-256 of a model's tensors, names and float32 values
 // in their order: what an adapter belongs to. What is in wholes the adapter
 // brings along, and does not count; what has grown counts with the rows of its
@@ -50,10 +65,11 @@ func BaseHash(model nn.Model, wholes []*Whole) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// checkBase refuses adapters that say that they are of another base.
+// checkBase refuses adapters that say that they are of another base. Of a base in
+// another format nothing can be said: its values are others.
 func checkBase(model nn.Model, wholes []*Whole, metadata map[string]string) error {
 	want, ok := metadata[baseKey]
-	if !ok {
+	if !ok || metadata[formatKey] != formatOf(model) {
 		return nil
 	}
 	if have := BaseHash(model, wholes); have != want {

@@ -10,13 +10,16 @@ import (
 
 // kept is what a merged map had before.
 type kept struct {
-	base *ag.Weight
-	bias []float32
+	base   *ag.Weight
+	bias   []float32
+	weight ag.Values // of a weight in fewer bits than float32
 }
 
 // Merge writes W' into the weights of the model and takes the adapters out of
 // its forward pass; graphs are to be built anew. The original weights are
-// kept. A map that cannot be merged is an error, and then nothing is changed:
+// kept. A weight in fewer bits, NF4 for instance, is decoded for it: the merged one
+// is the sum in float32, which is not rounded again, so that the merged model
+// computes what the adapted one does, and takes the memory of float32. A map that cannot be merged is an error, and then nothing is changed:
 // one with a router, and one whose weight is another's too, an embedding or the
 // output that is tied to it.
 func (s *Set) Merge() error {
@@ -50,6 +53,9 @@ func (s *Set) merge() error {
 	}
 	for i, m := range s.Maps {
 		k := kept{base: m.Base}
+		if v := m.W.Values(); v.Stored != nil {
+			k.weight = v
+		}
 		if m.Bias != nil {
 			k.bias = slices.Clone(m.Bias.Floats())
 			copy(m.Bias.Floats(), biases[i])
@@ -88,7 +94,12 @@ func (s *Set) repackTied() {
 func (s *Set) Unmerge() {
 	for i, k := range s.merged {
 		m := s.Maps[i]
-		m.SetWeight(m.W0())
+		if k.weight.Stored != nil {
+			m.W.SetValues(k.weight)
+			m.Repack()
+		} else {
+			m.SetWeight(m.W0())
+		}
 		if m.Bias != nil {
 			copy(m.Bias.Floats(), k.bias)
 		}

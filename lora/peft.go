@@ -42,7 +42,11 @@ func (s *Set) Files() (config, weights []byte, err error) {
 		return nil, nil, fmt.Errorf("lora: %w", err)
 	}
 	var b bytes.Buffer
-	err = pretrained.WriteSafetensors(&b, tensors, map[string]string{baseKey: s.baseHash()})
+	metadata := map[string]string{baseKey: s.baseHash()}
+	if format := formatOf(s.model); format != "" {
+		metadata[formatKey] = format
+	}
+	err = pretrained.WriteSafetensors(&b, tensors, metadata)
 	return append(config, '\n'), b.Bytes(), err
 }
 

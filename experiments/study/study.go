@@ -109,7 +109,7 @@ func (s *Study) Run(ctx context.Context, dir string, workers int, pretraining fu
 	if err := record.WriteJSON(filepath.Join(dir, file), s); err != nil { // an unwritable folder shows now
 		return "", err
 	}
-	setting, err := experiments.OpenSetting(ctx, dir, s.Template.Model, s.Template.Data, s.Pretraining, s.Template.Train.Tokens, pretraining)
+	setting, err := experiments.OpenSetting(ctx, dir, s.Template, s.Pretraining, pretraining)
 	if err != nil {
 		return "", err
 	}

@@ -34,8 +34,10 @@ var tiny = sync.OnceValues(func() (*experiments.Setting, error) {
 		},
 		Steps: 1, Batch: 1, Tokens: 8, LR: 1e-3, Seed: 1,
 	}
-	d := experiments.Data{BaseText: text, AdaptText: text, MaxBytes: 1 << 20, HeldOut: 0.1}
-	return experiments.OpenSetting(context.Background(), dir, "", d, p, 8, nil)
+	c := experiments.DefaultConfig()
+	c.Data = experiments.Data{BaseText: text, AdaptText: text, MaxBytes: 1 << 20, HeldOut: 0.1}
+	c.Train.Tokens = 8
+	return experiments.OpenSetting(context.Background(), dir, c, p, nil)
 })
 
 func tinyGrid(t *testing.T) (*experiments.Setting, *Grid) {

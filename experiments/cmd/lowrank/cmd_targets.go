@@ -78,7 +78,7 @@ func modelOf(ctx context.Context, dir string, config *experiments.Config) (*expe
 	}
 	var model nn.Model
 	if config.Model != "" {
-		model, err = experiments.LoadBase(config.Model)
+		model, err = experiments.LoadBase(config.Model, config.Base)
 	} else {
 		model, err = llama.New(p.Model, p.Seed)
 	}

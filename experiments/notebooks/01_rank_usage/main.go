@@ -70,7 +70,7 @@ func rankUsage(ctx context.Context, nb *notebooks.Notebook) error {
 	last, low, high := s.Template.Train.Steps, ranks[0], ranks[len(ranks)-1]
 
 	c := s.Template.Train
-	setting, err := experiments.OpenSetting(ctx, nb.Dir, s.Template.Model, s.Template.Data, s.Pretraining, c.Tokens, nb.Progress.Pretraining)
+	setting, err := experiments.OpenSetting(ctx, nb.Dir, s.Template, s.Pretraining, nb.Progress.Pretraining)
 	if err != nil {
 		return err
 	}
