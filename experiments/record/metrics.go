@@ -36,6 +36,9 @@ func ReadMetrics(dir string) ([]Metric, error) {
 	return readParquet(filepath.Join(dir, parquetName))
 }
 
+// Number is the number that a record has in JSON.
+type Number = number
+
 // number is a float64 that survives JSON: where JSON has no number for it, it
 // is the string "NaN", "+Inf" or "-Inf".
 type number float64

@@ -85,6 +85,7 @@ do while they train.
 
   lowrank study        compare methods over learning rates and seeds, and write a report
   lowrank run          train an adapter of a model and data of your own
+  lowrank analyze      measure adapters, alone, on their base and beside each other
   lowrank merge        write an adapter into the weights of its base
   lowrank verify       compare this code with references of PEFT and transformers
   lowrank methods      the methods there are
@@ -105,7 +106,7 @@ EXIT STATUS  0 all went well · 1 something failed · 2 wrong usage or configura
 	root.SetOut(out)
 	root.SetErr(errs)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newTargetsCmd(), newMethodsCmd(), newMetricsCmd(), newVerifyCmd(), newGenerateCmd(), newMergeCmd(), newConvertCmd())
+	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newAnalyzeCmd(), newTargetsCmd(), newMethodsCmd(), newMetricsCmd(), newVerifyCmd(), newGenerateCmd(), newMergeCmd(), newConvertCmd())
 	return root
 }
 
