@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"text/tabwriter"
 
 	"github.com/lowrank/lowrank/experiments/report/chart"
@@ -27,36 +26,21 @@ var (
 // several adapters one of the medians over their maps.
 func (r *Report) Print(out io.Writer) error {
 	values := r.index()
-	columns := aloneColumns
-	if r.Base {
-		columns = slices.Concat(columns, againstColumns)
-	}
 	for _, a := range r.Adapters {
 		fmt.Fprintf(out, "%s: %s, %d maps\n", a.Name, a.Method, len(a.Maps))
-		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprint(w, "MAP\tOUT×IN\tRANK")
-		for _, c := range columns {
-			fmt.Fprint(w, "\t", c.title)
-		}
-		fmt.Fprintln(w)
-		for _, m := range a.Maps {
-			fmt.Fprintf(w, "%s\t%d×%d\t%d", m.Name, m.Out, m.In, m.Rank)
-			for _, c := range columns {
-				fmt.Fprint(w, "\t", text(values.of(a.Name, "", m.Name, c.metric)))
-			}
-			fmt.Fprintln(w)
-		}
-		fmt.Fprint(w, "median\t\t")
-		for _, c := range columns {
-			fmt.Fprint(w, "\t", text(values.median(a.Name, "", c.metric)))
-		}
-		fmt.Fprintln(w)
-		if err := w.Flush(); err != nil {
+		if err := a.print(out, values, aloneColumns); err != nil {
 			return err
 		}
+		if r.Base {
+			fmt.Fprintf(out, "\n%s against the base\n", a.Name)
+			if err := a.print(out, values, againstColumns); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintln(out)
 	}
 	if len(r.Adapters) > 1 {
-		fmt.Fprintln(out, "\nmedians over maps, between adapters")
+		fmt.Fprintln(out, "medians over maps, between adapters")
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprint(w, "ADAPTER\tOTHER")
 		for _, c := range betweenColumns {
@@ -72,12 +56,13 @@ func (r *Report) Print(out io.Writer) error {
 				fmt.Fprintln(w)
 			}
 		}
+		fmt.Fprintln(w)
 		if err := w.Flush(); err != nil {
 			return err
 		}
 	}
 	if r.Checkpoints {
-		fmt.Fprintln(out, "\nmedians over maps, from checkpoint to checkpoint")
+		fmt.Fprintln(out, "medians over maps, from checkpoint to checkpoint")
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		fmt.Fprint(w, "CHECKPOINT")
 		for _, c := range pathColumns {
@@ -96,6 +81,29 @@ func (r *Report) Print(out io.Writer) error {
 		}
 	}
 	return r.printNotes(out)
+}
+
+// print writes a row a map, and their medians.
+func (a *Adapter) print(out io.Writer, values index, columns []column) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "MAP\tOUT×IN\tRANK")
+	for _, c := range columns {
+		fmt.Fprint(w, "\t", c.title)
+	}
+	fmt.Fprintln(w)
+	for _, m := range a.Maps {
+		fmt.Fprintf(w, "%s\t%d×%d\t%d", m.Name, m.Out, m.In, m.Rank)
+		for _, c := range columns {
+			fmt.Fprint(w, "\t", text(values.of(a.Name, "", m.Name, c.metric)))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprint(w, "median\t\t")
+	for _, c := range columns {
+		fmt.Fprint(w, "\t", text(values.median(a.Name, "", c.metric)))
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
 }
 
 // printNotes writes each reason once, with how many maps it holds for.
@@ -142,45 +150,4 @@ func text(v float64) string {
 		v = math.Round(v*digits) / digits
 	}
 	return chart.Number(v)
-}
-
-// An index finds values.
-type index struct {
-	at      map[[4]string]float64
-	modules []string
-}
-
-func (r *Report) index() index {
-	x := index{map[[4]string]float64{}, r.Modules}
-	for _, v := range r.Values {
-		x.at[[4]string{v.Adapter, v.Other, v.Module, v.Metric}] = float64(v.Value)
-	}
-	return x
-}
-
-// of returns a value, NaN where it is not defined.
-func (x index) of(adapter, other, module, metric string) float64 {
-	if v, ok := x.at[[4]string{adapter, other, module, metric}]; ok {
-		return v
-	}
-	return math.NaN()
-}
-
-// median returns the median over the maps that have a value.
-func (x index) median(adapter, other, metric string) float64 {
-	var all []float64
-	for _, m := range x.modules {
-		if v := x.of(adapter, other, m, metric); !math.IsNaN(v) {
-			all = append(all, v)
-		}
-	}
-	if len(all) == 0 {
-		return math.NaN()
-	}
-	slices.Sort(all)
-	n := len(all)
-	if lo, hi := all[(n-1)/2], all[n/2]; !math.IsInf(hi, 0) {
-		return (lo + hi) / 2
-	}
-	return all[n/2]
 }

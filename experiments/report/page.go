@@ -87,7 +87,7 @@ func WritePage(w io.Writer, study Study) error {
 	if p.Title == "" {
 		p.Title = "Low-rank adaptation study"
 	}
-	p.Policy = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src '" + digest(string(p.Style)) + "'; script-src '" + digest(pageJS) + "'"
+	p.Policy = policy(string(p.Style))
 	for _, f := range lossFigures(methods) {
 		pic := f.picture(wide)
 		switch f.name {
@@ -137,6 +137,11 @@ func (o *observed) detail(open bool) detail {
 		d.Intro = "Run " + o.run.ID + " has no metrics to draw."
 	}
 	return d
+}
+
+// policy is the content security policy of a page with this style and page.js.
+func policy(style string) string {
+	return "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src '" + digest(style) + "'; script-src '" + digest(pageJS) + "'"
 }
 
 // digest is the source expression of an inline text in a content security policy.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +15,6 @@ import (
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/nn"
-	"github.com/lowrank/lowrank/nn/pretrained"
 )
 
 type analyzeOptions struct {
@@ -49,7 +50,7 @@ the path between them is measured. -o writes a page with pictures into DIR.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.base, "base", "", "folder of the base model")
-	f.StringVarP(&opts.out, "output", "o", "", "folder to write the page and its values into")
+	f.StringVarP(&opts.out, "output", "o", "", "folder to write the page into")
 	f.BoolVar(&opts.checkpoints, "checkpoints", false, "the adapters are checkpoints of one run, in their order")
 	f.BoolVar(&opts.json, "json", false, "print JSON")
 	return cmd
@@ -58,13 +59,19 @@ the path between them is measured. -o writes a page with pictures into DIR.`,
 func runAnalyze(ctx context.Context, opts analyzeOptions, dirs []string, out io.Writer) error {
 	var model nn.Model
 	if opts.base != "" {
-		var err error
-		if model, err = pretrained.Load(opts.base); err != nil {
+		weights, err := os.ReadFile(filepath.Join(dirs[0], lora.WeightsFile))
+		if err != nil {
+			return usage(err)
+		}
+		if model, _, err = baseOfAdapter(opts.base, weights); err != nil {
 			return usage(err)
 		}
 	}
 	var adapters []*analyze.Adapter
-	for _, dir := range dirs {
+	for i, dir := range dirs {
+		if slices.Contains(dirs[:i], dir) {
+			return usage(fmt.Errorf("%s is given twice", dir))
+		}
 		a, err := analyze.Read(dir, model)
 		switch {
 		case errors.Is(err, lora.ErrNeedsBase):
@@ -83,17 +90,18 @@ func runAnalyze(ctx context.Context, opts analyzeOptions, dirs []string, out io.
 	if err != nil {
 		return usage(err)
 	}
+	path := filepath.Join(opts.out, "analysis.html")
 	if opts.out != "" {
-		path := filepath.Join(opts.out, "analysis.html")
 		if err := record.WriteFile(path, r.WritePage); err != nil {
 			return err
-		}
-		if !opts.json {
-			defer fmt.Fprintln(out, path)
 		}
 	}
 	if opts.json {
 		return printJSON(out, r.Values)
 	}
-	return r.Print(out)
+	if err := r.Print(out); err != nil || opts.out == "" {
+		return err
+	}
+	_, err = fmt.Fprintln(out, path)
+	return err
 }
