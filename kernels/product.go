@@ -130,8 +130,8 @@ func (g *product) multiply() {
 		return
 	}
 	threads := 1
-	if g.m*g.n*(g.k+g.r) >= parallelWork {
-		threads = Threads()
+	if work := g.m * g.n * (g.k + g.r); work >= parallelWork {
+		threads = min(Threads(), max(2, work/parallelWork))
 	}
 	if threads == 1 || g.packed != nil || g.inPlace(g.m, 0) || g.jobsPack(threads) {
 		g.run(threads)
@@ -169,7 +169,8 @@ func (g *product) jobsPack(threads int) bool {
 const selfPackRows = 96
 
 // parallelWork is the least m·n·k that is worth sharing, some two microseconds of
-// work: a helper that looks for it takes its part in a third of one.
+// work, and the least for each of many threads: a helper that looks for it takes its
+// part in a third of one, but all of them look at the same line of the cache.
 const parallelWork = 1 << 17
 
 // even tells whether a job a thread is best: waiting for the last of so short ones

@@ -7,13 +7,22 @@ package kernels
 // are fetched meanwhile.
 
 // A stream has up to streamRows rows. Its jobs are up to streamColumns columns of C,
-// and go through B by up to streamK rows, a part of kc: with the next ones, half of a
-// second-level cache of 1 MiB.
+// and go through B by up to streamK rows, a part of kc.
 const (
 	streamRows    = 64
 	streamColumns = 528
 	streamK       = 128
 )
+
+// streamDepth is how many rows of B, row elements apart, a stream goes through at
+// once: fewer where so many share few sets of a second-level cache.
+func streamDepth(row int) int {
+	depth := streamK
+	for far := 4096; depth > 32 && row%far == 0; far *= 2 {
+		depth /= 2
+	}
+	return depth
+}
 
 // streams tells whether a product of m columns or rows, of the other operand's k rows
 // of n elements, is best computed as a stream: if its reading counts.
@@ -67,14 +76,18 @@ func (g *product) stream(index int) {
 // piece computes the sums over k from k0 to k1 of n columns from j on.
 func (g *product) piece(sums matrix, j, n, k0, k1 int) {
 	s := &shapes[g.level]
-	step := min(streamK, ceil(k1-k0, 2))
+	step := min(streamDepth(g.b.row), ceil(k1-k0, 2))
+	ahead := streamK / step * s.wide // columns are fetched as long before they are read
 	end := stores
 	for p := k0; p < k1; p += step {
 		a, b := g.a.at(0, p), g.b.at(p, j)
 		k := min(step, k1-p)
-		strips := [1]strip{{k: k, arow: a.row, acol: a.col, brow: b.row, bcol: 1, ahead: k * b.row}}
+		strips := [1]strip{{k: k, arow: a.row, acol: a.col, brow: b.row, bcol: 1}}
 		for at := 0; at < n; at += s.wide {
-			strips[0].b = b.x[at:]
+			strips[0].b, strips[0].ahead = b.x[at:], ahead
+			if over := at + ahead - n; over >= 0 { // of the next rows
+				strips[0].ahead = k*b.row + over/s.wide*s.wide - at
+			}
 			for i, h := 0, 0; i < g.m; i += h {
 				h = height(g.m-i, s.rows)
 				strips[0].a = a.x[i*a.row:]
