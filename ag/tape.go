@@ -92,6 +92,9 @@ func (t *Tape) Backward(root Tensor) error {
 			continue
 		}
 		t.restore(i)
+		if s.v != nil && s.v.watch != nil {
+			s.v.watch(s.v.GradFloats())
+		}
 		if err := s.fn.Backward(s.op.Grad()); err != nil {
 			return fmt.Errorf("ag: Backward: %w", err)
 		}

@@ -284,3 +284,45 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("%v allocations a step", n)
 	}
 }
+
+// A watch sees the whole gradient of an output that is used twice, once a pass,
+// and the output itself, even where it lies in memory that blocks share.
+func TestWatch(t *testing.T) {
+	tape := ag.NewTape()
+	x := ag.NewParameter(2, 3, []float32{1, 2, 3, 4, 5, 6})
+	var y ag.Tensor
+	z := tape.Checkpoint(func() ag.Tensor {
+		y = tape.Run(ag.NewScale(x, 2))
+		return tape.Run(ag.NewAdd(y, y))
+	})
+	z = tape.Checkpoint(func() ag.Tensor { return tape.Run(ag.NewScale(tape.Run(ag.NewScale(z, 1)), 1)) })
+	loss := tape.Run(ag.NewMeanSquare(z, make([]float32, 6)))
+	var seen [][]float32
+	v := y.Value().(*ag.Variable)
+	for pass := range 3 {
+		v.Watch(nil)
+		if pass == 1 {
+			v.Watch(func(g []float32) {
+				seen = append(seen, append([]float32(nil), g...))
+				for i, y := range ag.Floats(y) {
+					if y != 2*x.Floats()[i] {
+						t.Errorf("output %d is %v", i, y)
+					}
+				}
+			})
+		}
+		x.ZeroGrad()
+		tape.Replay()
+		if err := tape.Backward(loss); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(seen) != 1 {
+		t.Fatalf("the watch was called %d times, want 1", len(seen))
+	}
+	for i, g := range seen[0] {
+		if want := x.GradFloats()[i] / 2; g != want { // y is 2·x
+			t.Errorf("gradient %d is %v, want %v", i, g, want)
+		}
+	}
+}

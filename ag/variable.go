@@ -34,6 +34,7 @@ type Variable struct {
 	grad   *mat.Dense[float32] // the buffer, or nil before the first gradient and after a lent one went back
 	has    bool
 	retain bool
+	watch  func(g []float32)
 }
 
 // NewVariable returns a rows×cols matrix over data, which it keeps and does
@@ -96,6 +97,11 @@ func (v *Variable) GradFloats() []float32 {
 // Retain keeps the gradient of an operator's output after the backward pass,
 // until the next one.
 func (v *Variable) Retain() { v.retain = true }
+
+// Watch makes a backward pass of a tape call f with the gradient of an operator's
+// output, of that tape, as soon as it is whole: f may read it until it returns.
+// Nil ends it.
+func (v *Variable) Watch(f func(g []float32)) { v.watch = f }
 
 // Value returns v itself.
 func (v *Variable) Value() mat.Tensor {

@@ -86,9 +86,15 @@ type Eval struct {
 	Batches int `yaml:"batches" json:"batches"` // 0, which a file with data.train has unless it says otherwise: all that is held out
 }
 
-// Probe says how often, in steps, the adapters are measured; 0: never.
+// Probe says how often the adapters are measured, by tiers of what that costs:
+// norms and steps; spectra and the equivalent gradient; what needs passes over
+// the probe batch; what needs many passes, or decompositions of whole weights.
 type Probe struct {
-	Every int `yaml:"every" json:"every"`
+	Tier0 Interval `yaml:"tier0" json:"tier0"`
+	Tier1 Interval `yaml:"tier1" json:"tier1"`
+	Tier2 Interval `yaml:"tier2" json:"tier2"`
+	Tier3 Interval `yaml:"tier3" json:"tier3"`
+	Every int      `yaml:"every,omitempty" json:"every,omitempty"` // formerly of tiers 0 and 1 alone, which is read still
 }
 
 // Checkpoint says how often, in steps, the run's state is saved, 0: only at the
@@ -115,7 +121,7 @@ func DefaultConfig() *Config {
 			LR: 1e-3, Schedule: "cosine", Warmup: 0.03, MinLR: 0.1, Clip: 1, Seed: 1,
 		},
 		Eval:       Eval{Every: 50, Batches: 8},
-		Probe:      Probe{Every: 25},
+		Probe:      Probe{Tier0: 1, Tier1: 10, Tier2: 100, Tier3: AtCheckpoints},
 		Checkpoint: Checkpoint{Every: 100},
 	}
 }
@@ -166,7 +172,7 @@ func ParseConfig(name string, data []byte) (*Config, error) {
 	if err := d.decode(root, c); err != nil {
 		return nil, err
 	}
-	if err := c.settle(d.where["eval.batches"] != nil); err != nil {
+	if err := c.settle(func(field string) bool { return d.where[field] != nil }); err != nil {
 		return nil, d.locate(err)
 	}
 	if err := c.Validate(); err != nil {
@@ -177,7 +183,7 @@ func ParseConfig(name string, data []byte) (*Config, error) {
 
 // settle moves what stands in its former place, and makes what follows from
 // other keys.
-func (c *Config) settle(batches bool) error {
+func (c *Config) settle(set func(field string) bool) error {
 	if c.Base.Dir != "" {
 		if c.Model != "" {
 			return &fieldError{"base.dir", fmt.Sprintf("is %q, and model is %q: must be one; model is the key", c.Base.Dir, c.Model)}
@@ -185,9 +191,26 @@ func (c *Config) settle(batches bool) error {
 		c.Model = c.Base.Dir
 	}
 	c.Base.Dir = ""
-	if c.Data.Train != "" && !batches {
+	if c.Data.Train != "" && !set("eval.batches") {
 		c.Eval.Batches = 0
 	}
+	return c.Probe.settle(set)
+}
+
+// settle makes tiers of what was one interval.
+func (p *Probe) settle(set func(field string) bool) error {
+	if !set("probe.every") {
+		return nil
+	}
+	for tier := range p.intervals() {
+		if field := fmt.Sprintf("probe.tier%d", tier); set(field) {
+			return &fieldError{"probe.every", "stands beside " + field + ": must be one; the tiers are the keys"}
+		}
+	}
+	if p.Every < 0 || p.Every > 1e9 {
+		return &fieldError{"probe.every", fmt.Sprintf("is %d, must be from 0 to 1e+09", p.Every)}
+	}
+	*p = Probe{Tier0: Interval(p.Every), Tier1: Interval(p.Every)}
 	return nil
 }
 
@@ -252,7 +275,6 @@ func (c *Config) Validate() error {
 		{field: "train.weight_decay", value: c.Train.WeightDecay, low: 0, high: 1e6},
 		{field: "eval.every", value: float64(c.Eval.Every), low: 0, high: 1e9},
 		{field: "eval.batches", value: float64(c.Eval.Batches), low: fewest, high: 1e6},
-		{field: "probe.every", value: float64(c.Probe.Every), low: 0, high: 1e9},
 		{field: "checkpoint.every", value: float64(c.Checkpoint.Every), low: 0, high: 1e9},
 	} {
 		inside := f.value >= f.low && f.value <= f.high && // false for NaN
@@ -264,6 +286,11 @@ func (c *Config) Validate() error {
 	if c.Train.Batch*c.Train.Tokens > maxTokensPerPass {
 		return &fieldError{"train.batch", fmt.Sprintf("%d sequences of %d tokens are %d in one pass, must be at most %d; accumulate takes several passes a step",
 			c.Train.Batch, c.Train.Tokens, c.Train.Batch*c.Train.Tokens, maxTokensPerPass)}
+	}
+	for tier, every := range c.Probe.intervals() {
+		if err := every.validate(fmt.Sprintf("probe.tier%d", tier)); err != nil {
+			return err
+		}
 	}
 	switch c.Train.Schedule {
 	case "constant", "linear", "cosine":

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,7 +31,10 @@ targets: {regex: 'layers\.[01]\..*_proj'}
 train: {steps: 7, batch: 2, tokens: 16, accumulate: 3, lr: 2e-4, schedule: linear, warmup: 0, min_lr: 0.5, clip: 0, weight_decay: 0.01, seed: 18446744073709551615}
 eval: {every: 0, batches: 3}
 probe:
-  every: 0
+  tier0: 2
+  tier1: 20
+  tier2: 0
+  tier3: checkpoints
 checkpoint: {every: 5}
 `
 
@@ -52,7 +56,7 @@ func TestParseConfigReadsEveryKey(t *testing.T) {
 		Targets: Targets{Regex: `layers\.[01]\..*_proj`},
 		Train: Train{Steps: 7, Batch: 2, Tokens: 16, Accumulate: 3, LR: 2e-4, Schedule: "linear",
 			MinLR: 0.5, WeightDecay: 0.01, Seed: math.MaxUint64},
-		Eval: Eval{Batches: 3}, Checkpoint: Checkpoint{Every: 5},
+		Eval: Eval{Batches: 3}, Probe: Probe{Tier0: 2, Tier1: 20, Tier3: AtCheckpoints}, Checkpoint: Checkpoint{Every: 5},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("have\n%+v, want\n%+v", got, want)
@@ -211,7 +215,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"version: 1\nlr: 1", "run.yaml:2:1: lr: unknown key; did you mean train.lr?"},
 		{"version: 1\nmethods: lora", "run.yaml:2:1: methods: unknown key; did you mean method?"},
 		{"version: 1\nmethod: {initial: pissa}", "run.yaml:2:10: method.initial: unknown key; did you mean method.init?"},
-		{"version: 1\nprobe: {zebra: 1}", "run.yaml:2:9: probe.zebra: unknown key; the keys here are every"},
+		{"version: 1\nprobe: {zebra: 1}", "run.yaml:2:9: probe.zebra: unknown key; the keys here are tier0, tier1, tier2, tier3, every"},
 		{"version: 1\nrank: 4\nrank: 8", `run.yaml:3:1: mapping key "rank" already defined at [2:1]`},
 		{"version: 1\n[a]: 1", "run.yaml:2:4: found an invalid key for this map"},
 		{"version: 1\n? a\n: b", "run.yaml:2:1: a key is written key: value, not with ?"},
@@ -263,6 +267,12 @@ func TestParseConfigErrors(t *testing.T) {
 		{"version: 1\ntargets: []", "run.yaml:2:10: targets: must be all-linear, a name, a list of names, or {regex: '…'}"},
 		{"version: 1\ntargets: [q_proj, {a: b}]", "run.yaml:2:19: targets[1]: is keys with values, must be text of one line"},
 		{"version: 1\ntargets: {regex: '('}", "run.yaml:2:18: targets.regex: \"(\": error parsing regexp: missing closing ): `(`"},
+		{"version: 1\nprobe: {tier1: -3}", "run.yaml:2:16: probe.tier1: is -3, must be from 0 to 1e+09, or checkpoints"},
+		{"version: 1\nprobe: {tier1: often}", "run.yaml:2:16: probe.tier1: is often, must be a whole number, in digits"},
+		{"version: 1\nprobe: {tier1: \"5\"}", "run.yaml:2:16: probe.tier1: is the text 5, must be a number of steps, 0 for never, or checkpoints"},
+		{"version: 1\nprobe: {tier4: 5}", "run.yaml:2:9: probe.tier4: unknown key; did you mean probe.tier0?"},
+		{"version: 1\nprobe: {every: 5, tier1: 5}", "run.yaml:2:16: probe.every: stands beside probe.tier1: must be one; the tiers are the keys"},
+		{"version: 1\nprobe: {every: -5}", "run.yaml:2:16: probe.every: is -5, must be from 0 to 1e+09"},
 		// the file as a whole
 		{"", "run.yaml: is empty, want a configuration that starts with version: 1"},
 		{"# nothing\n\n", "run.yaml: is empty, want a configuration that starts with version: 1"},
@@ -295,6 +305,48 @@ func TestParseConfigErrors(t *testing.T) {
 			t.Errorf("%.60q: no error, want %q", c.text, c.want)
 		} else if err.Error() != c.want {
 			t.Errorf("%.60q:\nhave %s\nwant %s", c.text, err, c.want)
+		}
+	}
+}
+
+// The one interval that there was is that of tiers 0 and 1, and a configuration
+// that is written reads as it was.
+func TestProbeIntervals(t *testing.T) {
+	for text, want := range map[string]Probe{
+		"version: 1":                                        {1, 10, 100, AtCheckpoints, 0},
+		"version: 1\nprobe: {every: 25}":                    {25, 25, 0, 0, 0},
+		"version: 1\nprobe: {every: 0}":                     {},
+		"version: 1\nprobe: {tier1: 7, tier3: 0}":           {1, 7, 100, 0, 0},
+		"version: 1\nprobe: {tier0: checkpoints, tier3: 5}": {AtCheckpoints, 10, 100, 5, 0},
+	} {
+		c, err := ParseConfig("run.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Probe != want {
+			t.Errorf("%q: have %+v, want %+v", text, c.Probe, want)
+		}
+		yaml, err := c.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseConfig("again.yaml", yaml)
+		if err != nil || !reflect.DeepEqual(again, c) {
+			t.Errorf("%q: written and read again it is %+v, %v", text, again, err)
+		}
+	}
+	for _, c := range []struct {
+		every Interval
+		steps []int
+	}{{0, nil}, {1, []int{0, 1, 2, 3, 4, 5, 6, 7}}, {3, []int{0, 1, 3, 6, 7}}, {AtCheckpoints, []int{2, 4, 6, 7}}} {
+		var due []int
+		for step := range 8 {
+			if c.every.due(step, 7, 2) {
+				due = append(due, step)
+			}
+		}
+		if !slices.Equal(due, c.steps) {
+			t.Errorf("every %v: due at %v, want %v", c.every, due, c.steps)
 		}
 	}
 }

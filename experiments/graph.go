@@ -20,6 +20,7 @@ type graph struct {
 	classes *ag.CrossEntropy // the model's own loss, of labels that are classes; else nil
 	extra   []nn.Loss        // what layers add to it
 	loss    ag.Tensor        // all of it: what Backward goes through
+	alone   ag.Tensor        // the same of a batch that is a whole step
 }
 
 // blockwise makes a graph on the batch keep of each block of the model its output
@@ -49,6 +50,7 @@ func newGraph(model nn.Model, b *batch, passes int) (*graph, error) {
 		}
 		g.extra = losses
 		g.loss = g.tape.Run(ag.NewSum(weights, terms...))
+		g.alone = g.tape.Run(ag.NewScale(g.loss, float32(passes)))
 	})
 	return g, err
 }
@@ -112,6 +114,14 @@ func lossOf(task nn.Task, z, t float64) float64 {
 		return (z - t) * (z - t)
 	}
 	return max(z, 0) - t*z + math.Log1p(math.Exp(-math.Abs(z)))
+}
+
+// weigh sums penalties as the loss does.
+func (g *graph) weigh(penalties []float64) (sum float64) {
+	for i, l := range g.extra {
+		sum += float64(l.Weight) * penalties[i]
+	}
+	return sum
 }
 
 // backward adds to the gradients of everything trained.

@@ -11,11 +11,12 @@ import (
 	"strings"
 
 	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/lora/probe"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
 
 // checkpointFile holds all that a run needs to go on bit for bit as if it had
-// not been cut off: the factors, what the optimizer and the schedule remember,
+// not been cut off: the factors, what the optimizer, the schedule and the probe remember,
 // and the numbers of a progress. Data and learning rate follow from the step.
 // It is one file, so that it is whole or not there.
 const checkpointFile = "checkpoint.safetensors"
@@ -26,6 +27,8 @@ type progress struct {
 	Updates int         `json:"updates"`
 	Seconds float64     `json:"seconds"`
 	Eval    record.Eval `json:"eval"`
+
+	Probe map[string]uint64 `json:"probe,omitempty"` // what the instruments remember
 }
 
 // checkpoint saves the run as it stands after a step.
@@ -47,7 +50,14 @@ func (t *training) checkpoint() error {
 	for _, b := range t.plan.Buffers() {
 		add("schedule/", b.Name, b.Values)
 	}
-	p, err := json.Marshal(progress{t.step, updates, t.spent, t.rec.Eval})
+	var probed probe.State
+	if t.probe != nil {
+		probed = t.probe.State()
+	}
+	for name, v := range probed.Tensors {
+		add("probe/", name, v)
+	}
+	p, err := json.Marshal(progress{t.step, updates, t.spent, t.rec.Eval, probed.Numbers})
 	if err != nil {
 		return err
 	}
@@ -56,19 +66,23 @@ func (t *training) checkpoint() error {
 	})
 }
 
+// nothing is the step after which all rows are, those of before the first step
+// among them.
+const nothing = -1
+
 // resume goes back to the last checkpoint of this run; without one it starts
 // from nothing.
 func (t *training) resume() error {
 	path := filepath.Join(t.Dir, checkpointFile)
 	c, err := pretrained.ReadSafetensors(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return t.log.TruncateAfter(0)
+		return t.log.TruncateAfter(nothing)
 	}
 	if err != nil {
 		return err
 	}
 	if c.Metadata["fingerprint"] != t.rec.Fingerprint { // of another configuration: of no use
-		return errors.Join(os.Remove(path), t.log.TruncateAfter(0))
+		return errors.Join(os.Remove(path), t.log.TruncateAfter(nothing))
 	}
 	var p progress
 	if err := json.Unmarshal([]byte(c.Metadata["progress"]), &p); err != nil {
@@ -76,6 +90,7 @@ func (t *training) resume() error {
 	}
 	optimizer := map[string][]float32{}
 	saved := map[string][]float32{}
+	probed := probe.State{Numbers: p.Probe, Tensors: map[string][]float32{}}
 	for _, name := range c.Names() {
 		tensor, err := c.Tensor(name)
 		if err != nil {
@@ -83,6 +98,8 @@ func (t *training) resume() error {
 		}
 		if rest, ok := strings.CutPrefix(name, "optimizer/"); ok {
 			optimizer[rest] = tensor.Data
+		} else if rest, ok := strings.CutPrefix(name, "probe/"); ok {
+			probed.Tensors[rest] = tensor.Data
 		} else {
 			saved[name] = tensor.Data
 		}
@@ -113,6 +130,9 @@ func (t *training) resume() error {
 	}
 	if err := t.opt.Load(p.Updates, optimizer); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if t.probe != nil {
+		t.probe.Restore(probed)
 	}
 	t.step, t.spent, t.rec.Eval = p.Step, p.Seconds, p.Eval
 	return t.log.TruncateAfter(p.Step)

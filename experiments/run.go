@@ -111,6 +111,8 @@ type training struct {
 	plan  adapter.Plan
 	probe *probe.Probe
 
+	objective float64 // of the last step's batches before it, penalties and all
+
 	step  int                      // steps taken
 	spent float64                  // seconds that they took
 	times []float64                // seconds of each step of this process
@@ -192,8 +194,8 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 	if t.plan, err = method.Rank.Plan(t.set.Maps, c.Steps); err != nil {
 		return err
 	}
-	if t.Config.Probe.Every > 0 {
-		t.probe = probe.New(t.set.Maps)
+	if err := t.openProbe(); err != nil {
+		return err
 	}
 	t.still = map[*adapter.Factor]bool{}
 	for _, m := range t.set.Maps {

@@ -78,7 +78,7 @@ func tinyRun(t *testing.T, method string, change ...func(*Config)) *Run {
 	c := DefaultConfig()
 	c.Method, c.Rank, c.Alpha = Method{Name: method}, 4, 8
 	c.Train.Steps, c.Train.Batch, c.Train.Tokens, c.Train.Accumulate, c.Train.LR = 8, 2, 16, 2, 5e-3
-	c.Eval, c.Probe, c.Checkpoint = Eval{Every: 3, Batches: 2}, Probe{Every: 2}, Checkpoint{Every: 3}
+	c.Eval, c.Probe, c.Checkpoint = Eval{Every: 3, Batches: 2}, Probe{Tier0: 2, Tier1: 2, Tier2: 4, Tier3: AtCheckpoints}, Checkpoint{Every: 3}
 	for _, f := range change {
 		f(c)
 	}

@@ -18,6 +18,11 @@ import (
 func (t *training) loop(ctx context.Context) error {
 	c := t.Config.Train
 	schedule := optim.Schedule{Kind: c.Schedule, Warmup: c.Warmup, Floor: c.MinLR, Steps: c.Steps}
+	if t.step == 0 {
+		if err := t.observe(t.Config.due(0)); err != nil {
+			return err
+		}
+	}
 	for t.step < c.Steps {
 		if ctx.Err() != nil {
 			if err := t.checkpoint(); err != nil {
@@ -44,18 +49,15 @@ func (t *training) loop(ctx context.Context) error {
 		if err := t.reached(); err != nil {
 			return err
 		}
-		probed := t.probe != nil && (t.step%t.Config.Probe.Every == 0 || t.step == 1 || t.step == c.Steps)
-		if probed {
-			t.probe.Dense = t.step == c.Steps // spectra of full-rank updates cost most
-			t.probe.Before()
-		}
+		due := t.Config.due(t.step)
+		t.beforeStep(due, norm, clipped)
 		t.plan.Before(t.step)
 		t.opt.Step(lr)
 		t.plan.After(t.step)
 		seconds := time.Since(began).Seconds()
 		t.times, t.spent = append(t.times, seconds), t.spent+seconds
-		if probed {
-			t.observe()
+		if err := t.observe(due); err != nil {
+			return err
 		}
 		t.opt.ZeroGrad()
 		if every := t.Config.Eval.Every; every > 0 && t.step%every == 0 && t.step < c.Steps {
@@ -82,26 +84,11 @@ func (t *training) loop(ctx context.Context) error {
 // gradients accumulates those of one step and returns its mean loss a label,
 // the penalties of layers left out.
 func (t *training) gradients() (float64, error) {
-	c, feed := t.Config.Train, &t.Setting.feed
-	first, labels := (t.step-1)*c.Accumulate, 0
-	for pass := range c.Accumulate {
-		labels += feed.count(t.train.batch, c.Seed, "data", first+pass)
+	loss, penalties, err := t.passes(t.train.backward)
+	if err != nil {
+		return 0, err
 	}
-	t.train.share(labels)
-	var sum float64
-	penalties := make([]float64, len(t.train.extra))
-	for pass := range c.Accumulate {
-		if err := feed.draw(t.train.batch, c.Seed, "data", first+pass); err != nil {
-			return 0, err
-		}
-		sum += t.train.forward()
-		if err := t.train.backward(); err != nil {
-			return 0, err
-		}
-		for i, l := range t.train.extra {
-			penalties[i] += float64(ag.Floats(l.Value)[0]) / float64(c.Accumulate)
-		}
-	}
+	t.objective = loss + t.train.weigh(penalties)
 	byName := map[string]float64{}
 	for i, l := range t.train.extra {
 		byName[l.Name] += penalties[i]
@@ -109,20 +96,33 @@ func (t *training) gradients() (float64, error) {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		t.add(name, byName[name])
 	}
-	return sum / float64(max(labels, 1)), nil
+	return loss, nil
 }
 
-// observe records what the probe saw in the step.
-func (t *training) observe() {
-	for _, r := range t.probe.After(t.step) {
-		t.rows = append(t.rows, record.Metric{Step: t.step, Layer: r.Layer, Name: r.Name, Value: r.Value})
+// passes runs the step's batches forward, after each of them then, and returns
+// the mean loss of a label and the mean penalties.
+func (t *training) passes(then func() error) (loss float64, penalties []float64, err error) {
+	c, feed := t.Config.Train, &t.Setting.feed
+	first, labels := (t.step-1)*c.Accumulate, 0
+	for pass := range c.Accumulate {
+		labels += feed.count(t.train.batch, c.Seed, "data", first+pass)
 	}
-	total := 0
-	for i, r := range t.plan.Ranks() {
-		t.rows = append(t.rows, record.Metric{Step: t.step, Layer: t.set.Maps[i].Name, Name: "rank", Value: float64(r)})
-		total += r
+	t.train.share(labels)
+	var sum float64
+	penalties = make([]float64, len(t.train.extra))
+	for pass := range c.Accumulate {
+		if err := feed.draw(t.train.batch, c.Seed, "data", first+pass); err != nil {
+			return 0, nil, err
+		}
+		sum += t.train.forward()
+		if err := then(); err != nil {
+			return 0, nil, err
+		}
+		for i, l := range t.train.extra {
+			penalties[i] += float64(ag.Floats(l.Value)[0]) / float64(c.Accumulate)
+		}
 	}
-	t.add("total_rank", float64(total))
+	return sum / float64(max(labels, 1)), penalties, nil
 }
 
 // evaluate takes all exams, records them and returns what came out. Of those

@@ -7,15 +7,20 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Metric is one observation of a run.
 type Metric struct {
 	Step  int     // 0 before the first step
-	Layer string  // the adapter's name, "" for the model
+	Layer string  // the adapter's name, a pattern of such names for an aggregate, "" for the model
 	Name  string  // what was observed, as "train_loss"
 	Value float64 // NaN and infinities are values like others
 }
+
+// Aggregate reports whether the metric is of several adapters together: Layer is
+// then a pattern of their names.
+func (m Metric) Aggregate() bool { return strings.Contains(m.Layer, "*") }
 
 // line is the form of a Metric in metrics.jsonl.
 type line struct {

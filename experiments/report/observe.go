@@ -86,6 +86,9 @@ func (o *observed) take(r *record.Run, rows []record.Metric) {
 		if !finite(row.Value) {
 			broken++
 		}
+		if row.Aggregate() {
+			continue
+		}
 		if row.Layer == "" {
 			c := model[row.Name]
 			c.add(row.Step, row.Value)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lowrank/lowrank/experiments"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/lora"
 )
@@ -35,7 +36,7 @@ func tiny(t *testing.T) *Study {
 	c.Data.BaseText, c.Data.AdaptText = write("prose", "a ray of light falls upon the glass. "), write("code", "func f() { return nil }\n")
 	c.Rank, c.Alpha = 4, 4
 	c.Train.Steps, c.Train.Batch, c.Train.Tokens = 3, 2, 16
-	c.Eval.Batches, c.Probe.Every = 1, 1
+	c.Eval.Batches, c.Probe = 1, experiments.Probe{Tier0: 1, Tier1: 1}
 	return s
 }
 

@@ -49,7 +49,7 @@ func tinyGrid(t *testing.T) (*experiments.Setting, *Grid) {
 	c := experiments.DefaultConfig()
 	c.Rank, c.Alpha, c.Targets = 4, 4, experiments.Targets{Names: []string{"q_proj"}}
 	c.Train.Steps, c.Train.Batch, c.Train.Tokens = 4, 1, 8
-	c.Eval, c.Probe.Every, c.Checkpoint.Every = experiments.Eval{Every: 0, Batches: 1}, 0, 0
+	c.Eval, c.Probe, c.Checkpoint.Every = experiments.Eval{Every: 0, Batches: 1}, experiments.Probe{}, 0
 	return s, &Grid{Template: c, Methods: []string{"lora", "dora"}, LRs: []float64{1e-4, 1e-3, 1e-2}, Seeds: []uint64{1}, Extend: 1}
 }
 

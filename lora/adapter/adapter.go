@@ -34,7 +34,10 @@ type Map struct {
 	w0    []float32 // the base weight, once the model has another or none out×in
 	form  Form
 	gates ag.Tensor
-	start Form // copies of the product at the start, when the base was offset
+	x, y  ag.Tensor // of the last Forward
+	tape  *ag.Tape  // that it was on
+	uses  int       // how often it was built there
+	start Form      // copies of the product at the start, when the base was offset
 }
 
 // A Factor is a named tensor of an adapter.
@@ -199,8 +202,23 @@ func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	} else {
 		y = c.Run(ag.NewLinear(x, f.W))
 	}
+	m.use(c, x, y)
 	return m.finish(c, f, y)
 }
+
+// use keeps what the map was last built on.
+func (m *Map) use(c *nn.Context, x, y ag.Tensor) {
+	if m.tape != c.Tape {
+		m.tape, m.uses = c.Tape, 0
+	}
+	m.x, m.y = x, y
+	m.uses++
+}
+
+// Product returns the input of the last Forward, M×in, and the product of the
+// form with it, M×out, before gain, shift and bias, and how often the map stands
+// in that graph. Both are nil before it, and for what is looked up.
+func (m *Map) Product() (x, y ag.Tensor, uses int) { return m.x, m.y, m.uses }
 
 // formed builds the form, whose tensors stay to be looked at.
 func (m *Map) formed(c *nn.Context) Form {
@@ -215,6 +233,7 @@ func (m *Map) formed(c *nn.Context) Form {
 // Lookup builds the adapted map on one-hot rows, given as ids.
 func (m *Map) Lookup(c *nn.Context, ids []int32) ag.Tensor {
 	f := m.formed(c)
+	m.use(c, nil, nil)
 	if !f.LowRank() {
 		return m.finish(c, f, c.Run(ag.NewLookup(f.W, ids, 1).Except(m.Padding)))
 	}

@@ -20,7 +20,7 @@ var errNotFound = errors.New("its leading singular vectors did not converge")
 // matrix, which apply multiplies with, and their eigenvectors: Rayleigh and
 // Ritz on a growing space that takes in the residuals of the vectors found so
 // far (a block Lanczos method that restarts from the best of them). It starts
-// from the columns of start and from random ones, and ends when all residuals
+// from random columns and from those of start, and ends when all residuals
 // are at most the part enough of the largest eigenvalue.
 func symmetric(n, k int, start *mat.Dense, enough float64, rng *rand.Rand, apply func(*mat.Dense) *mat.Dense) (*mat.Dense, []float64, error) {
 	const (
@@ -37,7 +37,7 @@ func symmetric(n, k int, start *mat.Dense, enough float64, rng *rand.Rand, apply
 	}
 	if start != nil {
 		var both mat.Dense
-		both.Augment(start, x)
+		both.Augment(x, unit(start)) // k at least stay, were all of start's dependent
 		x = &both
 	}
 	var q, gq *mat.Dense // the space, and what the matrix makes of it
@@ -75,6 +75,19 @@ func symmetric(n, k int, start *mat.Dense, enough float64, rng *rand.Rand, apply
 		x = pick(residual, wanted)
 	}
 	return nil, nil, errNotFound
+}
+
+// unit returns the columns of x with norms of about those of random ones, so that
+// none is lost beside a larger one.
+func unit(x *mat.Dense) *mat.Dense {
+	c := mat.DenseCopyOf(x)
+	n, k := c.Dims()
+	for j := range k {
+		if norm := mat.Norm(c.ColView(j), 2); norm > 0 && !math.IsInf(norm, 1) {
+			scaleColumn(c, j, math.Sqrt(float64(n))/norm)
+		}
+	}
+	return c
 }
 
 // ritz returns the eigenvectors of qᵀ·g·q, in descending order of their

@@ -28,13 +28,23 @@ type Spectrum struct {
 // components are first brought to equal norms in A and B, which changes
 // nothing but rounding.
 func (w *Spectrum) Of(p Product) []float64 {
-	a, bt, s := p.A, p.Bt, p.S
-	n := a.N
+	n := p.A.N
 	w.sa, w.sb = gram.Resize(w.sa, n*n), gram.Resize(w.sb, n*n)
-	gram.Gram(w.sa, a)
-	gram.Gram(w.sb, bt)
-	w.balance(n)
+	gram.Gram(w.sa, p.A)
+	gram.Gram(w.sb, p.Bt)
+	return w.ofGrams(n, min(p.A.Dim, p.Bt.Dim), p.S)
+}
 
+// OfGrams is Of where all that is known are A·Aᵀ and BᵀB, n×n, and the smaller
+// of in and out.
+func (w *Spectrum) OfGrams(n, most int, aa, bb []float64, s float64) []float64 {
+	w.sa = append(w.sa[:0], aa[:n*n]...)
+	w.sb = append(w.sb[:0], bb[:n*n]...)
+	return w.ofGrams(n, most, s)
+}
+
+func (w *Spectrum) ofGrams(n, most int, s float64) []float64 {
+	w.balance(n)
 	w.t, w.u = gram.Resize(w.t, n*n), gram.Resize(w.u, n*n)
 	w.eigen.Of(n, w.sb)
 	for i := range n {
@@ -45,13 +55,23 @@ func (w *Spectrum) Of(p Product) []float64 {
 	gram.Mul(n, w.u, w.sa, false, w.t, false)
 	gram.Mul(n, w.sa, w.t, true, w.u, false)
 	w.eigen.Values(n, w.sa)
+	return w.roots(math.Abs(s))[:min(n, most)]
+}
 
+// OfFactor returns the singular values, in descending order, of a factor with
+// that n×n Gram matrix.
+func (w *Spectrum) OfFactor(n int, s []float64) []float64 {
+	w.eigen.Values(n, s)
+	return w.roots(1)
+}
+
+// roots returns the roots of the eigenvalues, times s, in descending order.
+func (w *Spectrum) roots(s float64) []float64 {
 	w.sigma = w.sigma[:0]
 	for _, l := range w.eigen.L {
-		w.sigma = append(w.sigma, math.Abs(s)*math.Sqrt(l))
+		w.sigma = append(w.sigma, s*math.Sqrt(l))
 	}
 	slices.Reverse(w.sigma)
-	w.sigma = w.sigma[:min(n, a.Dim, bt.Dim)]
 	return w.sigma
 }
 
@@ -98,10 +118,5 @@ func (w *Spectrum) OfDifference(out, in int, w1, w0 []float32) []float64 {
 	}
 	blas64.Syrk(side, 1, d, 0, blas64.Symmetric{N: n, Stride: n, Data: w.squared, Uplo: blas.Upper})
 	w.eigen.Values(n, w.squared)
-	w.sigma = w.sigma[:0]
-	for _, l := range w.eigen.L {
-		w.sigma = append(w.sigma, math.Sqrt(l))
-	}
-	slices.Reverse(w.sigma)
-	return w.sigma
+	return w.roots(1)
 }

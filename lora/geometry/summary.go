@@ -9,7 +9,10 @@ type Summary struct {
 	EffectiveRank                float64 // exp(−Σ p·ln p), p = σ/Σσ
 	StableRank                   float64 // Σσ²/σ₁²
 	ParticipationRatio           float64 // (Σσ²)²/Σσ⁴
-	EnergyRank95                 float64 // how many of the largest have 95 % of Σσ²
+	PercentRank                  float64 // how many are above σ₁/100
+	EnergyRank90                 float64 // how many of the largest have 90 % of Σσ²
+	EnergyRank95                 float64
+	EnergyRank99                 float64
 }
 
 // Summarize takes singular values in descending order. Ratios are taken of
@@ -20,7 +23,7 @@ func Summarize(sigma []float64) Summary {
 		return s
 	}
 	if nan := sigma[0]; math.IsNaN(nan) {
-		return Summary{nan, nan, nan, nan, nan, nan, nan}
+		return Summary{nan, nan, nan, nan, nan, nan, nan, nan, nan, nan}
 	}
 	var sum1, sum2, sum4 float64
 	for _, x := range sigma {
@@ -35,9 +38,10 @@ func Summarize(sigma []float64) Summary {
 		if q := x / sum1; q > 0 {
 			entropy -= q * math.Log(q)
 		}
-		if energy < 0.95*sum2 {
-			s.EnergyRank95++
-		}
+		count(&s.PercentRank, x > 1e-2)
+		count(&s.EnergyRank90, energy < 0.90*sum2)
+		count(&s.EnergyRank95, energy < 0.95*sum2)
+		count(&s.EnergyRank99, energy < 0.99*sum2)
 		energy += x * x
 	}
 	s.Frobenius = sigma[0] * math.Sqrt(sum2)
@@ -47,4 +51,10 @@ func Summarize(sigma []float64) Summary {
 	s.StableRank = sum2
 	s.ParticipationRatio = sum2 * sum2 / sum4
 	return s
+}
+
+func count(n *float64, yes bool) {
+	if yes {
+		*n++
+	}
 }

@@ -112,3 +112,44 @@ func TestLeadingSum(t *testing.T) {
 		}
 	}
 }
+
+// A change whose stacked factors are dependent, of a weight so small that the
+// search begins with the whole space, and one that is huge.
+func TestLeadingOfDependentFactors(t *testing.T) {
+	for _, size := range []float32{1, 1e13} {
+		testDependent(t, size)
+	}
+}
+
+func testDependent(t *testing.T, size float32) {
+	const out, in, n = 12, 16, 8
+	rng := rand.New(rand.NewPCG(4, 4))
+	w := gaussianDense(out, in, rng)
+	a, b := make([]float32, n*in), make([]float32, out*n)
+	for i := range a {
+		a[i] = float32(i % in)
+	}
+	for i := range b {
+		b[i] = size
+	}
+	p := Of(0.1, b, out, a, in)
+	d, err := LeadingSum(w, p, 10, rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := mat.DenseCopyOf(w)
+	for i := range out {
+		for j := range in {
+			sum.Set(i, j, sum.At(i, j)+float64(size)*0.1*n*float64(j))
+		}
+	}
+	whole, err := Decompose(sum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for j, s := range d.S {
+		if math.Abs(s-whole.S[j]) > 1e-7*whole.S[0] { // float32 factors
+			t.Errorf("σ %d is %v, want %v", j+1, s, whole.S[j])
+		}
+	}
+}

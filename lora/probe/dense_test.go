@@ -3,20 +3,36 @@ package probe
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/delta"
 )
 
+// values are those of the one map.
 func values(rows []Row) map[string]float64 {
 	v := map[string]float64{}
 	for _, r := range rows {
-		v[r.Name] = r.Value
+		if !strings.Contains(r.Layer, "*") {
+			v[r.Name] = r.Value
+		}
 	}
 	return v
+}
+
+// measured returns what the probe has of a step, in all tiers.
+func measured(t *testing.T, p *Probe, step int) map[string]float64 {
+	t.Helper()
+	rows, err := p.After(step, All)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values(rows)
 }
 
 func dense(rows, cols int, f []float32) *mat.Dense {
@@ -47,10 +63,35 @@ func plus(a, b mat.Matrix) *mat.Dense { var d mat.Dense; d.Add(a, b); return &d 
 
 func minus(a, b mat.Matrix) *mat.Dense { var d mat.Dense; d.Sub(a, b); return &d }
 
+// singular values; gonum's decomposition panics on what is very small, so the
+// largest entry is made 1 first.
 func singular(m mat.Matrix) []float64 {
+	size := max(mat.Max(m), -mat.Min(m))
+	if size == 0 {
+		rows, cols := m.Dims()
+		return make([]float64, min(rows, cols))
+	}
+	d := mat.DenseCopyOf(m)
+	d.Scale(1/size, d)
 	var svd mat.SVD
-	svd.Factorize(m, mat.SVDNone)
-	return svd.Values(nil)
+	svd.Factorize(d, mat.SVDNone)
+	sigma := svd.Values(nil)
+	floats.Scale(size, sigma)
+	return sigma
+}
+
+func effectiveRank(m mat.Matrix) float64 {
+	sigma := singular(m)
+	var entropy float64
+	for _, s := range sigma {
+		if p := s / floats.Sum(sigma); p > 1e-9 {
+			entropy -= p * math.Log(p)
+		}
+	}
+	if sigma[0] == 0 {
+		return 0
+	}
+	return math.Exp(entropy)
 }
 
 // near compares with an absolute error of tolerance times scale.
@@ -69,7 +110,7 @@ func near(t *testing.T, v map[string]float64, name string, want, tolerance float
 func checkSpectrum(t *testing.T, v map[string]float64, delta mat.Matrix, r int) {
 	t.Helper()
 	sigma := singular(delta)
-	size := max(sigma[0], 1e-30)
+	size := sigma[0]
 	for i := range r {
 		want := 0.0
 		if i < len(sigma) {
@@ -84,18 +125,34 @@ func checkSpectrum(t *testing.T, v map[string]float64, delta mat.Matrix, r int) 
 	near(t, v, "frobenius_norm", math.Sqrt(s2), 1e-6*size)
 	near(t, v, "spectral_norm", sigma[0], 1e-6*size)
 	near(t, v, "nuclear_norm", s1, 1e-5*size)
-	if sigma[0] < 1e-12 {
-		for _, name := range []string{"effective_rank", "stable_rank", "participation_ratio", "energy_rank_95"} {
+	if sigma[0] == 0 {
+		for _, name := range []string{"effective_rank", "stable_rank", "participation_ratio", "energy_rank_90", "energy_rank_95", "energy_rank_99", "numerical_rank", "percent_rank", "rank_usage"} {
 			near(t, v, name, 0, 0)
 		}
 		return
 	}
-	var entropy float64
+	var entropy, energy, k90, k95, k99, percent float64
 	for _, s := range sigma {
 		if s > 1e-12*sigma[0] {
 			entropy -= s / s1 * math.Log(s/s1)
 		}
+		for share, k := range map[float64]*float64{0.9: &k90, 0.95: &k95, 0.99: &k99} {
+			if energy < share*s2 {
+				*k++
+			}
+		}
+		energy += s * s
+		if s > sigma[0]/100 {
+			percent++
+		}
 	}
+	near(t, v, "energy_rank_90", k90, 0)
+	near(t, v, "energy_rank_95", k95, 0)
+	near(t, v, "energy_rank_99", k99, 0)
+	if _, low := v["rank_usage"]; low {
+		near(t, v, "energy_usage", k95/float64(r), 1e-12)
+	}
+	near(t, v, "percent_rank", percent, 0)
 	near(t, v, "effective_rank", math.Exp(entropy), 1e-4)
 	near(t, v, "stable_rank", s2/(sigma[0]*sigma[0]), 1e-5)
 	near(t, v, "participation_ratio", s2*s2/s4, 1e-5)
@@ -104,10 +161,13 @@ func checkSpectrum(t *testing.T, v map[string]float64, delta mat.Matrix, r int) 
 	}
 }
 
-var starts = []string{"random", "zero", "duplicated", "offset"}
+var starts = []string{"random", "zero", "duplicated", "offset", "tiny", "huge"}
 
 // start changes the factors of a map with a pair.
 func start(m *adapter.Map, how string) {
+	if m.Factor("B") == nil {
+		return
+	}
 	b := m.Factor("B").Floats()
 	switch how {
 	case "zero":
@@ -118,12 +178,16 @@ func start(m *adapter.Map, how string) {
 		}
 	case "offset":
 		m.Offset()
+	case "tiny":
+		kernels.Scale(1e-9, b)
+	case "huge":
+		kernels.Scale(1e4, b)
 	}
 }
 
 func TestAgainstDense(t *testing.T) {
 	for _, size := range [][2]int{{32, 24}, {96, 64}} {
-		for _, r := range []int{1, 3, 8} {
+		for _, r := range []int{1, 3, 8, size[1]} {
 			for _, how := range starts {
 				for _, d := range []adapter.Delta{delta.LoRA{}, delta.DoRA{}} {
 					t.Run(fmt.Sprintf("%T/%dx%d/r=%d/%s", d, size[0], size[1], r, how), func(t *testing.T) {
@@ -140,13 +204,17 @@ func TestAgainstDense(t *testing.T) {
 // testPair takes two steps of a map whose form is s·B·A of its factors.
 func testPair(t *testing.T, m *adapter.Map) {
 	s := float64(m.Scaling)
-	a0, b0 := factor(m, "A"), factor(m, "B")
+	start := product(s, factor(m, "B"), factor(m, "A"))
+	gap := minus(product(1, factor(m, "B").T(), factor(m, "B")), product(1, factor(m, "A"), factor(m, "A").T()))
+	taken := product(1, start)
 	if a, _ := m.Start(); a == nil {
-		b0.Zero()
+		taken.Zero()
 	}
 	train := newRun(m)
 	p := New([]*adapter.Map{m})
-	for step := 1; step <= 2; step++ {
+	var path float64
+	var last *mat.Dense
+	for step := 1; step <= 3; step++ {
 		train.backward()
 		if off, ok := GradientMismatch(m); !ok || off > 1e-5 {
 			t.Errorf("gA·Aᵀ and Bᵀ·gB differ by %v (applies: %v)", off, ok)
@@ -154,23 +222,65 @@ func testPair(t *testing.T, m *adapter.Map) {
 		a, b := factor(m, "A"), factor(m, "B")
 		ga := dense(m.Rank, m.In, m.Factor("A").GradFloats())
 		gb := dense(m.Out, m.Rank, m.Factor("B").GradFloats())
-		p.Before()
+		p.Before(step)
 		train.descend(0.5)
-		v := values(p.After(step))
+		rows, err := p.After(step, Tier0|Tier1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := values(rows)
 		a1, b1 := factor(m, "A"), factor(m, "B")
 
-		checkSpectrum(t, v, minus(product(s, b1, a1), product(s, b0, a0)), m.Rank)
+		net := minus(product(s, b1, a1), taken)
+		checkSpectrum(t, v, net, m.Rank)
 		update := minus(product(s, b1, a1), product(s, b, a))
 		near(t, v, "update_norm", mat.Norm(update, 2), 1e-6*mat.Norm(update, 2))
-		near(t, v, "relative_update_norm", mat.Norm(update, 2)/mat.Norm(dense(m.Out, m.In, m.W0()), 2), 1e-6)
+		w0 := mat.Norm(dense(m.Out, m.In, m.W0()), 2)
+		near(t, v, "relative_update_norm", mat.Norm(update, 2)/w0, 1e-6*mat.Norm(update, 2)/w0)
 
-		near(t, v, "norm_a", mat.Norm(a1, 2), 1e-5)
-		near(t, v, "norm_b", mat.Norm(b1, 2), 1e-5)
-		near(t, v, "grad_norm_a", mat.Norm(ga, 2), 1e-6)
-		near(t, v, "grad_norm_b", mat.Norm(gb, 2), 1e-6)
-		near(t, v, "balance", mat.Norm(minus(product(1, b1.T(), b1), product(1, a1, a1.T())), 2), 1e-4)
-		sigma := singular(a1)
-		near(t, v, "condition_a", sigma[0]/sigma[m.Rank-1], 1e-3)
+		if before := mat.Norm(minus(product(s, b, a), taken), 2); before > 0 {
+			near(t, v, "update_share", mat.Norm(update, 2)/before, 1e-5*mat.Norm(update, 2)/before)
+		} else {
+			absent(t, v, "update_share")
+		}
+		sigma := singular(update)
+		for i := range min(2*m.Rank, len(sigma)) {
+			near(t, v, fmt.Sprint("update_sigma_", i+1), sigma[i], 1e-6*sigma[0])
+		}
+		near(t, v, "update_effective_rank", effectiveRank(update), 1e-4)
+		path += mat.Norm(update, 2)
+		shift := mat.Norm(minus(product(s, b1, a1), start), 2)
+		near(t, v, "path_length", path, 1e-6*path)
+		near(t, v, "displacement", shift, 1e-6*path)
+		near(t, v, "path_efficiency", shift/path, 1e-5)
+		if last != nil {
+			cos := mat.Dot(vector(update), vector(last)) / (mat.Norm(update, 2) * mat.Norm(last, 2))
+			near(t, v, "update_cosine", cos, 1e-5)
+		}
+		last = update
+
+		near(t, v, "norm_a", mat.Norm(a1, 2), 1e-6*mat.Norm(a1, 2))
+		near(t, v, "norm_b", mat.Norm(b1, 2), 1e-6*mat.Norm(b1, 2))
+		near(t, v, "grad_norm_a", mat.Norm(ga, 2), 1e-6*mat.Norm(ga, 2))
+		near(t, v, "grad_norm_b", mat.Norm(gb, 2), 1e-6*mat.Norm(gb, 2))
+		da, db := minus(a1, a), minus(b1, b)
+		near(t, v, "step_norm_a", mat.Norm(da, 2), 1e-6*mat.Norm(da, 2))
+		near(t, v, "step_norm_b", mat.Norm(db, 2), 1e-6*mat.Norm(db, 2))
+		near(t, v, "relative_step_a", mat.Norm(da, 2)/mat.Norm(a, 2), 1e-6*mat.Norm(da, 2)/mat.Norm(a, 2))
+		if size := mat.Norm(b, 2); size > 0 {
+			near(t, v, "relative_step_b", mat.Norm(db, 2)/size, 1e-6*mat.Norm(db, 2)/size)
+		}
+		gapNow := minus(product(1, b1.T(), b1), product(1, a1, a1.T()))
+		near(t, v, "balance", mat.Norm(gapNow, 2), 1e-6*mat.Norm(gapNow, 2))
+		near(t, v, "balance_drift", mat.Norm(minus(gapNow, gap), 2), 1e-6*mat.Norm(gapNow, 2))
+		near(t, v, "gradient_effective_rank_a", effectiveRank(ga), 1e-3)
+		near(t, v, "gradient_effective_rank_b", effectiveRank(gb), 1e-3)
+		near(t, v, "sharpness_proxy_a", s*singular(b1)[0], 1e-6*s*singular(b1)[0])
+		sigma = singular(a1)
+		near(t, v, "sharpness_proxy_b", s*sigma[0], 1e-6*s*sigma[0])
+		if cond := sigma[0] / sigma[m.Rank-1]; cond < 1e4 { // of float32 factors there is no more to be known
+			near(t, v, "condition_a", cond, 1e-3*cond)
+		}
 		if sigma := singular(b1); sigma[m.Rank-1] > 1e-4*sigma[0] {
 			near(t, v, "condition_b", sigma[0]/sigma[m.Rank-1], 1e-3*sigma[0]/sigma[m.Rank-1])
 		}
@@ -190,6 +300,9 @@ func checkGradient(t *testing.T, v map[string]float64, s float64, a, b, ga, gb, 
 	t.Helper()
 	g := product(s, plus(product(1, b, ga), product(1, gb, a)))
 	near(t, v, "equivalent_gradient_norm", mat.Norm(g, 2), 1e-5*mat.Norm(g, 2))
+	inner := mat.Dot(vector(ga), vector(ga)) + mat.Dot(vector(gb), vector(gb))
+	near(t, v, "gradient_inner", inner, 1e-6*inner)
+	near(t, v, "best_step_scale", inner/mat.Dot(vector(g), vector(g)), 1e-5*inner/mat.Dot(vector(g), vector(g)))
 
 	pinvB, pinvA := pseudoInverse(b), pseudoInverse(a)
 	left := product(1/s, pinvB.T(), ga)
@@ -202,6 +315,10 @@ func checkGradient(t *testing.T, v map[string]float64, s float64, a, b, ga, gb, 
 	near(t, v, "captured_gradient_norm", norm, 1e-4*norm)
 	cos := mat.Dot(vector(g), vector(tangent)) / (mat.Norm(g, 2) * norm)
 	near(t, v, "alignment", cos*cos, 1e-4)
+	lower := -mat.Dot(vector(da), vector(ga)) - mat.Dot(vector(db), vector(gb))
+	if lower > v["predicted_decrease"]*(1+1e-5) { // DoRA's magnitude adds to it
+		t.Errorf("predicted_decrease is %v: A and B alone predict %v", v["predicted_decrease"], lower)
+	}
 	step := product(s, plus(product(1, b, da), product(1, db, a)))
 	near(t, v, "update_alignment", -mat.Dot(vector(step), vector(tangent))/(mat.Norm(step, 2)*norm), 1e-4)
 }
@@ -236,13 +353,13 @@ func TestSmallNetChange(t *testing.T) {
 	a0, b0 := factor(m, "A"), factor(m, "B")
 	newRun(m)
 	p := New([]*adapter.Map{m})
-	v := values(p.After(0))
+	v := measured(t, p, 0)
 	checkSpectrum(t, v, mat.NewDense(32, 24, nil), 3)
 	m.Factor("A").Floats()[5] += 1e-5
 	m.Factor("B").Floats()[7] += 1e-5
 	s := float64(m.Scaling)
 	want := mat.Norm(minus(product(s, factor(m, "B"), factor(m, "A")), product(s, b0, a0)), 2)
-	if got := values(p.After(1))["frobenius_norm"]; math.Abs(got-want) > 1e-6*want {
+	if got := measured(t, p, 1)["frobenius_norm"]; math.Abs(got-want) > 1e-6*want {
 		t.Errorf("the net change is %v: must be %v", got, want)
 	}
 }

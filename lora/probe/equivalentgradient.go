@@ -6,66 +6,65 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
-// A gradient is what Before learns from the factors' gradients. With G the
-// gradient of the full weight, which is never formed, gA = s·Bᵀ·G and
-// gB = s·G·Aᵀ.
+// A gradient is what the factors' gradients tell of the gradient G of the full
+// weight, which is never formed: gA = s·Bᵀ·G and gB = s·G·Aᵀ.
 type gradient struct {
-	known      bool
 	both       bool      // A and B are both trained
 	sa, sb     []float64 // A·Aᵀ, BᵀB
+	ga, gb     []float64 // gA·gAᵀ, gBᵀ·gB
+	gbt        []float32 // gBᵀ
+	inner      float64   // <g̃, G> = ‖gA‖² + ‖gB‖²
 	equivalent float64   // ‖g̃‖, g̃ = s·(B·gA + gB·A)
 	captured   float64   // ‖Proj_T G‖, the part of G in the tangent space at B·A
 	alignment  float64   // (<g̃,G> / (‖g̃‖·‖Proj_T G‖))²
 }
 
-// of computes it for a map whose form is s·B·A of its factors themselves and
-// whose B has a gradient. The gradient of a frozen A counts as zero.
-func (g *gradient) of(o *observed, w *workspace) {
-	g.known = o.free && len(o.gbt) > 0
-	if !g.known {
-		return
+// of computes it at p, from gA r×in and gB out×r. The gradient of a frozen A,
+// which is empty, counts as zero.
+func (g *gradient) of(w *workspace, p pair, ga, gb []float32, s float64) {
+	r := p.n()
+	g.gbt = gram.Resize(g.gbt, len(gb))
+	gram.Transpose(g.gbt, gb, p.bt.Dim, r)
+	gbt := gram.Rows{N: r, Dim: p.bt.Dim, Data: g.gbt}
+	for _, m := range []*[]float64{&g.sa, &g.sb, &g.ga, &g.gb, &w.t, &w.u, &w.sa, &w.sb} {
+		*m = gram.Resize(*m, r*r)
 	}
-	r := o.m.Rank
-	s := float64(o.m.Scaling)
-	a, bt, gbt := o.rows(o.a, o.m.In), o.rows(o.bt, o.m.Out), o.rows(o.gbt, o.m.Out)
-	g.sa, g.sb = gram.Resize(g.sa, r*r), gram.Resize(g.sb, r*r)
-	w.t, w.u = gram.Resize(w.t, r*r), gram.Resize(w.u, r*r)
-	gram.Gram(g.sa, a)
-	gram.Gram(g.sb, bt)
-	gram.Gram(w.t, gbt)
-	gradB := gram.Trace(r, w.t)
-	norm := gram.Dot(g.sa, w.t)
+	gram.Gram(g.sa, p.a)
+	gram.Gram(g.sb, p.bt)
+	gram.Gram(g.gb, gbt)
+	g.inner = gram.Trace(r, g.gb)
+	norm := gram.Dot(g.sa, g.gb)
 
-	g.both = len(o.ga) > 0
+	g.both = len(ga) > 0
 	if !g.both {
 		g.equivalent = math.Abs(s) * math.Sqrt(norm)
 		return
 	}
 	// ‖Proj_T G‖² = (<(BᵀB)⁺, gA·gAᵀ> + <(A·Aᵀ)⁺, gBᵀ·gB> − tr((BᵀB)⁺·K·(A·Aᵀ)⁺·Kᵀ))/s², K = gA·Aᵀ
-	ga := o.rows(o.ga, o.m.In)
-	w.sa, w.sb = gram.Resize(w.sa, r*r), gram.Resize(w.sb, r*r)
+	rows := gram.Rows{N: r, Dim: p.a.Dim, Data: ga}
 	w.inverse(r, w.sa, g.sa)
 	w.inverse(r, w.sb, g.sb)
-	captured := gram.Dot(w.sa, w.t)
-	gram.Gram(w.t, ga)
-	gradA := gram.Trace(r, w.t)
-	norm += gram.Dot(g.sb, w.t)
-	captured += gram.Dot(w.sb, w.t)
-	gram.Cross(w.t, ga, a)   // K
-	gram.Cross(w.u, bt, gbt) // Bᵀ·gB, which equals K
+	captured := gram.Dot(w.sa, g.gb)
+	gram.Gram(g.ga, rows)
+	g.inner += gram.Trace(r, g.ga)
+	norm += gram.Dot(g.sb, g.ga)
+	captured += gram.Dot(w.sb, g.ga)
+	gram.Cross(w.t, rows, p.a) // K
+	gram.Cross(w.u, p.bt, gbt) // Bᵀ·gB, which equals K
 	norm += 2 * gram.Dot(w.t, w.u)
 	gram.Mul(r, w.u, w.sb, false, w.t, false)
 	gram.Mul(r, w.sb, w.u, false, w.sa, false)
 	captured -= gram.Dot(w.sb, w.t)
 
-	g.equivalent = math.Abs(s) * math.Sqrt(max(norm, 0))
-	g.captured = math.Sqrt(max(captured, 0)) / math.Abs(s)
+	g.equivalent = math.Abs(s) * math.Sqrt(nonNegative(norm))
+	g.captured = math.Sqrt(nonNegative(captured)) / math.Abs(s)
 	g.alignment = 0
 	if d := g.equivalent * g.captured; d > 0 {
-		g.alignment = min((gradA+gradB)/d, 1) // above 1 by rounding only
+		g.alignment = min(g.inner/d, 1) // above 1 by rounding only
 		g.alignment *= g.alignment
 	}
 }
@@ -77,55 +76,165 @@ func (w *workspace) inverse(n int, dst, s []float64) {
 	w.eigen.Inverse(dst)
 }
 
-func (o *observed) rows(x []float32, dim int) gram.Rows {
-	return gram.Rows{N: o.m.Rank, Dim: dim, Data: x}
+// gradient returns that of the step that is observed: of a map whose form is
+// s·B·A of its factors themselves.
+func (l *layer) gradient() (*gradient, error) {
+	return l.grad.get(l.p.tick, func(g *gradient) error {
+		b := l.trained("B")
+		switch {
+		case !l.free || b == nil:
+			return notFree
+		case !l.remembered:
+			return noStep
+		case len(b.grad) == 0:
+			return noGradient
+		}
+		var ga []float32
+		if a := l.trained("A"); a != nil {
+			ga = a.grad
+		}
+		g.of(&l.p.work, l.before.of(l), ga, b.grad, l.s)
+		return nil
+	})
 }
 
-// equivalentGradient adds what Before learned, and how the step that followed
-// lies to the direction that would have lowered the loss fastest.
-func (p *Probe) equivalentGradient(o *observed) {
-	g := &o.gradient
-	if !o.remembered || !g.known {
-		return
+// projected is gradient where A and B are both trained: the tangent space of the
+// product is then known.
+func (l *layer) projected() (*gradient, error) {
+	g, err := l.gradient()
+	if err == nil && !g.both {
+		err = oneSided
 	}
-	p.add(o, "equivalent_gradient_norm", g.equivalent)
-	if !g.both {
-		return
+	return g, err
+}
+
+const gradientCost = "12r²·d + 20r³"
+
+// predicted returns how much the step lowers the loss, to first order: of all
+// trained factors.
+func (l *layer) predicted() (float64, error) {
+	if !l.remembered {
+		return 0, noStep
 	}
-	p.add(o, "captured_gradient_norm", g.captured)
-	if g.equivalent > 0 && g.captured > 0 {
-		p.add(o, "alignment", g.alignment)
+	var sum float64
+	for i := range l.factors {
+		f := &l.factors[i]
+		if len(f.value) == 0 {
+			return 0, notAsked
+		}
+		now := f.f.Floats()
+		for j, g := range f.grad {
+			sum -= float64(now[j]-f.value[j]) * float64(g)
+		}
 	}
-	if cos, ok := p.work.updateAlignment(o); ok {
-		p.add(o, "update_alignment", cos)
+	return sum, nil
+}
+
+var predictedDecrease = Metric{
+	Name: "predicted_decrease", Definition: "−Σ <df, gf> over the trained factors f: how much the step lowers the loss, to first order",
+	Source: "Conn, Gould and Toint, Trust-Region Methods, 2000", Unit: "loss", Range: "(-∞, ∞)",
+	Gauge: Invariant, Rescaling: Linear, Cost: "2·trained parameters", Tier: 0, Aggregate: Sum,
+	value: (*layer).predicted,
+}
+
+var equivalentGradientNorm = Metric{
+	Name: "equivalent_gradient_norm", Definition: "‖g̃‖; a frozen A counts with gA = 0", Source: "arXiv 2407.18242, section 2.1", Unit: "loss/weight", Range: "[0, ∞)",
+	Gauge: Dependent, Rescaling: Quadratic, Cost: gradientCost, Tier: 1, Aggregate: RootSumSquares,
+	value: func(l *layer) (float64, error) {
+		g, err := l.gradient()
+		return g.equivalent, err
+	},
+}
+
+var gradientInner = Metric{
+	Name: "gradient_inner", Definition: "<g̃, G> = ‖gA‖² + ‖gB‖²; a frozen A counts with gA = 0", Source: "arXiv 2407.18242, section 2.1", Unit: "(loss/weight)²", Range: "[0, ∞)",
+	Gauge: Dependent, Rescaling: Quadratic, Cost: gradientCost, Tier: 1, Aggregate: Sum,
+	value: func(l *layer) (float64, error) {
+		g, err := l.gradient()
+		return g.inner, err
+	},
+}
+
+var bestStepScale = Metric{
+	Name: "best_step_scale", Definition: "<g̃, G>/‖g̃‖²: the c for which c·g̃ is nearest to G", Source: "arXiv 2407.18242, section 2.1", Unit: "1", Range: "[0, ∞)",
+	Gauge: Dependent, Rescaling: Unsettled, Cost: gradientCost, Tier: 1, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		g, err := l.gradient()
+		if err != nil {
+			return 0, err
+		}
+		return over(g.inner, g.equivalent*g.equivalent)
+	},
+}
+
+var capturedGradientNorm = Metric{
+	Name: "captured_gradient_norm", Definition: "‖P_B·G + G·P_A − P_B·G·P_A‖: as much of G as a change of A and B can follow", Source: "arXiv 2407.18242, theorem 2.1", Unit: "loss/weight", Range: "[0, ‖G‖]",
+	Gauge: Invariant, Rescaling: Unscaled, Cost: gradientCost, Tier: 1, Aggregate: RootSumSquares,
+	value: func(l *layer) (float64, error) {
+		g, err := l.projected()
+		return g.captured, err
+	},
+}
+
+var alignment = Metric{
+	Name: "alignment", Definition: "<g̃, G>²/(‖g̃‖²·captured²): how near g̃ is to the best direction that rank r permits, which has 1", Source: "arXiv 2407.18242, section 2.1", Unit: "1", Range: "[0, 1]",
+	Gauge: Dependent, Rescaling: Unscaled, Cost: gradientCost, Tier: 1, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		g, err := l.projected()
+		switch {
+		case err != nil:
+			return 0, err
+		case g.equivalent == 0 || g.captured == 0:
+			return 0, zeroOverZero
+		}
+		return g.alignment, nil
+	},
+}
+
+var gradientEffectiveRankA = gradientRank("a", "A", func(g *gradient) []float64 { return g.ga })
+var gradientEffectiveRankB = gradientRank("b", "B", func(g *gradient) []float64 { return g.gb })
+
+// gradientRank makes the metric of the effective rank of a factor's gradient.
+func gradientRank(suffix, name string, of func(*gradient) []float64) Metric {
+	return Metric{
+		Name: "gradient_effective_rank_" + suffix, Definition: "effective rank of g" + name, Source: "Roy and Vetterli, EUSIPCO 2007", Unit: "rank", Range: "0 or [1, r]",
+		Gauge: Dependent, Rescaling: Unscaled, Cost: gradientCost, Tier: 1, Aggregate: Mean,
+		value: func(l *layer) (float64, error) {
+			g, err := l.gradient()
+			switch {
+			case err != nil:
+				return 0, err
+			case name == "A" && !g.both:
+				return 0, oneSided
+			}
+			r := l.before.of(l).n()
+			return geometry.Summarize(l.p.work.spectrum.OfFactor(r, of(g))).EffectiveRank, nil
+		},
 	}
 }
 
-// updateAlignment returns the cosine between −G, as far as the tangent space
-// at B·A holds it, and the step to first order, s·(B·dA + dB·A):
-//
-//	−(<dA, gA> + <dB, gB>) / (‖s·(B·dA + dB·A)‖·‖Proj_T G‖)
-func (w *workspace) updateAlignment(o *observed) (cos float64, ok bool) {
-	r, s := o.m.Rank, float64(o.m.Scaling)
-	now, nowB := o.product(&w.bt)
-	w.x, w.y = gram.Resize(w.x, len(o.a)), gram.Resize(w.y, len(o.bt))
-	difference(w.x, now.Data, o.a)
-	difference(w.y, nowB.Data, o.bt)
-	da, db := o.rows(w.x, o.m.In), o.rows(w.y, o.m.Out)
-	w.t, w.u = gram.Resize(w.t, r*r), gram.Resize(w.u, r*r)
-	gram.Gram(w.t, da)
-	norm := gram.Dot(o.gradient.sb, w.t)
-	gram.Gram(w.t, db)
-	norm += gram.Dot(o.gradient.sa, w.t)
-	gram.Cross(w.t, da, o.rows(o.a, o.m.In))
-	gram.Cross(w.u, o.rows(o.bt, o.m.Out), db)
-	norm += 2 * gram.Dot(w.t, w.u)
-	d := math.Abs(s) * math.Sqrt(max(norm, 0)) * o.gradient.captured
-	if !(d > 0) {
-		return 0, false
-	}
-	inner := kernels.Dot(w.x, o.ga) + kernels.Dot(w.y, o.gbt)
-	return max(-1, min(-inner/d, 1)), true
+// The step to first order is s·(B·dA + dB·A), with A = A' − dA.
+var updateAlignment = Metric{
+	Name: "update_alignment", Definition: "cosine between this step, to first order, and the descent direction that rank r permits", Source: "arXiv 2407.18242, section 2.1", Unit: "1", Range: "[-1, 1]",
+	Gauge: Invariant, Rescaling: Unscaled, Cost: changeCost, Tier: 1, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		g, err := l.projected()
+		if err != nil {
+			return 0, err
+		}
+		c, err := l.stepped()
+		if err != nil {
+			return 0, err
+		}
+		w := &l.p.work
+		w.t = gram.Resize(w.t, c.r*c.r)
+		for i := range w.t {
+			w.t[i] = c.daa[i] - c.dada[i] // dA·Aᵀ
+		}
+		norm := gram.Dot(g.sb, c.dada) + gram.Dot(g.sa, c.dbdb) + 2*gram.Dot(c.bdb, w.t)
+		inner := kernels.Dot(c.da, l.trained("A").grad) + kernels.Dot(c.dbt, g.gbt)
+		return cosine(-inner, math.Abs(l.s)*math.Sqrt(nonNegative(norm))*g.captured)
+	},
 }
 
 // GradientMismatch returns how far gA·Aᵀ is from Bᵀ·gB, both of which are
@@ -161,4 +270,12 @@ func GradientMismatch(m *adapter.Map) (relative float64, ok bool) {
 		return 0, true
 	}
 	return math.Sqrt(sum) / size, true
+}
+
+// gradientOf returns the gradient of a factor, or nil.
+func gradientOf(f *adapter.Factor) []float32 {
+	if f == nil || !f.Trained {
+		return nil
+	}
+	return f.GradFloats()
 }

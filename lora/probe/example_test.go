@@ -22,7 +22,15 @@ func Example() {
 	m.Forward(&nn.Context{Tape: ag.NewTape()}, ag.NewVariable(1, 3, nil))
 
 	p := probe.New([]*adapter.Map{m})
-	for _, row := range p.After(1) {
+	rows, err := p.After(1, probe.Tier1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, row := range rows {
+		if row.Layer != m.Name {
+			continue // an aggregate
+		}
 		switch row.Name {
 		case "sigma_1", "sigma_2", "nuclear_norm", "stable_rank", "effective_rank":
 			fmt.Printf("%s %s %.3f\n", row.Layer, row.Name, row.Value)

@@ -52,12 +52,12 @@ func TestScaledForms(t *testing.T) {
 		m := newMap(t, c.d, nil, 32, 24, 3)
 		train := newRun(m)
 		p := New([]*adapter.Map{m})
-		for step := range 2 {
+		for step := 1; step <= 2; step++ {
 			train.backward()
 			before := c.delta(m)
-			p.Before()
+			p.Before(step)
 			train.descend(0.1)
-			v := values(p.After(step))
+			v := measured(t, p, step)
 			checkSpectrum(t, v, c.delta(m), 3)
 			update := mat.Norm(minus(c.delta(m), before), 2)
 			near(t, v, "update_norm", update, 1e-5*update)
@@ -85,9 +85,9 @@ func TestDenseForms(t *testing.T) {
 			p.Dense = asked
 			train.backward()
 			before := weight()
-			p.Before()
+			p.Before(1)
 			train.descend(0.1)
-			v := values(p.After(1))
+			v := measured(t, p, 1)
 			absent(t, v, append(ofGradient, "rank_usage", "load")...)
 			if m.Factor("A") != nil {
 				near(t, v, "norm_a", mat.Norm(factor(m, "A"), 2), 1e-5)
@@ -110,11 +110,11 @@ func TestFrozenA(t *testing.T) {
 	train := newRun(m)
 	train.backward()
 	p := New([]*adapter.Map{m})
-	p.Before()
+	p.Before(1)
 	gb := dense(32, 3, m.Factor("B").GradFloats())
 	a := factor(m, "A")
 	train.descend(0.1)
-	v := values(p.After(1))
+	v := measured(t, p, 1)
 	near(t, v, "equivalent_gradient_norm", mat.Norm(product(float64(m.Scaling), gb, a), 2), 1e-5)
 	absent(t, v, "captured_gradient_norm", "alignment", "update_alignment", "grad_norm_a", "condition_a", "balance")
 }
@@ -126,11 +126,11 @@ func TestRouted(t *testing.T) {
 		train := newRun(m)
 		train.backward()
 		p := New([]*adapter.Map{m})
-		p.Before()
+		p.Before(1)
 		before := factor(m, "B")
 		a := factor(m, "A")
 		train.descend(0.1)
-		v := values(p.After(1))
+		v := measured(t, p, 1)
 		mean := mat.NewDiagDense(6, nil)
 		var sum float64
 		for e := range 3 {

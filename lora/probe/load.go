@@ -1,7 +1,7 @@
 package probe
 
 import (
-	"fmt"
+	"math"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora/adapter"
@@ -10,10 +10,10 @@ import (
 // gated reports whether the map weighs several experts for every token.
 func gated(m *adapter.Map) bool { return m.Router != nil && m.Router.Experts(m) > 1 }
 
-// loads returns the mean gate of each expert over the tokens of the last
+// meanGates returns the mean gate of each expert over the tokens of the last
 // forward pass, or nil where there was none.
-func (o *observed) loads() []float64 {
-	g := o.m.Gates()
+func meanGates(m *adapter.Map) []float64 {
+	g := m.Gates()
 	if g == nil {
 		return nil
 	}
@@ -25,12 +25,69 @@ func (o *observed) loads() []float64 {
 	return loads
 }
 
-// load adds the load of each expert.
-func (p *Probe) load(o *observed) {
-	if !gated(o.m) {
-		return
+// gates returns the mean gates, once a measurement.
+func (l *layer) gates() ([]float64, error) {
+	loads, err := l.loads.get(l.p.tick, func(loads *[]float64) error {
+		if !gated(l.m) {
+			return noRouter
+		}
+		if *loads = meanGates(l.m); *loads == nil {
+			return ungated
+		}
+		return nil
+	})
+	return *loads, err
+}
+
+const gatesCost = "2·tokens·experts"
+
+var load = Metric{
+	Name: "load_", Many: true, Definition: "mean gate of expert i over the tokens of the batch", Source: "arXiv 2101.03961, section 2.2",
+	Unit: "1", Range: "[0, 1], sum 1", Gauge: Invariant, Rescaling: Unsettled, Cost: gatesCost, Tier: 1,
+	values: (*layer).gates,
+}
+
+var loadEntropy = Metric{
+	Name: "load_entropy", Definition: "−Σ p·ln p over ln E, p the loads of the E experts: 1 where all work alike", Source: "arXiv 2101.03961, section 2.2",
+	Unit: "1", Range: "[0, 1]", Gauge: Invariant, Rescaling: Unsettled, Cost: gatesCost, Tier: 1, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		loads, err := l.gates()
+		if err != nil {
+			return 0, err
+		}
+		return entropy(loads) / math.Log(float64(len(loads))), nil
+	},
+}
+
+// The mutual information of token and expert, where each token is as likely as
+// any other and chooses by its gates.
+var specialisation = Metric{
+	Name: "specialisation", Definition: "entropy of the loads less the mean entropy of a token's gates, over ln E: 0 where every token weighs the experts alike, 1 where each has one and all work alike",
+	Unit: "1", Range: "[0, 1]", Gauge: Invariant, Rescaling: Unsettled, Cost: "20·tokens·experts", Tier: 1, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		loads, err := l.gates()
+		if err != nil {
+			return 0, err
+		}
+		tokens, experts := ag.Dims(l.m.Gates())
+		gates := ag.Floats(l.m.Gates())
+		var own float64
+		for i := range tokens {
+			for _, v := range gates[i*experts : (i+1)*experts] {
+				if v > 0 {
+					own -= float64(v) * math.Log(float64(v))
+				}
+			}
+		}
+		return max(entropy(loads)-own/float64(tokens), 0) / math.Log(float64(experts)), nil
+	},
+}
+
+func entropy(p []float64) (sum float64) {
+	for _, v := range p {
+		if v > 0 {
+			sum -= v * math.Log(v)
+		}
 	}
-	for i, v := range o.loads() {
-		p.add(o, fmt.Sprintf("load_%d", i+1), v)
-	}
+	return sum
 }

@@ -73,6 +73,24 @@ func (r *run) backward() {
 	}
 }
 
+// lend makes the run the probe's lab: its batch is the probe batch too.
+func (r *run) lend(p *Probe) {
+	p.Lab = &Lab{
+		Loss: r.value(),
+		Again: func() (float64, error) {
+			r.tape.Replay()
+			return r.value(), nil
+		},
+		Gradient: func() (float64, error) {
+			r.backward()
+			return r.value(), nil
+		},
+		Halves: [2]Half{{4, tokens / 2}, {4, tokens / 2}},
+	}
+}
+
+func (r *run) value() float64 { return float64(ag.Floats(r.loss)[0]) }
+
 // descend is plain descent on all factors.
 func (r *run) descend(lr float32) {
 	for _, f := range r.m.Factors {
@@ -103,13 +121,13 @@ func TestOnlyReads(t *testing.T) {
 			run := newRun(m)
 			p := New([]*adapter.Map{m})
 			p.Dense = true
-			for step := range 6 {
+			for step := 1; step <= 6; step++ {
 				run.backward()
 				if observe {
-					p.Before()
+					p.Before(step)
 				}
 				o.Step(0.01)
-				if observe && len(p.After(step)) == 0 {
+				if observe && len(measured(t, p, step)) == 0 {
 					t.Errorf("%T: nothing was reported", c.d)
 				}
 			}
@@ -142,9 +160,9 @@ func TestUpdateAlignment(t *testing.T) {
 		run := newRun(m)
 		run.backward()
 		p := New([]*adapter.Map{m})
-		p.Before()
+		p.Before(1)
 		o.Step(0.1)
-		v := values(p.After(1))
+		v := measured(t, p, 1)
 		want := 1.0
 		if !pro {
 			want = math.Sqrt(v["alignment"])
@@ -166,9 +184,9 @@ func TestNotFinite(t *testing.T) {
 			run.backward()
 			p := New([]*adapter.Map{m})
 			p.Dense = true
-			p.Before()
+			p.Before(1)
 			m.Factors[0].Floats()[1] = float32(bad)
-			v := values(p.After(1))
+			v := measured(t, p, 1)
 			for _, name := range []string{"sigma_1", "effective_rank", "frobenius_norm", "update_norm"} {
 				if !math.IsNaN(v[name]) {
 					t.Errorf("%T with a %v: %s is %v: must be NaN", d, bad, name, v[name])
@@ -179,30 +197,70 @@ func TestNotFinite(t *testing.T) {
 }
 
 // Every name that is reported is in the table, and every name in the table is
-// reported by some map.
+// reported of some map.
 func TestMetrics(t *testing.T) {
 	missing := map[string]bool{}
 	for _, m := range Metrics() {
 		missing[m.Name] = true
 	}
-	for _, r := range []adapter.Router{nil, moe.LoRAMoE{PerLayer: 2}} {
-		m := newMap(t, delta.LoRA{}, r, 16, 12, 4)
-		run := newRun(m)
-		run.backward()
-		p := New([]*adapter.Map{m})
-		p.Before()
-		run.descend(0.1)
-		for _, row := range p.After(3) {
-			name := strings.TrimRight(row.Name, "0123456789")
-			if !strings.HasSuffix(name, "_") || name == "energy_rank_" {
-				name = row.Name
+	check := func(step int, rows []Row) {
+		for _, row := range rows {
+			name := row.Name
+			if _, ok := missing[name]; !ok {
+				name = strings.TrimRight(name, "0123456789")
 			}
 			if _, ok := missing[name]; !ok {
 				t.Errorf("%s is not in the table", row.Name)
 			}
 			missing[name] = false
-			if row.Step != 3 || row.Layer != "lin" {
-				t.Errorf("row %+v: must be of step 3 and layer lin", row)
+			if row.Step != step || math.IsNaN(row.Value) {
+				t.Errorf("row %+v: must be of step %d and a number", row, step)
+			}
+		}
+	}
+	for _, c := range []struct {
+		router adapter.Router
+		offset bool
+	}{{}, {offset: true}, {router: moe.LoRAMoE{PerLayer: 2}}} {
+		var maps []*adapter.Map
+		var runs []*run
+		for i := range 3 {
+			m := newMap(t, delta.LoRA{}, c.router, 16, 12+i, 4)
+			m.Name = fmt.Sprintf("layers.%d.lin", i/2)
+			if c.offset {
+				m.Offset()
+			}
+			maps, runs = append(maps, m), append(runs, newRun(m))
+		}
+		p := New(maps)
+		p.Ranks = func() []int { return []int{3, 4, 5} }
+		each := func(f func(r *run)) (loss float64) {
+			for _, r := range runs {
+				f(r)
+				loss += r.value()
+			}
+			return loss
+		}
+		p.Lab = &Lab{
+			Again:    func() (float64, error) { return each(func(r *run) { r.tape.Replay() }), nil },
+			Gradient: func() (float64, error) { return each((*run).backward), nil },
+			Halves:   [2]Half{{4, tokens / 2}, {4, tokens / 2}},
+		}
+		for step := range 3 {
+			if step > 0 {
+				p.Lab.Loss = each((*run).backward)
+				p.Before(step)
+				each(func(r *run) { r.descend(0.1) })
+			}
+			rows, err := p.After(step, All)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(step, rows)
+		}
+		for _, r := range p.Undefined() {
+			if r.Why == "" || strings.Contains(r.Why, "\n") {
+				t.Errorf("%s of %s is undefined for the reason %q: must be a line", r.Name, r.Layer, r.Why)
 			}
 		}
 	}
@@ -220,7 +278,7 @@ func TestAllocations(t *testing.T) {
 	run := newRun(m)
 	run.backward()
 	p := New([]*adapter.Map{m})
-	observe := func() { p.Before(); p.After(1) }
+	observe := func() { p.Before(1); p.After(1, Tier0|Tier1) }
 	observe()
 	if n := testing.AllocsPerRun(10, observe); n > 0 {
 		t.Errorf("a probed step allocates %v times", n)
@@ -235,8 +293,8 @@ func BenchmarkProbe(b *testing.B) {
 			run.backward()
 			p := New([]*adapter.Map{m})
 			for b.Loop() {
-				p.Before()
-				p.After(1)
+				p.Before(1)
+				p.After(1, Tier0|Tier1)
 			}
 		})
 	}

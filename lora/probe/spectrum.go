@@ -1,79 +1,149 @@
 package probe
 
 import (
-	"fmt"
+	"math"
 
-	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora/geometry"
-	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
-// spectrum adds the singular values of the net change of the weight, W' − W0,
-// and what follows from them. Where the base was offset the product at the
-// start is subtracted. With a gain (DoRA) it is the change before the gain.
-func (p *Probe) spectrum(o *observed) {
-	var sigma []float64
-	switch {
-	case o.form.W != nil:
-		sigma = p.work.spectrum.OfDifference(o.m.Out, o.m.In, ag.Floats(o.form.W), o.m.W0())
-	case o.known():
-		a, bt := o.product(&p.work.bt)
-		if a0, b0 := o.m.Start(); a0 != nil {
-			a, bt = p.work.net(a, bt, ag.Floats(a0), ag.Floats(b0))
+// A spectrum is the singular values of a matrix in descending order, and what
+// they come down to.
+type spectrum struct {
+	sigma []float64 // as many as may be other than zero
+	geometry.Summary
+	numericalRank float64
+}
+
+// set keeps a copy of sigma, of a matrix whose larger side is so long.
+func (s *spectrum) set(sigma []float64, side int) {
+	*s = spectrum{sigma: append(s.sigma[:0], sigma...), Summary: geometry.Summarize(sigma)}
+	if len(sigma) > 0 && math.IsNaN(sigma[0]) {
+		s.numericalRank = sigma[0]
+	}
+	for _, x := range sigma {
+		if x > float64(side)*epsilon*sigma[0] {
+			s.numericalRank++
 		}
-		sigma = p.work.spectrum.Of(geometry.Product{A: a, Bt: bt, S: float64(o.m.Scaling)})
-	default:
-		return
-	}
-	for i, s := range sigma[:min(len(sigma), o.m.Rank)] {
-		p.add(o, o.sigmas[i], s)
-	}
-	s := geometry.Summarize(sigma)
-	p.add(o, "frobenius_norm", s.Frobenius)
-	p.add(o, "spectral_norm", s.Spectral)
-	p.add(o, "nuclear_norm", s.Nuclear)
-	p.add(o, "effective_rank", s.EffectiveRank)
-	p.add(o, "stable_rank", s.StableRank)
-	p.add(o, "participation_ratio", s.ParticipationRatio)
-	p.add(o, "energy_rank_95", s.EnergyRank95)
-	if o.lowRank() {
-		p.add(o, "rank_usage", s.EffectiveRank/float64(o.m.Rank))
 	}
 }
 
-func sigmaNames(r int) []string {
-	names := make([]string, r)
-	for i := range names {
-		names[i] = fmt.Sprintf("sigma_%d", i+1)
+// epsilon is the distance from 1 to the next float32.
+const epsilon = 1.0 / (1 << 23)
+
+// ofNet returns the spectrum of the net change of the weight, W' − W0. Where the
+// base was offset the product at the start is subtracted. With a gain (DoRA)
+// it is the change before the gain.
+func (l *layer) ofNet() (*spectrum, error) {
+	return l.net.get(l.p.tick, func(s *spectrum) error {
+		w := &l.p.work
+		if whole, ok := l.whole(); ok {
+			s.set(w.spectrum.OfDifference(l.m.Out, l.m.In, whole, l.m.W0()), l.side())
+			return nil
+		}
+		now, err := l.now()
+		if err != nil {
+			return err
+		}
+		if taken, ok := l.taken(); ok {
+			now = w.difference(now, taken)
+		}
+		s.set(w.spectrum.Of(now.times(l.s)), l.side())
+		return nil
+	})
+}
+
+// ofAdapter returns the spectrum of the adapter's own product where an
+// initializer took it, as it started, out of the base.
+func (l *layer) ofAdapter() (*spectrum, error) {
+	return l.own.get(l.p.tick, func(s *spectrum) error {
+		if a, _ := l.m.Start(); a == nil {
+			return notOffset
+		}
+		now, err := l.now()
+		if err != nil {
+			return err
+		}
+		s.set(l.p.work.spectrum.Of(now.times(l.s)), l.side())
+		return nil
+	})
+}
+
+const notOffset Undefined = "nothing was taken out of the base: the adapter is the net change"
+
+func (l *layer) side() int { return max(l.m.In, l.m.Out) }
+
+const (
+	spectrumCost = "2r²·d + 20r³ (offset bases 8r²·d; whole weights 2·in·out·min(in, out))"
+	netRange     = "0 or [1, r], offset bases [1, 2r]"
+)
+
+// A shape is what a spectrum comes down to, of whatever matrix.
+type shape struct {
+	Metric
+	of func(*spectrum) float64
+}
+
+// The shapes of spectra. ΔW stands for the matrix.
+var shapes = []shape{
+	{Metric{Name: "frobenius_norm", Definition: "‖ΔW‖ = √Σσ²", Unit: "weight", Range: "[0, ∞)", Rescaling: Linear, Aggregate: RootSumSquares}, func(s *spectrum) float64 { return s.Frobenius }},
+	{Metric{Name: "spectral_norm", Definition: "σ₁ of ΔW", Unit: "weight", Range: "[0, ∞)", Rescaling: Linear, Aggregate: Largest}, func(s *spectrum) float64 { return s.Spectral }},
+	{Metric{Name: "nuclear_norm", Definition: "Σσ of ΔW", Unit: "weight", Range: "[0, ∞)", Rescaling: Linear, Aggregate: Sum}, func(s *spectrum) float64 { return s.Nuclear }},
+	{Metric{Name: "effective_rank", Definition: "exp(−Σ p·ln p), p = σ/Σσ of ΔW; 0 for ΔW = 0", Source: "Roy and Vetterli, EUSIPCO 2007", Unit: "rank", Range: netRange, Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.EffectiveRank }},
+	{Metric{Name: "stable_rank", Definition: "‖ΔW‖²/σ₁²; 0 for ΔW = 0", Source: "Rudelson and Vershynin, J. ACM 54(4), 2007", Unit: "rank", Range: netRange, Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.StableRank }},
+	{Metric{Name: "participation_ratio", Definition: "(Σσ²)²/Σσ⁴ of ΔW; 0 for ΔW = 0", Source: "Bell and Dean, Discuss. Faraday Soc. 50, 1970", Unit: "rank", Range: netRange, Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.ParticipationRatio }},
+	{Metric{Name: "numerical_rank", Definition: "how many σ are above max(in, out)·2⁻²³·σ₁", Source: "Golub and Van Loan, Matrix Computations, section 5.4", Unit: "rank", Range: "0 … r, offset bases 2r", Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.numericalRank }},
+	{Metric{Name: "percent_rank", Definition: "how many σ are above σ₁/100", Unit: "rank", Range: "0 … r, offset bases 2r", Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.PercentRank }},
+	{Metric{Name: "energy_rank_90", Definition: "how many of the largest σ have 90 % of Σσ²; 0 for ΔW = 0", Unit: "rank", Range: "0 … r, offset bases 2r", Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.EnergyRank90 }},
+	{Metric{Name: "energy_rank_95", Definition: "how many of the largest σ have 95 % of Σσ²; 0 for ΔW = 0", Unit: "rank", Range: "0 … r, offset bases 2r", Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.EnergyRank95 }},
+	{Metric{Name: "energy_rank_99", Definition: "how many of the largest σ have 99 % of Σσ²; 0 for ΔW = 0", Unit: "rank", Range: "0 … r, offset bases 2r", Rescaling: Unscaled, Aggregate: Mean}, func(s *spectrum) float64 { return s.EnergyRank99 }},
+}
+
+// ofShapes makes a metric of every shape, under a prefix, of the matrix that get
+// has the spectrum of.
+func ofShapes(prefix, of string, tier int, get func(*layer) (*spectrum, error)) []Metric {
+	var all []Metric
+	for _, sh := range shapes {
+		m := sh.Metric
+		m.Name, m.Tier, m.Gauge, m.Cost = prefix+m.Name, tier, Invariant, spectrumCost
+		m.Definition = renamed(m.Definition, of)
+		read := sh.of
+		m.value = func(l *layer) (float64, error) {
+			s, err := get(l)
+			return read(s), err
+		}
+		all = append(all, m)
 	}
-	return names
+	return all
 }
 
-// A workspace is the scratch of all maps of a probe.
-type workspace struct {
-	bt       []float32 // Bᵀ
-	x, y     []float32 // stacked factors
-	sa, sb   []float64
-	t, u     []float64
-	eigen    gram.Eigen
-	spectrum geometry.Spectrum
+var sigma = Metric{
+	Name: "sigma_", Many: true, Definition: "i-th singular value of ΔW, up to the rank", Source: "arXiv 2106.09685, section 7",
+	Unit: "weight", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Linear, Cost: spectrumCost, Tier: 1,
+	values: func(l *layer) ([]float64, error) {
+		s, err := l.ofNet()
+		return s.sigma[:min(len(s.sigma), l.m.Rank)], err
+	},
 }
 
-// net returns factors of B·A − B0·A0, which is (B−B0)·A + B0·(A−A0): stacked
-// so, nothing is lost while the factors are still near their start.
-func (w *workspace) net(a, bt gram.Rows, a0, b0 []float32) (gram.Rows, gram.Rows) {
-	na, nb := len(a.Data), len(bt.Data)
-	w.x, w.y = gram.Resize(w.x, 2*na), gram.Resize(w.y, 2*nb)
-	copy(w.x, a.Data)
-	difference(w.x[na:], a.Data, a0)
-	gram.Transpose(w.y[nb:], b0, bt.Dim, bt.N)
-	difference(w.y, bt.Data, w.y[nb:])
-	return gram.Rows{N: 2 * a.N, Dim: a.Dim, Data: w.x}, gram.Rows{N: 2 * bt.N, Dim: bt.Dim, Data: w.y}
+var rankUsage = Metric{
+	Name: "rank_usage", Definition: "effective_rank over the map's rank", Unit: "1", Range: "[0, 1], offset bases [0, 2]",
+	Gauge: Invariant, Rescaling: Unscaled, Cost: spectrumCost, Tier: 1, Aggregate: Mean,
+	value: func(l *layer) (float64, error) { return l.usage(func(s *spectrum) float64 { return s.EffectiveRank }) },
 }
 
-// difference writes x − y into the front of dst.
-func difference(dst, x, y []float32) {
-	for i, v := range x {
-		dst[i] = v - y[i]
+var energyUsage = Metric{
+	Name: "energy_usage", Definition: "energy_rank_95 over the map's rank", Unit: "1", Range: "[0, 1], offset bases [0, 2]",
+	Gauge: Invariant, Rescaling: Unscaled, Cost: spectrumCost, Tier: 1, Aggregate: Mean,
+	value: func(l *layer) (float64, error) { return l.usage(func(s *spectrum) float64 { return s.EnergyRank95 }) },
+}
+
+// usage is a rank over the map's, where it has one.
+func (l *layer) usage(of func(*spectrum) float64) (float64, error) {
+	if l.m.Form().W != nil {
+		return 0, noRank
 	}
+	s, err := l.ofNet()
+	return of(s) / float64(l.m.Rank), err
 }
+
+const noRank Undefined = "the form is a whole weight: its rank is not bounded by r"

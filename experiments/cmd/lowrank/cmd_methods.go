@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lowrank/lowrank/lora"
-	"github.com/lowrank/lowrank/lora/probe"
 )
 
 type methodsOptions struct{ json bool }
@@ -97,42 +96,6 @@ func partsOf(m lora.Method) parts {
 		Delta: part{r.Delta, kind(m.Delta)}, Init: part{r.Init, kind(m.Initial)}, Update: part{r.Update, kind(m.Update)},
 		Rank: part{r.Rank, kind(m.Rank)}, Router: part{r.Router, kind(m.Router)},
 	}
-}
-
-// metricRow is an instrument as --json prints it.
-type metricRow struct {
-	Name       string `json:"name"`
-	Unit       string `json:"unit"`
-	Range      string `json:"range"`
-	Cost       string `json:"cost"`
-	Definition string `json:"definition"`
-	Source     string `json:"source"`
-}
-
-func newMetricsCmd() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "metrics",
-		Short: "List the instruments: definition, source, unit, range, cost",
-		Args:  exactly(0, "no argument"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if asJSON {
-				var rows []metricRow
-				for _, m := range probe.Metrics() {
-					rows = append(rows, metricRow{m.Name, m.Unit, m.Range, m.Cost, m.Definition, m.Source})
-				}
-				return printJSON(cmd.OutOrStdout(), rows)
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tUNIT\tRANGE\tCOST\tDEFINITION\tSOURCE")
-			for _, m := range probe.Metrics() {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Unit, m.Range, m.Cost, m.Definition, m.Source)
-			}
-			return w.Flush()
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
 }
 
 func printJSON(out io.Writer, v any) error {

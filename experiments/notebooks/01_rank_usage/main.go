@@ -60,7 +60,7 @@ func rankUsage(ctx context.Context, nb *notebooks.Notebook) error {
 	s := study.Quick()
 	ranks, seeds, lr := []int{1, 2, 4, 8, 16, 32}, []uint64{1, 2, 3}, 1e-2
 	others, otherRank := []string{"rslora", "pissa"}, 16
-	s.Template.Train.Steps, s.Template.Probe.Every, s.Template.Eval.Batches = 300, 20, 8
+	s.Template.Train.Steps, s.Template.Probe, s.Template.Eval.Batches = 300, experiments.Probe{Tier0: 20, Tier1: 20}, 8
 	if nb.Short { // the same path in seconds; its numbers mean nothing
 		ranks, seeds, otherRank = []int{2, 8}, seeds[:1], 8
 		m := &s.Pretraining.Model
@@ -237,7 +237,7 @@ func rankUsage(ctx context.Context, nb *notebooks.Notebook) error {
 	curves = nil
 	for i, rank := range ranks {
 		line := chart.Series{Style: i, Line: true, End: fmt.Sprintf("r = %d", rank)}
-		for step := 0; step <= last; step += s.Template.Probe.Every {
+		for step := 0; step <= last; step += int(s.Template.Probe.Tier1) {
 			add(&line, float64(max(step, 1)), rows.values(where{method: "lora", rank: rank, step: max(step, 1)}, "effective_rank"))
 		}
 		curves = append(curves, line)
@@ -330,7 +330,7 @@ type where struct {
 func (t table) values(w where, name string) (out []float64) {
 	for _, r := range t {
 		if r.Name == name && (w.method == "" || r.method == w.method) && (w.rank == 0 || r.rank == w.rank) &&
-			(w.seed == 0 || r.seed == w.seed) && (w.step == 0 || r.Step == w.step) && strings.HasSuffix(r.Layer, w.kind) {
+			(w.seed == 0 || r.seed == w.seed) && (w.step == 0 || r.Step == w.step) && strings.HasSuffix(r.Layer, w.kind) && !r.Aggregate() {
 			out = append(out, r.Value)
 		}
 	}
@@ -380,7 +380,11 @@ func noise(base nn.Model, rank int, seeds []uint64, step int) (t table, err erro
 				}
 			}
 		}
-		for _, r := range probe.New(set.Maps).After(step) {
+		measured, err := probe.New(set.Maps).After(step, probe.Tier1)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range measured {
 			t = append(t, row{"noise", rank, seed, record.Metric{Step: r.Step, Layer: r.Layer, Name: r.Name, Value: r.Value}})
 		}
 	}

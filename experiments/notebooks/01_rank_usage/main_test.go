@@ -32,7 +32,7 @@ func TestShortForm(t *testing.T) {
 		}
 		last, sum, n := 0, 0.0, 0
 		for _, m := range metrics {
-			if m.Name != "rank_usage" {
+			if m.Name != "rank_usage" || m.Aggregate() {
 				continue
 			}
 			if m.Step > last {

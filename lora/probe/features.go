@@ -1,0 +1,216 @@
+package probe
+
+import (
+	"math"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/internal/gram"
+)
+
+// features are what the step changed of the adapter's outputs Z = s·B·A·x, at
+// the inputs x of the probe batch: with B, A before it,
+//
+//	Z' − Z = s·B·dA·x + s·dB·A·x + s·dB·dA·x = δ1 + δ2 + δ3
+//
+// (arXiv 2402.12354, section 3). No matrix of the outputs' size is formed:
+// ‖δ1‖² = s²·<BᵀB, UᵀU> with U = x·dAᵀ.
+type features struct {
+	delta [3]float64 // root mean square of an entry
+	z     float64    // of Z'
+	u, v  []float32
+	uu    []float64
+}
+
+func (l *layer) features() (*features, error) {
+	if err := l.visited(); err != nil {
+		return &l.batch.feature.v, err
+	}
+	return l.batch.feature.get(l.p.tick, func(f *features) error {
+		if gated(l.m) {
+			return gatedFeatures
+		}
+		c, err := l.stepped()
+		if err != nil {
+			return err
+		}
+		now, err := l.now()
+		if err != nil {
+			return err
+		}
+		w, r, in := &l.p.work, c.r, l.m.In
+		x := ag.Floats(l.batch.x)
+		n := len(x) / in
+		f.u, f.v, f.uu = gram.Resize(f.u, n*r), gram.Resize(f.v, n*r), gram.Resize(f.uu, r*r)
+		size := func(a []float32, b []float64) float64 {
+			kernels.MatMul(kernels.NT, false, n, r, in, x, in, a, in, f.u, r)
+			gram.Transpose(f.v, f.u, n, r)
+			gram.Gram(f.uu, gram.Rows{N: r, Dim: n, Data: f.v})
+			return math.Abs(l.s) * math.Sqrt(nonNegative(gram.Dot(f.uu, b))/float64(n*l.m.Out))
+		}
+		f.delta[0] = size(c.da, c.bb)
+		f.delta[2] = size(c.da, c.dbdb)
+		f.delta[1] = size(l.before.a, c.dbdb)
+		w.sb = gram.Resize(w.sb, r*r)
+		gram.Gram(w.sb, now.bt)
+		f.z = size(now.a.Data, w.sb)
+		return nil
+	})
+}
+
+const gatedFeatures Undefined = "the gates weigh the experts for every token, and change with the step"
+
+// outputs are what the weight and its change make of the probe batch.
+type outputs struct {
+	base  float64 // root mean square of an entry of W0·x
+	drift float64 // mean over rows of ‖ΔW·x‖ over that of ‖W0·x‖
+	u, u0 []float32
+	z, w  []float32
+}
+
+// outputs computes them a few rows at a time, from the product y that the graph
+// has: W0·x = y − ΔW·x.
+func (l *layer) outputs() (*outputs, error) {
+	if err := l.visited(); err != nil {
+		return &l.batch.outputs.v, err
+	}
+	return l.batch.outputs.get(l.p.tick, func(o *outputs) error {
+		form, in, out := l.m.Form(), l.m.In, l.m.Out
+		x, y := ag.Floats(l.batch.x), ag.Floats(l.batch.y)
+		n, r := len(x)/in, 0
+		if form.LowRank() {
+			r, _ = ag.Dims(form.A)
+			o.inner(l, n, r, x)
+		}
+		o.z, o.w = gram.Resize(o.z, rowBlock*out), gram.Resize(o.w, rowBlock*out)
+		var squares, change, base float64
+		for i := 0; i < n; i += rowBlock {
+			m := min(rowBlock, n-i)
+			z, w0 := o.z[:m*out], o.w[:m*out]
+			rows := y[i*out : (i+m)*out]
+			if form.LowRank() {
+				kernels.MatMul(kernels.NT, false, m, out, r, o.u[i*r:], r, ag.Floats(form.B), r, z, out)
+				if _, b := l.m.Start(); b != nil {
+					kernels.MatMul(kernels.NT, true, m, out, r, o.u0[i*r:], r, ag.Floats(b), r, z, out)
+				}
+				subtract(w0, rows, z)
+			} else {
+				kernels.MatMul(kernels.NT, false, m, out, in, x[i*in:], in, l.m.W0(), in, w0, out)
+				subtract(z, rows, w0)
+			}
+			if form.Gain != nil { // W'·x is the gain times y
+				gain := ag.Floats(form.Gain)
+				for j := range z {
+					z[j] = gain[j%out]*rows[j] - w0[j]
+				}
+			}
+			for k := range m {
+				own := kernels.SumSquares(w0[k*out : (k+1)*out])
+				squares += own
+				base += math.Sqrt(own)
+				change += math.Sqrt(kernels.SumSquares(z[k*out : (k+1)*out]))
+			}
+		}
+		o.base = math.Sqrt(squares / float64(n*out))
+		o.drift = change / base
+		if base == 0 {
+			o.drift = math.NaN()
+		}
+		return nil
+	})
+}
+
+// inner computes s·x·Aᵀ, with its gates, and −s·x·A0ᵀ of what was taken out of
+// the base.
+func (o *outputs) inner(l *layer, n, r int, x []float32) {
+	in := l.m.In
+	o.u = gram.Resize(o.u, n*r)
+	kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(l.m.Form().A), in, o.u, r)
+	kernels.Scale(float32(l.s), o.u)
+	if g := l.m.Gates(); g != nil && gated(l.m) {
+		_, experts := ag.Dims(g)
+		gates := ag.Floats(g)
+		for i := range o.u {
+			o.u[i] *= gates[i/r*experts+i%r*experts/r]
+		}
+	}
+	if a, _ := l.m.Start(); a != nil {
+		o.u0 = gram.Resize(o.u0, n*r)
+		kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(a), in, o.u0, r)
+		kernels.Scale(float32(-l.s), o.u0)
+	}
+}
+
+var parts = [3]string{"δ1 = s·B·dA·x: what the step of A alone", "δ2 = s·dB·A·x: what the step of B alone", "δ3 = s·dB·dA·x: what both steps together"}
+
+const featureCost = "6N·r·in + 2N·r·d"
+
+// ofFeatures makes the metrics of δ1, δ2 and δ3: as they are, over Z' and over W0·x.
+func ofFeatures() []Metric {
+	var all []Metric
+	for i, what := range parts {
+		name := numbered("d", i+1)
+		m := Metric{
+			Name: name, Definition: "root mean square over the probe batch of " + what + " changed of Z = s·B·A·x", Source: "arXiv 2402.12354, section 3",
+			Unit: "activation", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Linear, Cost: featureCost, Tier: 2, Aggregate: Mean,
+			value: func(l *layer) (float64, error) {
+				f, err := l.features()
+				return f.delta[i], err
+			},
+		}
+		share := m
+		share.Name, share.Definition, share.Unit, share.Rescaling = name+"_share", name+"/rms_z", "1", Unscaled
+		share.value = func(l *layer) (float64, error) {
+			f, err := l.features()
+			if err != nil {
+				return 0, err
+			}
+			return over(f.delta[i], f.z)
+		}
+		base := m
+		base.Name, base.Definition, base.Unit = name+"_base", name+"/rms_base", "1"
+		base.value = func(l *layer) (float64, error) {
+			f, err := l.features()
+			if err != nil {
+				return 0, err
+			}
+			o, err := l.outputs()
+			if err != nil {
+				return 0, err
+			}
+			return over(f.delta[i], o.base)
+		}
+		all = append(all, m, share, base)
+	}
+	return all
+}
+
+var rmsZ = Metric{
+	Name: "rms_z", Definition: "root mean square over the probe batch of the adapter's outputs s·B·A·x", Source: "arXiv 2402.12354, section 3",
+	Unit: "activation", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Linear, Cost: featureCost, Tier: 2, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		f, err := l.features()
+		return f.z, err
+	},
+}
+
+var rmsBase = Metric{
+	Name: "rms_base", Definition: "root mean square over the probe batch of W0·x", Source: "arXiv 2402.12354, section 3",
+	Unit: "activation", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Unscaled, Cost: "2N·r·d (whole weights 2N·in·out)", Tier: 2, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		o, err := l.outputs()
+		return o.base, err
+	},
+}
+
+var functionalDrift = Metric{
+	Name: "functional_drift", Definition: "mean of ‖W'·x − W0·x‖ over mean of ‖W0·x‖, x the rows of the probe batch", Source: "arXiv 2410.21228",
+	Unit: "1", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Unsettled, Cost: "2N·r·d (whole weights 2N·in·out)", Tier: 2, Aggregate: Mean,
+	value: func(l *layer) (float64, error) {
+		o, err := l.outputs()
+		if err == nil && math.IsNaN(o.drift) {
+			return 0, zeroOverZero
+		}
+		return o.drift, err
+	},
+}

@@ -1,0 +1,148 @@
+package probe
+
+import (
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/geometry"
+)
+
+// firstGradient is the subspaces of the r leading triplets of the full gradient
+// over the probe batch before the first step: vectors row by row. Both are empty
+// where that was not seen.
+type firstGradient struct{ left, right []float32 }
+
+// oversampling and iterations of the search for the leading triplets (Halko,
+// Martinsson and Tropp, SIAM Rev. 53(2), 2011, algorithm 4.4).
+const oversampling, iterations = 8, 2
+
+// find keeps them, of G = DᵀX, at step 0: by products with X and D alone.
+func (f *firstGradient) find(l *layer, x, dy []float32) {
+	if l.p.step != 0 || len(f.left) > 0 {
+		return
+	}
+	d, err := leadingOf(l, x, dy, l.m.Rank)
+	if err != nil || len(d.S) == 0 || d.S[0] == 0 {
+		return
+	}
+	f.left, f.right = rowsOf(d.U), rowsOf(d.V)
+}
+
+// leadingOf returns the k leading triplets of DᵀX.
+func leadingOf(l *layer, x, dy []float32, k int) (geometry.SVD, error) {
+	in, out := l.m.In, l.m.Out
+	n := len(dy) / out
+	p := min(k+oversampling, in, out, n)
+	rng := l.rng()
+	v := mat.NewDense(in, p, nil)
+	for i := range v.RawMatrix().Data {
+		v.RawMatrix().Data[i] = rng.NormFloat64()
+	}
+	u := new(mat.Dense)
+	middle := make([]float32, n*p)
+	times := func(a []float32, wide int, q *mat.Dense, b []float32, high int) *mat.Dense { // bᵀ·(a·q)
+		small := make([]float32, wide*p)
+		for i, f := range q.RawMatrix().Data {
+			small[i] = float32(f)
+		}
+		kernels.MatMul(kernels.NN, false, n, p, wide, a, wide, small, p, middle, p)
+		big := make([]float32, high*p)
+		kernels.MatMul(kernels.TN, false, high, p, n, b, high, middle, p, big, p)
+		d, _ := geometry.Dense(big, high, p)
+		return d
+	}
+	for range iterations + 1 {
+		if u = times(x, in, v, dy, out); u == nil {
+			return geometry.SVD{}, errNotFinite
+		}
+		u, _ = geometry.QR(u)
+		if v = times(dy, out, u, x, in); v == nil { // Gᵀ·U
+			return geometry.SVD{}, errNotFinite
+		}
+		v, _ = geometry.QR(v)
+	}
+	w := times(dy, out, u, x, in)
+	if w == nil {
+		return geometry.SVD{}, errNotFinite
+	}
+	d, err := geometry.DecomposeProduct(u, w) // U·(Gᵀ·U)ᵀ
+	if err != nil {
+		return d, err
+	}
+	return first(d, k), nil
+}
+
+const errNotFinite Undefined = "the gradient is not finite"
+
+// rowsOf returns the columns of m, one after the other.
+func rowsOf(m *mat.Dense) []float32 {
+	n, k := m.Dims()
+	x := make([]float32, 0, n*k)
+	for j := range k {
+		for i := range n {
+			x = append(x, float32(m.At(i, j)))
+		}
+	}
+	return x
+}
+
+// overlapGradient compares the singular vectors of ΔW with the first gradient's.
+var overlapGradient = func() []Metric {
+	var both []Metric
+	for side, space := range []string{"left", "right"} {
+		both = append(both, Metric{
+			Name: "overlap_gradient_" + space, Definition: "mean squared cosine between ΔW's " + space + " singular vectors and the r leading ones of G over the probe batch before the first step",
+			Source: "arXiv 2502.01235", Unit: "1", Range: "[0, 1]", Gauge: Invariant, Rescaling: Unscaled, Cost: "14r²·d + 40r³, and once 12N·d·r", Tier: 2, Aggregate: Mean,
+			value: func(l *layer) (float64, error) {
+				s, err := l.netSpaces()
+				if err != nil {
+					return 0, err
+				}
+				dim, own, seen := l.m.Out, s.left, l.first.left
+				if side == 1 {
+					dim, own, seen = l.m.In, s.right, l.first.right
+				}
+				if len(seen) == 0 {
+					return 0, noFirst
+				}
+				g, err := geometry.Span(geometry.Rows{N: len(seen) / dim, Dim: dim, Data: seen})
+				if err != nil {
+					return 0, err
+				}
+				return geometry.Overlap(own, g), nil
+			},
+		})
+	}
+	return both
+}()
+
+const noFirst Undefined = "the gradient before the first step was not seen"
+
+// netSpaces returns the subspaces of the net change of the weight.
+func (l *layer) netSpaces() (*subspaces, error) {
+	return l.nets.get(l.p.tick, func(s *subspaces) error {
+		d, err := l.netTriplets()
+		if err != nil {
+			return err
+		}
+		if s.left, s.right = d.Ranges(); s.left == nil {
+			return noChange
+		}
+		return nil
+	})
+}
+
+// netTriplets decomposes the net change of the weight.
+func (l *layer) netTriplets() (geometry.SVD, error) {
+	if gated(l.m) {
+		return geometry.SVD{}, gatedWeight
+	}
+	now, err := l.now()
+	if err != nil {
+		return geometry.SVD{}, err
+	}
+	if taken, ok := l.taken(); ok {
+		now = l.p.work.difference(now, taken)
+	}
+	return now.times(l.s).SVD()
+}
