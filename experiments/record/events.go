@@ -12,8 +12,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// WriteEvents writes the metrics of the run in dir as TensorBoard scalars, whole
-// or not at all, into the file events.out.tfevents.<start>.lowrank, where start
+// WriteEvents writes the metrics of the run in dir as TensorBoard scalars, and the
+// spectrum of each adapter as histograms too (tag "spectrum/layer"), whole or not
+// at all, into the file events.out.tfevents.<start>.lowrank, where start
 // is in seconds since 1970. The tag of a model's metric is its name, that of an
 // adapter's "name/layer", so that TensorBoard groups by metric. Rows carry no
 // time; events get one between started and ended, in proportion to their step.
@@ -34,7 +35,17 @@ func WriteEvents(dir string, started, ended time.Time) error {
 		}
 		perStep := ended.Sub(started).Seconds() / float64(last)
 		var event []byte
-		for _, m := range metrics {
+		var open spectra
+		for _, m := range append(metrics, Metric{Step: -1}) { // which ends the last spectrum
+			if s, ok := open.add(m); ok {
+				event = appendHistogram(event[:0], begin+perStep*float64(s.metric.Step), s)
+				if err := writeEvent(w, event); err != nil {
+					return err
+				}
+			}
+			if m.Step < 0 {
+				break
+			}
 			event = appendScalar(event[:0], begin+perStep*float64(m.Step), m)
 			if err := writeEvent(w, event); err != nil {
 				return err
@@ -65,11 +76,15 @@ func appendScalar(b []byte, seconds float64, m Metric) []byte {
 	value = protowire.AppendString(value, tag)
 	value = protowire.AppendTag(value, 2, protowire.Fixed32Type)
 	value = protowire.AppendFixed32(value, math.Float32bits(float32(m.Value)))
+	return appendSummary(b, seconds, m.Step, value)
+}
 
+// appendSummary appends the Event of one value.
+func appendSummary(b []byte, seconds float64, step int, value []byte) []byte {
 	b = protowire.AppendTag(b, 1, protowire.Fixed64Type)
 	b = protowire.AppendFixed64(b, math.Float64bits(seconds))
 	b = protowire.AppendTag(b, 2, protowire.VarintType)
-	b = protowire.AppendVarint(b, uint64(m.Step))
+	b = protowire.AppendVarint(b, uint64(step))
 	b = protowire.AppendTag(b, 5, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(protowire.SizeTag(1)+protowire.SizeBytes(len(value))))
 	b = protowire.AppendTag(b, 1, protowire.BytesType)

@@ -168,7 +168,7 @@ func TestParquet(t *testing.T) {
 	for _, c := range file.Root().Columns() {
 		columns = append(columns, c.Name()+" "+c.Type().String())
 	}
-	if got, want := strings.Join(columns, ", "), "run STRING, step INT(64,true), layer STRING, metric STRING, value DOUBLE"; got != want {
+	if got, want := strings.Join(columns, ", "), "run STRING, step INT(64,true), layer STRING, map STRING, metric STRING, value DOUBLE"; got != want {
 		t.Errorf("have columns %s, want %s", got, want)
 	}
 	table := parquet.NewReader(file)
@@ -178,7 +178,7 @@ func TestParquet(t *testing.T) {
 			t.Fatalf("row %d: %v", i, err)
 		}
 		r := rows[0]
-		got := Metric{int(r[1].Int64()), r[2].String(), r[3].String(), r[4].Double()}
+		got := Metric{int(r[1].Int64()), joined(r[2].String(), r[3].String()), r[4].String(), r[5].Double()}
 		if r[0].String() != "pissa_seed1" || bits([]Metric{got})[0] != bits([]Metric{m})[0] {
 			t.Errorf("row %d: have %v, want %v", i, r, m)
 		}

@@ -17,14 +17,17 @@ const parquetName = "metrics.parquet"
 type row struct {
 	Run    string  `parquet:"run,dict,zstd"`
 	Step   int64   `parquet:"step,delta,zstd"`
-	Layer  string  `parquet:"layer,dict,zstd"`
+	Layer  string  `parquet:"layer,dict,zstd"` // the block
+	Map    string  `parquet:"map,dict,zstd"`   // in the block
 	Metric string  `parquet:"metric,dict,zstd"`
 	Value  float64 `parquet:"value,zstd"`
 }
 
 // WriteParquet derives metrics.parquet from metrics.jsonl in the folder dir,
 // whole or not at all: the columns run (the same in each row), step, layer,
-// metric, value. A Parquet file cannot be appended to, so this is for the end
+// map, metric, value, where layer is the block, as model.layers.3, and map what
+// is adapted there, as self_attn.q_proj. Aggregates have a * in the place of
+// what they are over, and metrics of the model neither. A Parquet file cannot be appended to, so this is for the end
 // of a run.
 func WriteParquet(dir, run string) error {
 	metrics, err := readLog(filepath.Join(dir, logName))
@@ -33,7 +36,8 @@ func WriteParquet(dir, run string) error {
 	}
 	rows := make([]row, len(metrics))
 	for i, m := range metrics {
-		rows[i] = row{run, int64(m.Step), m.Layer, m.Name, m.Value}
+		layer, of := place(m.Layer)
+		rows[i] = row{run, int64(m.Step), layer, of, m.Name, m.Value}
 	}
 	return WriteFile(filepath.Join(dir, parquetName), func(w io.Writer) error {
 		table := parquet.NewGenericWriter[row](w)
@@ -71,7 +75,7 @@ func readParquet(path string) (metrics []Metric, err error) {
 	for {
 		n, err := table.Read(rows)
 		for _, r := range rows[:n] {
-			metrics = append(metrics, Metric{int(r.Step), r.Layer, r.Metric, r.Value})
+			metrics = append(metrics, Metric{int(r.Step), joined(r.Layer, r.Map), r.Metric, r.Value})
 		}
 		if errors.Is(err, io.EOF) {
 			return metrics, nil
