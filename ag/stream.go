@@ -40,12 +40,21 @@ const (
 	streamBytes   = 1 << 20
 )
 
+func columnsAtOnce(k int) int {
+	return streamColumns * max(kernels.Threads(), streamBytes/(4*streamColumns*max(k, 1)))
+}
+
+// Panels returns how many values of a streamed out×in weight are packed at once.
+func Panels(out, in int) int {
+	return max(in*min(out, columnsAtOnce(in)), out*min(in, columnsAtOnce(out)))
+}
+
 // stream packs the n columns of an operand with k rows a few at a time, in memory
 // that all weights share, and has each part multiplied.
 func (w *Weight) stream(op kernels.Op, k, n int, multiply func(p *kernels.Packed, from int)) {
 	p := panels.get()
 	defer panels.put(p)
-	step := streamColumns * max(kernels.Threads(), streamBytes/(4*streamColumns*max(k, 1)))
+	step := columnsAtOnce(k)
 	for from := 0; from < n; from += step {
 		p.RepackStored(op, &w.held, from, min(n, from+step))
 		multiply(p, from)

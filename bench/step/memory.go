@@ -1,6 +1,7 @@
 package step
 
 import (
+	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn"
 )
@@ -20,10 +21,17 @@ func (m Memory) Total() int {
 	return m.Base + m.Rest + m.Packed + m.Activations + m.Adapters + m.Optimizer
 }
 
-// Memory returns the bytes by count, of float32 without padding.
+// Memory returns the bytes by count, without padding: of the base as it is kept,
+// else of float32.
 func (t *Training) Memory() Memory {
 	var values Memory // in float32
-	values.Base = int(nn.Parameters(t.Model))
+	base, streams := 0, false
+	for _, p := range t.Model.Params() {
+		base += p.Values().Bytes()
+	}
+	for _, l := range t.Model.Linears() {
+		streams = streams || l.Streamed
+	}
 	adapted := map[*nn.Linear]*adapter.Map{}
 	seen := map[*float32]bool{}
 	if t.Set != nil {
@@ -39,7 +47,9 @@ func (t *Training) Memory() Memory {
 				}
 			}
 		}
-		values.Packed = packed(t.Model, adapted)
+		if values.Packed = packed(t.Model, adapted); streams {
+			values.Packed = streamed(t.Model)
+		}
 	}
 	for _, g := range t.opt.Groups() {
 		for _, p := range g.Params {
@@ -61,7 +71,7 @@ func (t *Training) Memory() Memory {
 	}
 	const size = 4
 	return Memory{
-		Base: size * values.Base, Rest: size * values.Rest, Packed: size * values.Packed,
+		Base: base, Rest: size * values.Rest, Packed: size * values.Packed,
 		Activations: t.tape.Bytes(), Adapters: size * values.Adapters, Optimizer: size * values.Optimizer,
 	}
 }
@@ -84,4 +94,16 @@ func packed(model nn.Model, adapted map[*nn.Linear]*adapter.Map) int {
 		}
 	}
 	return n
+}
+
+// streamed counts the values of the largest part of a weight that is packed at
+// once where none is packed for good.
+func streamed(model nn.Model) int {
+	most := 0
+	for _, l := range model.Linears() {
+		if l.Kind == nn.Dense {
+			most = max(most, ag.Panels(l.Out, l.In))
+		}
+	}
+	return most
 }

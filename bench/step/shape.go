@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 
@@ -16,7 +17,10 @@ type Shape struct {
 	Vocabulary     int
 	Hidden, Layers int
 	Heads          int
+	KVHeads        int // 0: Heads
 	Causal         bool
+	Rank           int  // of the adapters; 0: Rank
+	Checkpoint     bool // of the blocks' activations, see [nn.Context.Block]
 
 	family family
 }
@@ -24,6 +28,7 @@ type Shape struct {
 // A family makes a shape's model, and its config.json.
 type family struct {
 	model  func(s Shape, seed uint64) (nn.Model, error)
+	build  func(s Shape, source nn.Source) (nn.Model, error) // nil: only of a seed
 	config func(s Shape) any
 }
 
@@ -42,11 +47,18 @@ var (
 		family: llamaOf(344),
 	}
 	Shapes = []Shape{Encoder, Decoder, Study}
+
+	// Big is a model of 1.1 billion parameters, that of TinyLlama (arXiv 2401.02385),
+	// for one sequence.
+	Big = Shape{
+		Name: "big", Batch: 1, Tokens: 512, Vocabulary: 32000, Hidden: 2048, Layers: 22, Heads: 32, KVHeads: 4, Causal: true,
+		Rank: 16, Checkpoint: true, family: llamaOf(5632),
+	}
 )
 
 // ShapeOf returns the shape of that name.
 func ShapeOf(name string) (Shape, error) {
-	for _, s := range Shapes {
+	for _, s := range append(Shapes, Big) {
 		if s.Name == name {
 			return s, nil
 		}
@@ -108,12 +120,13 @@ func llamaOf(inside int) family {
 	config := func(s Shape) llama.Config {
 		return llama.Config{
 			HiddenSize: s.Hidden, IntermediateSize: inside, NumHiddenLayers: s.Layers,
-			NumAttentionHeads: s.Heads, NumKeyValueHeads: s.Heads, HeadDim: s.Hidden / s.Heads,
+			NumAttentionHeads: s.Heads, NumKeyValueHeads: cmp.Or(s.KVHeads, s.Heads), HeadDim: s.Hidden / s.Heads,
 			RMSNormEps: 1e-6, RopeTheta: 10000, VocabSize: s.Vocabulary, MaxPositionEmbeddings: 512,
 		}
 	}
 	return family{
 		model:  func(s Shape, seed uint64) (nn.Model, error) { return llama.New(config(s), seed) },
+		build:  func(s Shape, source nn.Source) (nn.Model, error) { return llama.Build(config(s), source) },
 		config: func(s Shape) any { return config(s) },
 	}
 }

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/lowrank/lowrank/ag"
@@ -67,7 +68,7 @@ func (t *Training) adapt(method string, seed uint64) error {
 		return nil
 	}
 	var err error
-	if t.Set, err = Inject(t.Model, method, seed); err != nil {
+	if t.Set, err = inject(t.Model, method, cmp.Or(t.Shape.Rank, Rank), seed); err != nil {
 		return err
 	}
 	m := t.Set.Method
@@ -78,11 +79,15 @@ func (t *Training) adapt(method string, seed uint64) error {
 
 // Inject adapts all linear maps inside a model's blocks.
 func Inject(model nn.Model, method string, seed uint64) (*lora.Set, error) {
+	return inject(model, method, Rank, seed)
+}
+
+func inject(model nn.Model, method string, rank int, seed uint64) (*lora.Set, error) {
 	m, err := lora.Row(method)
 	if err != nil {
 		return nil, err
 	}
-	return lora.Inject(model, m, lora.Options{Rank: Rank, Alpha: Alpha, Seed: seed, Exclude: outside(model)})
+	return lora.Inject(model, m, lora.Options{Rank: rank, Alpha: Alpha, Seed: seed, Exclude: outside(model)})
 }
 
 // pooler stands on the blocks, and all-linear selects it.
@@ -127,7 +132,7 @@ func (s Shape) context(seed uint64, tape *ag.Tape, task nn.Task) (*nn.Context, [
 	if task == nn.NextToken {
 		labels = nn.Shift(labels, s.Tokens)
 	}
-	return &nn.Context{Tape: tape, Batch: s.Batch, Tokens: s.Tokens, IDs: ids}, labels
+	return &nn.Context{Tape: tape, Batch: s.Batch, Tokens: s.Tokens, IDs: ids, Checkpoint: s.Checkpoint}, labels
 }
 
 // Step trains on the batch once more and returns its loss before the update.

@@ -10,6 +10,7 @@ import (
 	"github.com/lowrank/lowrank/bench/peers"
 	"github.com/lowrank/lowrank/bench/step"
 	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
 
@@ -39,6 +40,7 @@ type server struct {
 // A question is what all of them may have.
 type question struct {
 	Folder, Shape, Method string
+	Base                  string // the format that the weights are kept in; "": the files', packed once
 	Seed                  uint64
 	Threads               int
 	Warm, Steps, Skip     int
@@ -61,7 +63,7 @@ func (s *server) prepare(line []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := pretrained.Load(q.Folder)
+	model, err := load(q.Folder, q.Base)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +71,17 @@ func (s *server) prepare(line []byte) (any, error) {
 		return nil, err
 	}
 	return prepared{Trained: s.training.Trained(), Flops: s.training.Flops()}, nil
+}
+
+func load(dir, base string) (nn.Model, error) {
+	if base == "" {
+		return pretrained.Load(dir)
+	}
+	d, err := kernels.ParseDtype(base)
+	if err != nil {
+		return nil, err
+	}
+	return pretrained.LoadKept(dir, d, nil)
 }
 
 type prepared struct {

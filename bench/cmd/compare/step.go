@@ -50,6 +50,9 @@ func parseStep(args []string, stderr io.Writer) (func(stdout, stderr io.Writer) 
 func parseShapes(list string) (shapes []step.Shape, err error) {
 	for field := range strings.SplitSeq(list, ",") {
 		s, err := step.ShapeOf(strings.TrimSpace(field))
+		if err == nil && s.Name == step.Big.Name {
+			err = fmt.Errorf("the shape big has a command of its own, compare big")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("--model: %w", err)
 		}
