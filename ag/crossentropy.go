@@ -14,14 +14,17 @@ type CrossEntropy struct {
 	v       int
 	given   float32 // the divisor that was set, else 0
 	count   int
-	losses  []float32 // M
-	t       []float32 // V: the gradient of a row
+	losses  []float32  // M
+	t       []float32  // V: the gradient of a row
+	tiled   *tiledLoss // nil: z is there in whole
 	output
 }
 
 // NewCrossEntropy returns the operator for logits M×V and one target below V a
 // row; y is 1×1. It keeps targets and reads them anew in each Forward: who
-// changes them keeps them below V, or Forward panics with a [*ShapeError].
+// changes them keeps them below V, or Forward panics with a [*ShapeError]. Many
+// logits that a [FrozenLinear] makes are made a tile at a time, and in whole only
+// if they are asked for: see tiledLoss.
 func NewCrossEntropy(logits Tensor, targets []int32) *CrossEntropy {
 	m, v := Dims(logits)
 	if len(targets) != m {
@@ -32,6 +35,7 @@ func NewCrossEntropy(logits Tensor, targets []int32) *CrossEntropy {
 		losses: make([]float32, m), t: make([]float32, v), output: newOutput(1, 1),
 	}
 	f.check()
+	f.tiled = newTiledLoss(logits)
 	return f
 }
 
@@ -59,11 +63,20 @@ func (f *CrossEntropy) Losses() []float32 { return f.losses }
 // Forward.
 func (f *CrossEntropy) Count() int { return f.count }
 
-func (f *CrossEntropy) Operands() []Tensor { return []Tensor{f.z} }
+func (f *CrossEntropy) Operands() []Tensor {
+	if f.tiled != nil {
+		return []Tensor{f.tiled.p.x}
+	}
+	return []Tensor{f.z}
+}
 
 func (f *CrossEntropy) Forward() (Tensor, error) {
 	f.check()
-	kernels.CrossEntropy(len(f.targets), f.v, Floats(f.z), f.v, f.targets, f.losses, nil, 0)
+	if f.tiled != nil {
+		f.tiled.forward(f, 1/f.divisor())
+	} else {
+		kernels.CrossEntropy(len(f.targets), f.v, Floats(f.z), f.v, f.targets, f.losses, nil, 0)
+	}
 	var sum float64
 	for _, l := range f.losses {
 		sum += float64(l)
@@ -82,7 +95,11 @@ func (f *CrossEntropy) divisor() float32 {
 // Backward computes the softmax again: to keep it would double the memory of
 // the logits, the largest matrix of a language model.
 func (f *CrossEntropy) Backward(gy Tensor) error {
-	if !f.z.RequiresGrad() {
+	switch {
+	case f.tiled != nil && f.tiled.p.x.RequiresGrad():
+		f.tiled.backward(f, 1/f.divisor(), Floats(gy)[0])
+		return nil
+	case f.tiled != nil, !f.z.RequiresGrad():
 		return nil
 	}
 	z, n, s := Floats(f.z), f.v, Floats(gy)[0]/f.divisor()

@@ -18,7 +18,7 @@ type LowRankLinear struct {
 	out, r     int
 	experts    int
 	output
-	p, u, v []float32 // x·Aᵀ (with gates), u, v: M×r
+	p, u []float32 // x·Aᵀ (with gates) and u: M×r
 }
 
 // NewLowRankLinear returns the operator for x M×in, the frozen w out×in,
@@ -46,7 +46,7 @@ func NewLowRankLinear(x Tensor, w *Weight, a, b Tensor, s float32, g Tensor) *Lo
 		f.experts = cols
 		f.p = make([]float32, f.m*f.r)
 	}
-	f.u, f.v = make([]float32, f.m*f.r), make([]float32, f.m*f.r)
+	f.u = make([]float32, f.m*f.r)
 	f.output = newOutput(f.m, f.out)
 	return f
 }
@@ -87,23 +87,26 @@ func (f *LowRankLinear) gate(t []float32) {
 
 func (f *LowRankLinear) Backward(gy Tensor) error {
 	x, a, b, dy := Floats(f.x), Floats(f.a), Floats(f.b), Floats(gy)
-	kernels.MatMul(kernels.NN, false, f.m, f.r, f.out, dy, f.out, b, f.r, f.v, f.r)
+	spare := borrow(f.m * f.r)
+	defer vectors.put(spare)
+	v := *spare
+	kernels.MatMul(kernels.NN, false, f.m, f.r, f.out, dy, f.out, b, f.r, v, f.r)
 	if f.g == nil {
-		kernels.Scale(f.s, f.v)
+		kernels.Scale(f.s, v)
 	} else {
 		if f.g.RequiresGrad() {
-			Accumulate(f.g, f.gateGrad)
+			Accumulate(f.g, func(dg []float32, acc bool) { f.gateGrad(dg, v, acc) })
 		}
-		f.gate(f.v)
+		f.gate(v)
 	}
 	if f.x.RequiresGrad() {
 		Accumulate(f.x, func(dx []float32, acc bool) {
-			f.w.backward(acc, f.m, dy, f.r, f.v, a, dx)
+			f.w.backward(acc, f.m, dy, f.r, v, a, dx)
 		})
 	}
 	if f.a.RequiresGrad() {
 		Accumulate(f.a, func(da []float32, acc bool) {
-			kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, x, f.in, nil, 0, nil, 0, f.v, f.r, da, f.in, nil, 0)
+			kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, x, f.in, nil, 0, nil, 0, v, f.r, da, f.in, nil, 0)
 		})
 	}
 	if f.b.RequiresGrad() {
@@ -115,12 +118,12 @@ func (f *LowRankLinear) Backward(gy Tensor) error {
 }
 
 // gateGrad writes dg_e = s·Σ_{k in e} (dy·B)_k·(x·Aᵀ)_k.
-func (f *LowRankLinear) gateGrad(dg []float32, acc bool) {
+func (f *LowRankLinear) gateGrad(dg, v []float32, acc bool) {
 	re := f.r / f.experts
 	for i := range dg {
 		var sum float32
 		for k := i * re; k < (i+1)*re; k++ {
-			sum += f.v[k] * f.p[k]
+			sum += v[k] * f.p[k]
 		}
 		if acc {
 			dg[i] += f.s * sum

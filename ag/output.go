@@ -26,3 +26,10 @@ func (v *Variable) bind(data []float32) {
 	header.SetRequiresGrad(v.Dense.RequiresGrad())
 	v.Dense, v.data, v.lazy = header, data, false
 }
+
+// forget gives up the values of v, to be made again when they are asked for.
+func (v *Variable) forget() {
+	empty := newDense(0, 0)
+	empty.SetRequiresGrad(v.Dense.RequiresGrad())
+	v.Dense, v.data, v.lazy = empty, nil, true
+}

@@ -1,10 +1,6 @@
 package ag
 
-import (
-	"sync"
-
-	"github.com/lowrank/lowrank/kernels"
-)
+import "github.com/lowrank/lowrank/kernels"
 
 // forward computes y = x·W0ᵀ + u·Bᵀ for x m×in, u m×r and B out×r.
 func (w *Weight) forward(m int, x []float32, r int, u, b, y []float32) {
@@ -59,31 +55,4 @@ func (w *Weight) stream(op kernels.Op, k, n int, multiply func(p *kernels.Packed
 		p.RepackStored(op, &w.held, from, min(n, from+step))
 		multiply(p, from)
 	}
-}
-
-// panels are the memory that streamed weights are packed into, one for each
-// product at work.
-var panels stack
-
-type stack struct {
-	mu   sync.Mutex
-	free []*kernels.Packed
-}
-
-func (s *stack) get() *kernels.Packed {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.free)
-	if n == 0 {
-		return &kernels.Packed{}
-	}
-	p := s.free[n-1]
-	s.free = s.free[:n-1]
-	return p
-}
-
-func (s *stack) put(p *kernels.Packed) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.free = append(s.free, p)
 }

@@ -24,10 +24,12 @@ type Variable struct {
 	*mat.Dense[float32]
 	rows, cols int
 	data       []float32
-	shared     bool    // data is another variable's too
-	lazy       bool    // data is still to be made
-	lent       int     // data is what the blocks of a tape share, of which this is the number, from 1; 0: its own
-	stored     *stored // nil: data has been there from the start
+	shared     bool                 // data is another variable's too
+	lazy       bool                 // data is still to be made
+	fill       func(data []float32) // makes it; nil: what an operator writes
+	product    *FrozenLinear        // whose output this is
+	lent       int                  // data is what the blocks of a tape share, of which this is the number, from 1; 0: its own
+	stored     *stored              // nil: data has been there from the start
 
 	mu     sync.Mutex          // spago's own Backward writes gradients concurrently
 	ws     *Workspace          // where the gradient buffer comes from; nil: its own
@@ -77,7 +79,13 @@ func (v *Variable) Floats() []float32 {
 func (v *Variable) settle() {
 	switch {
 	case v.lazy:
-		v.bind(make([]float32, v.rows*v.cols))
+		v.lazy = false
+		if v.data == nil {
+			v.bind(make([]float32, v.rows*v.cols))
+		}
+		if v.fill != nil {
+			v.fill(v.data)
+		}
 	case v.stored != nil:
 		v.decode()
 	}

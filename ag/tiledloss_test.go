@@ -1,0 +1,77 @@
+package ag_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/ag/agtest"
+	"github.com/lowrank/lowrank/kernels"
+)
+
+// The loss of logits that are made tile by tile, and its gradients, are those of
+// logits that are there in whole, bit for bit, in the first pass and in those that
+// follow, whatever the weight is kept in; and the logits are there for who asks.
+func TestTiledLoss(t *testing.T) {
+	const m, in, classes = 300, 24, 9000 // three tiles
+	targets := make([]int32, m)
+	for i := range targets {
+		targets[i] = int32(i*i%(classes+1)) - 1
+	}
+	s, _ := kept(t, classes, in, kernels.BF16)
+	for name, w := range map[string]*ag.Weight{
+		"packed":   ag.NewWeight(classes, in, agtest.Random(classes, in, 1).Floats()),
+		"streamed": ag.NewStreamedWeight(classes, in, ag.Values{Stored: s}),
+	} {
+		x := agtest.Random(m, in, 2)
+		x.SetRequiresGrad(true)
+		// A graph whose logits are read in whole, by Scale, or not.
+		graph := func(whole bool) (*ag.Tape, ag.Tensor, ag.Tensor, *ag.CrossEntropy) {
+			tape := ag.NewTape()
+			h := tape.Run(ag.NewScale(x, 0.75))
+			z := tape.Run(ag.NewFrozenLinear(h, w))
+			logits := z
+			if whole {
+				logits = tape.Run(ag.NewScale(z, 1))
+			}
+			f := ag.NewCrossEntropy(logits, targets)
+			f.SetDivisor(7)
+			loss := tape.Run(f)
+			return tape, z, tape.Run(ag.NewSum([]float32{1, 0.5}, loss, tape.Run(ag.NewWeightedMean(h, make([]float32, m*in))))), f
+		}
+		plain, _, want, all := graph(true)
+		tiled, z, got, some := graph(false)
+		if plain.Bytes()-tiled.Bytes() < 4*m*classes {
+			t.Errorf("%s: the tape has %d bytes, with logits %d", name, tiled.Bytes(), plain.Bytes())
+		}
+		for pass := range 3 {
+			if pass > 0 {
+				x.Floats()[0]++
+				plain.Replay()
+				tiled.Replay()
+			}
+			gradient := func(tape *ag.Tape, root ag.Tensor) []float32 {
+				x.ZeroGrad()
+				if err := tape.Backward(root); err != nil {
+					t.Fatal(err)
+				}
+				return slices.Clone(x.GradFloats())
+			}
+			if !slices.Equal(gradient(tiled, got), gradient(plain, want)) || !slices.Equal(ag.Floats(got), ag.Floats(want)) || !slices.Equal(some.Losses(), all.Losses()) {
+				t.Errorf("%s, pass %d: the loss or the gradient differs", name, pass)
+			}
+		}
+		if n := testing.AllocsPerRun(2, func() { tiled.Replay() }); n > 0 {
+			t.Errorf("%s: %v allocations a pass", name, n)
+		}
+		if y := ag.Floats(ag.NewTape().Run(ag.NewFrozenLinear(ag.NewVariable(m, in, scaled(x, 0.75)), w))); !slices.Equal(ag.Floats(z), y) {
+			t.Errorf("%s: the logits that are asked for differ", name)
+		}
+	}
+}
+
+func scaled(x *ag.Variable, s float32) []float32 {
+	y := slices.Clone(x.Floats())
+	kernels.Scale(s, y)
+	return y
+}
