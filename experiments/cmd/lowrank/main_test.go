@@ -502,8 +502,14 @@ func TestMetricsList(t *testing.T) {
 		}
 	}
 	_, table, _ := command(t, "metrics")
-	if lines := strings.Count(table, "\n"); lines != len(rows)+1 {
-		t.Errorf("the table has %d lines for %d metrics", lines, len(rows))
+	for _, r := range rows {
+		if !strings.Contains(table, "\n  "+r["name"].(string)) {
+			t.Errorf("the table lacks %v", r["name"])
+		}
+	}
+	_, one, _ := command(t, "metrics", "sigma_3")
+	if !strings.Contains(one, "singular value") || !strings.Contains(one, "cost") {
+		t.Errorf("metrics sigma_3: %q", one)
 	}
 }
 
