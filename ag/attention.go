@@ -118,3 +118,5 @@ func (f *Attention) Backward(gy Tensor) error {
 	})
 	return nil
 }
+
+func (f *Attention) saved() int { return len(f.lse) }

@@ -116,3 +116,10 @@ func (f *CrossEntropy) Backward(gy Tensor) error {
 	})
 	return nil
 }
+
+func (f *CrossEntropy) saved() int {
+	if f.tiled != nil {
+		return len(f.losses) + len(f.tiled.dx)
+	}
+	return len(f.losses)
+}

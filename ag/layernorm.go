@@ -56,3 +56,5 @@ func (f *LayerNorm) Backward(gy Tensor) error {
 func (f *LayerNorm) grad(gy Tensor, dx []float32, acc bool, dw, db []float32) {
 	kernels.LayerNormGrad(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.w), f.mean, f.inv, Floats(gy), f.n, dx, f.n, acc, dw, db)
 }
+
+func (f *LayerNorm) saved() int { return len(f.inv) + len(f.mean) }

@@ -132,3 +132,5 @@ func (f *LowRankLinear) gateGrad(dg, v []float32, acc bool) {
 		}
 	}
 }
+
+func (f *LowRankLinear) saved() int { return len(f.u) + len(f.p) }

@@ -43,3 +43,5 @@ func (f *RMSNorm) Backward(gy Tensor) error {
 	}
 	return nil
 }
+
+func (f *RMSNorm) saved() int { return len(f.inv) }

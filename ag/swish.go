@@ -48,3 +48,5 @@ func (f *swish) Backward(gy Tensor) error {
 	})
 	return nil
 }
+
+func (f *swish) saved() int { return len(f.s) }

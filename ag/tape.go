@@ -108,13 +108,19 @@ func (t *Tape) Backward(root Tensor) error {
 // Len returns the number of recorded operators.
 func (t *Tape) Len() int { return len(t.steps) }
 
-// Bytes returns the memory of the outputs, of what blocks share, and of the lent
-// gradient buffers.
+// A saver is an operator that keeps values for its Backward beside its output.
+type saver interface{ saved() int }
+
+// Bytes returns the memory of the outputs, of what operators keep beside them, of
+// what blocks share, and of the lent gradient buffers.
 func (t *Tape) Bytes() int {
 	n := t.ws.Bytes()
 	for _, s := range t.steps {
 		if s.v != nil && !s.v.shared && s.v.lent == 0 {
 			n += 4 * len(s.v.data)
+		}
+		if f, ok := s.fn.(saver); ok {
+			n += 4 * f.saved()
 		}
 	}
 	for size, list := range t.lent {

@@ -115,16 +115,16 @@ func (r *run) big(o BigOptions, base string) (*compare.Row, error) {
 		Rates: []compare.Rate{{Side: "step", Seconds: s.rate().Seconds, Rate: s.rate().Seconds, Spread: s.rate().Spread}},
 		Figures: map[string]float64{
 			"flops": t.flops, "of the peak": t.share(s, o.Threads), "resident": float64(m.Peak), "formula": float64(m.Formula.Total()),
-			"first step": s.first, "allocations": a.Mean, "free": t.free(o.Threads),
+			"first step": s.first, "allocations": a.Mean, "free": t.free(o.Threads), "pause": m.Pause,
 		},
 	}
 	if base == "nf4" {
 		row.Checks = append(row.Checks, compare.Check{What: "MiB resident", Got: float64(m.Peak) / (1 << 20), Want: mostOfBig >> 20, AtMost: true, Unknown: m.Peak == 0})
 	}
 	row.Judge()
-	row.Note = fmt.Sprintf("matrix products at %.3f of the peak; %d MiB resident, formula %s MB: base %s + packed %s + activations %s + adapters %s + optimizer %s; %.1f s from the start to the first step; %.0f allocations a step; losses %.4f … %.4f",
+	row.Note = fmt.Sprintf("matrix products at %.3f of the peak; %d MiB resident, formula %s MB: base %s + packed %s + activations %s + adapters %s + optimizer %s; %.1f s from the start to the first step; %.0f allocations a step, the longest pause for the collection of garbage %.2f ms; losses %.4f … %.4f",
 		t.share(s, o.Threads), m.Peak>>20, megabytes(m.Formula.Total()), megabytes(m.Formula.Base), megabytes(m.Formula.Packed),
-		megabytes(m.Formula.Activations), megabytes(m.Formula.Adapters), megabytes(m.Formula.Optimizer), s.first, a.Mean,
+		megabytes(m.Formula.Activations), megabytes(m.Formula.Adapters), megabytes(m.Formula.Optimizer), s.first, a.Mean, 1e3*m.Pause,
 		s.losses[0], slices.Min(s.losses))
 	return row, nil
 }

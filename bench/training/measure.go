@@ -48,6 +48,7 @@ func (t *training) measure(threads int) (*compare.Row, error) {
 		return nil, err
 	}
 	var formula step.Memory
+	var pause float64
 	for _, s := range t.sides {
 		var m memory
 		if err := s.server.Ask("memory", nil, &m); err != nil {
@@ -55,14 +56,14 @@ func (t *training) measure(threads int) (*compare.Row, error) {
 		}
 		s.peak = m.Peak
 		if s.name == oursName {
-			formula = m.Formula
+			formula, pause = m.Formula, m.Pause
 		}
 	}
-	return t.row(threads, a, formula), nil
+	return t.row(threads, a, formula, pause), nil
 }
 
 // row is what was measured on so many threads.
-func (t *training) row(threads int, a allocations, formula step.Memory) *compare.Row {
+func (t *training) row(threads int, a allocations, formula step.Memory, pause float64) *compare.Row {
 	ours := t.sides[0]
 	row := &compare.Row{Name: t.method, Threads: threads, Unit: "ms/step", Figures: map[string]float64{"flops": t.flops, "free": t.free(threads)}}
 	for _, s := range t.sides {
@@ -85,6 +86,7 @@ func (t *training) row(threads int, a allocations, formula step.Memory) *compare
 		atMost("× formula", float64(ours.peak), float64(formula.Total()), memoryOfSum),
 		compare.Check{What: "allocations in every step", Got: float64(a.Least), AtMost: true},
 		compare.Check{What: "allocations a step", Got: a.Mean, Want: allAllocated, AtMost: true},
+		compare.Check{What: "ms longest pause", Got: 1e3 * pause, Want: longestPause, AtMost: true},
 	)
 	row.Judge()
 	if t.free(threads) < quiet {

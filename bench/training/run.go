@@ -136,7 +136,7 @@ func group(s step.Shape) compare.Group {
 	return compare.Group{
 		Name:  s.Name,
 		Title: fmt.Sprintf("Training steps of a model of %d layers of %d features on %d×%d tokens, rank %d on all linear maps of the blocks", s.Layers, s.Hidden, s.Batch, s.Tokens, step.Rank),
-		Target: fmt.Sprintf("%s; matrix products ≥ %g of the FMA peak on 1 thread and ≥ %g on 2; memory ≤ %g× PyTorch's and ≤ %g× its formula; no allocation of ours, ≤ %d in all",
-			time, peakShare(1), peakShare(2), memoryOfTorch, memoryOfSum, allAllocated),
+		Target: fmt.Sprintf("%s; matrix products ≥ %g of the FMA peak on 1 thread and ≥ %g on 2; memory ≤ %g× PyTorch's and ≤ %g× its formula; no allocation of ours, ≤ %d in all, no pause for the collection of garbage above %g ms",
+			time, peakShare(1), peakShare(2), memoryOfTorch, memoryOfSum, allAllocated, longestPause),
 	}
 }

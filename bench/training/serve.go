@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/lowrank/lowrank/bench/machine"
@@ -35,6 +36,7 @@ func Serve(in io.Reader, out io.Writer) error {
 
 type server struct {
 	training *step.Training
+	steady   time.Time // when the first step was made
 }
 
 // A question is what all of them may have.
@@ -101,7 +103,8 @@ func (s *server) losses(line []byte) (any, error) {
 			return nil, err
 		}
 		if i == 0 {
-			a.First = float64(time.Now().UnixNano()) / 1e9
+			s.steady = time.Now()
+			a.First = float64(s.steady.UnixNano()) / 1e9
 		}
 		a.Losses = append(a.Losses, float64(loss))
 	}
@@ -148,14 +151,22 @@ func (s *server) memory([]byte) (any, error) {
 		err = nil
 	}
 	a.Formula = s.training.Memory()
+	var stats debug.GCStats
+	debug.ReadGCStats(&stats)
+	for i, end := range stats.PauseEnd {
+		if end.After(s.steady) {
+			a.Pause = max(a.Pause, stats.Pause[i].Seconds())
+		}
+	}
 	return a, err
 }
 
-// memory is what was resident at most, 0 where it is not known, and what ours
-// should be.
+// memory is what was resident at most, 0 where it is not known, what ours should
+// be, and the longest pause for the collection of garbage after the first step.
 type memory struct {
 	Peak    int         `json:"peak"`
 	Formula step.Memory `json:"formula"`
+	Pause   float64     `json:"pause"` // in seconds
 }
 
 func (s *server) allocations(line []byte) (any, error) {

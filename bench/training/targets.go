@@ -13,6 +13,7 @@ const (
 	memoryOfTorch = 0.3
 	memoryOfSum   = 1.25 // of the formula
 	allAllocated  = 200
+	longestPause  = 1.0 // ms, for the collection of garbage, after the first step
 	firstStep     = 1.0 // seconds
 	apartOfMerged = 1.05
 	sameLoss      = 1e-4 // relative
