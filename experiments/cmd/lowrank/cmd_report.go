@@ -14,7 +14,10 @@ import (
 	"github.com/lowrank/lowrank/experiments/study"
 )
 
-type reportOptions struct{ figures bool }
+type reportOptions struct {
+	figures            bool
+	layer, metric, out string
+}
 
 func newReportCmd() *cobra.Command {
 	var opts reportOptions
@@ -22,13 +25,30 @@ func newReportCmd() *cobra.Command {
 		Use:   "report DIR",
 		Short: "Write the report of a study's runs again",
 		Long: `Write DIR/report.html from the runs in DIR/runs that are complete, and with
---figures its charts as SVG files into DIR/figures.`,
+--figures its charts as SVG files into DIR/figures.
+
+With --metric NAME one figure is written instead, and its numbers beside it as CSV:
+of the layers that --layer selects (a name, its end, or a regular expression for
+whole names), or of the model without it. DIR may then be a single run's folder,
+whose layers, or the numbers of a metric such as sigma, become a heat map over
+steps; of a study each method becomes a line at its best learning rate, with the
+range of its seeds as a band.`,
 		Args: exactly(1, "the folder of a study"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch f := cmd.Flags(); {
+			case opts.metric != "":
+				return runFigure(opts, args[0], cmd.OutOrStdout())
+			case f.Changed("layer") || f.Changed("output"):
+				return usage(fmt.Errorf("--metric is missing: the metric to draw: see lowrank metrics"))
+			}
 			return runReport(opts, args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().BoolVar(&opts.figures, "figures", false, "write the charts as SVG files too")
+	f := cmd.Flags()
+	f.BoolVar(&opts.figures, "figures", false, "write the charts as SVG files too")
+	f.StringVar(&opts.layer, "layer", "", "layers to draw: q_proj, or 'model.layers.[01].*'")
+	f.StringVar(&opts.metric, "metric", "", "metric to draw: effective_rank, sigma, train_loss")
+	f.StringVarP(&opts.out, "output", "o", "", "file of the figure, .svg or .png (default METRIC.svg)")
 	return cmd
 }
 
@@ -39,25 +59,9 @@ func runReport(opts reportOptions, dir string, out, errs io.Writer) error {
 	} else if err != nil {
 		return usage(err)
 	}
-	runs := filepath.Join(dir, "runs")
-	if _, err := os.Stat(runs); err != nil {
-		return usage(fmt.Errorf("%s holds no study: %w", dir, err))
-	}
-	recs, bad, err := record.ReadRuns(runs)
+	complete, err := completeRuns(dir, errs)
 	if err != nil {
 		return err
-	}
-	for _, b := range bad {
-		fmt.Fprintln(errs, "lowrank: left out: "+oneLine(b))
-	}
-	var complete []*record.Run
-	for _, r := range recs {
-		if r.Status != record.Running && r.Status != record.Cancelled {
-			complete = append(complete, r)
-		}
-	}
-	if len(complete) == 0 {
-		return usage(fmt.Errorf("%s holds no complete run", runs))
 	}
 	path := filepath.Join(dir, "report.html")
 	if err := s.Page(path, dir, complete); err != nil {
@@ -72,4 +76,30 @@ func runReport(opts reportOptions, dir string, out, errs io.Writer) error {
 		fmt.Fprintln(out, p)
 	}
 	return err
+}
+
+// completeRuns reads the runs of a study that have come to an end; others are
+// told.
+func completeRuns(dir string, errs io.Writer) ([]*record.Run, error) {
+	runs := filepath.Join(dir, "runs")
+	if _, err := os.Stat(runs); err != nil {
+		return nil, usage(fmt.Errorf("%s holds no study: %w", dir, err))
+	}
+	recs, bad, err := record.ReadRuns(runs)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range bad {
+		fmt.Fprintln(errs, "lowrank: left out: "+oneLine(b))
+	}
+	var complete []*record.Run
+	for _, r := range recs {
+		if r.Status != record.Running && r.Status != record.Cancelled {
+			complete = append(complete, r)
+		}
+	}
+	if len(complete) == 0 {
+		return nil, usage(fmt.Errorf("%s holds no complete run", runs))
+	}
+	return complete, nil
 }
