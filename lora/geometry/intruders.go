@@ -57,11 +57,13 @@ func FindIntruders(w0 *mat.Dense, base, after SVD, epsilon float64) Intruders {
 }
 
 // rangeOf returns the projection on the range of w, out×in: all there is, where
-// out ≤ in. Singular values below 1e-6 of the largest are not seen.
+// out ≤ in, and where w is too large to tell. Singular values below 1e-6 of the
+// largest are not seen.
 func rangeOf(w *mat.Dense) func(*mat.Dense) *mat.Dense {
+	const most = 2048 // columns, whose Gram matrix is to be factored
 	out, in := w.Dims()
 	whole := func(u *mat.Dense) *mat.Dense { return u }
-	if out <= in {
+	if out <= in || in > most {
 		return whole
 	}
 	gram, ok := factored(w)

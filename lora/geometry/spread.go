@@ -23,21 +23,21 @@ import (
 // section 3.41).
 func spread(w, u *mat.Dense, wanted float64) float64 {
 	const steps, every = 96, 16
-	m := matrix{w: w}
+	m := of(w)
 	n, _ := u.Dims()
 	q := mat.DenseCopyOf(u)
 	var diagonal, beside []float64
 	bound := 1.0
 	for range min(steps, n) {
 		_, k := q.Dims()
-		v := m.times(m.turned(q.Slice(0, n, k-1, k)))
+		v := m.times(m.turned(mat.DenseCopyOf(q.Slice(0, n, k-1, k))))
 		last := mat.Dot(q.ColView(k-1), v.ColView(0))
 		diagonal = append(diagonal, last)
 		for range 2 {
 			v.Sub(v, multiply(q, multiply(q.T(), v)))
 		}
 		next := mat.Norm(v, 2)
-		end := next <= 1e-14*largest(diagonal) // of the space that u reaches
+		end := next <= m.enough()*1e-3*largest(diagonal) // of the space that u reaches
 		if end || k%every == 0 || k == min(steps, n) {
 			bound = math.Sqrt(heaviest(diagonal, beside))
 		}
