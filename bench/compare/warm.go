@@ -18,7 +18,7 @@ const (
 // warm runs a piece of work until it may be timed.
 func warm(threads int, run func()) {
 	began := time.Now()
-	from, used, runs := began, cpuTime(), 0
+	from, used, runs := began, CPUTime(), 0
 	for {
 		run()
 		runs++
@@ -26,7 +26,7 @@ func warm(threads int, run func()) {
 		if window < warmWindow {
 			continue
 		}
-		now := cpuTime()
+		now := CPUTime()
 		spread := threads == 1 || window < time.Duration(runs)*warmShort ||
 			(now-used).Seconds() >= warmShare*float64(threads)*window.Seconds()
 		if elapsed >= warmLeast && spread || elapsed >= warmMost {

@@ -7,6 +7,9 @@ const (
 	Pruning = planned/10 + 1
 )
 
+// Next is the number of the step that comes.
+func (t *Training) Next() int { return t.step + 1 }
+
 // SkipTo makes the next step that of a number, for the schedule of ranks: what
 // is timed is a step that prunes.
 func (t *Training) SkipTo(step int) { t.step = max(t.step, step-1) }

@@ -36,6 +36,8 @@ type Training struct {
 	plan adapter.Plan
 	ran  bool // forward, for the step that comes
 	step int
+
+	watched watched
 }
 
 // New adapts a shape's model by a method on all linear maps inside the blocks,
@@ -145,7 +147,8 @@ func (t *Training) Step() (float32, error) {
 	if err := t.tape.Backward(t.loss); err != nil {
 		return 0, err
 	}
-	optim.ClipNorm(t.opt.Groups(), Clip)
+	norm, clipped := optim.ClipNorm(t.opt.Groups(), Clip)
+	due := t.before(norm, clipped)
 	if t.plan != nil {
 		t.plan.Before(t.step)
 	}
@@ -153,6 +156,8 @@ func (t *Training) Step() (float32, error) {
 	if t.plan != nil {
 		t.plan.After(t.step)
 	}
+	loss := ag.Floats(t.loss)[0]
+	err := t.after(due)
 	t.opt.ZeroGrad()
-	return ag.Floats(t.loss)[0], nil
+	return loss, err
 }

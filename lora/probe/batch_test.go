@@ -118,8 +118,8 @@ func TestWaysToTheGradient(t *testing.T) {
 	g2 := product(1, dense(n, out, dy).Slice(32, n, 0, out).T(), dense(n, in, x).Slice(32, n, 0, in))
 	want := [3]float64{mat.Dot(vector(g1), vector(g1)), mat.Dot(vector(g2), vector(g2)), mat.Dot(vector(g1), vector(g2))}
 	var rows, pairs gradientSums
-	rows.rows(n, 32, in, out, x, dy)
-	pairs.pairs(n, 32, in, out, x, dy)
+	rows.rows(&workspace{}, n, 32, in, out, x, dy)
+	pairs.pairs(&workspace{}, n, 32, in, out, x, dy)
 	for _, s := range []*gradientSums{&rows, &pairs} {
 		for i, v := range []float64{s.first, s.second, s.cross} {
 			if math.Abs(v-want[i]) > 1e-4*want[0] {
@@ -132,7 +132,7 @@ func TestWaysToTheGradient(t *testing.T) {
 	const tries = 200
 	for i := range tries {
 		var s gradientSums
-		s.estimate(&layer{m: newMap(t, delta.LoRA{}, nil, out, in, 1), index: i}, n, 32, x, dy)
+		s.estimate(&workspace{}, in, out, rand.New(rand.NewPCG(uint64(i), 1)), n, 32, x, dy)
 		off := (s.total() - total) / math.Sqrt(s.variance)
 		squares += off * off
 		if math.Abs(off) < 2 {
@@ -172,7 +172,7 @@ func TestPlantedNoise(t *testing.T) {
 			dy[i] = float32((mean[i%out] + noise*rng.NormFloat64()) / n) // of the mean over the batch
 		}
 		s := gradientSums{halved: true}
-		s.rows(n, 6, 1, out, ones, dy)
+		s.rows(&workspace{}, n, 6, 1, out, ones, dy)
 		_, _, cross, err := s.means(p)
 		if err != nil {
 			t.Fatal(err)

@@ -18,8 +18,6 @@ import (
 type features struct {
 	delta [3]float64 // root mean square of an entry
 	z     float64    // of Z'
-	u, v  []float32
-	uu    []float64
 }
 
 func (l *layer) features() (*features, error) {
@@ -41,12 +39,12 @@ func (l *layer) features() (*features, error) {
 		w, r, in := &l.p.work, c.r, l.m.In
 		x := ag.Floats(l.batch.x)
 		n := len(x) / in
-		f.u, f.v, f.uu = gram.Resize(f.u, n*r), gram.Resize(f.v, n*r), gram.Resize(f.uu, r*r)
+		w.p, w.q, w.t = gram.Resize(w.p, n*r), gram.Resize(w.q, n*r), gram.Resize(w.t, r*r)
 		size := func(a []float32, b []float64) float64 {
-			kernels.MatMul(kernels.NT, false, n, r, in, x, in, a, in, f.u, r)
-			gram.Transpose(f.v, f.u, n, r)
-			gram.Gram(f.uu, gram.Rows{N: r, Dim: n, Data: f.v})
-			return math.Abs(l.s) * math.Sqrt(nonNegative(gram.Dot(f.uu, b))/float64(n*l.m.Out))
+			kernels.MatMul(kernels.NT, false, n, r, in, x, in, a, in, w.p, r)
+			gram.Transpose(w.q, w.p, n, r)
+			gram.Gram(w.t, gram.Rows{N: r, Dim: n, Data: w.q})
+			return math.Abs(l.s) * math.Sqrt(nonNegative(gram.Dot(w.t, b))/float64(n*l.m.Out))
 		}
 		f.delta[0] = size(c.da, c.bb)
 		f.delta[2] = size(c.da, c.dbdb)
@@ -64,8 +62,6 @@ const gatedFeatures Undefined = "the gates weigh the experts for every token, an
 type outputs struct {
 	base  float64 // root mean square of an entry of W0·x
 	drift float64 // mean over rows of ‖ΔW·x‖ over that of ‖W0·x‖
-	u, u0 []float32
-	z, w  []float32
 }
 
 // outputs computes them a few rows at a time, from the product y that the graph
@@ -75,23 +71,23 @@ func (l *layer) outputs() (*outputs, error) {
 		return &l.batch.outputs.v, err
 	}
 	return l.batch.outputs.get(l.p.tick, func(o *outputs) error {
-		form, in, out := l.m.Form(), l.m.In, l.m.Out
+		form, in, out, w := l.m.Form(), l.m.In, l.m.Out, &l.p.work
 		x, y := ag.Floats(l.batch.x), ag.Floats(l.batch.y)
 		n, r := len(x)/in, 0
 		if form.LowRank() {
 			r, _ = ag.Dims(form.A)
-			o.inner(l, n, r, x)
+			w.inner(l, n, r, x)
 		}
-		o.z, o.w = gram.Resize(o.z, rowBlock*out), gram.Resize(o.w, rowBlock*out)
+		w.x, w.y = gram.Resize(w.x, rowBlock*out), gram.Resize(w.y, rowBlock*out)
 		var squares, change, base float64
 		for i := 0; i < n; i += rowBlock {
 			m := min(rowBlock, n-i)
-			z, w0 := o.z[:m*out], o.w[:m*out]
+			z, w0 := w.x[:m*out], w.y[:m*out]
 			rows := y[i*out : (i+m)*out]
 			if form.LowRank() {
-				kernels.MatMul(kernels.NT, false, m, out, r, o.u[i*r:], r, ag.Floats(form.B), r, z, out)
+				kernels.MatMul(kernels.NT, false, m, out, r, w.p[i*r:], r, ag.Floats(form.B), r, z, out)
 				if _, b := l.m.Start(); b != nil {
-					kernels.MatMul(kernels.NT, true, m, out, r, o.u0[i*r:], r, ag.Floats(b), r, z, out)
+					kernels.MatMul(kernels.NT, true, m, out, r, w.q[i*r:], r, ag.Floats(b), r, z, out)
 				}
 				subtract(w0, rows, z)
 			} else {
@@ -120,24 +116,24 @@ func (l *layer) outputs() (*outputs, error) {
 	})
 }
 
-// inner computes s·x·Aᵀ, with its gates, and −s·x·A0ᵀ of what was taken out of
-// the base.
-func (o *outputs) inner(l *layer, n, r int, x []float32) {
+// inner computes s·x·Aᵀ, with its gates, into p, and −s·x·A0ᵀ of what was taken out
+// of the base into q.
+func (w *workspace) inner(l *layer, n, r int, x []float32) {
 	in := l.m.In
-	o.u = gram.Resize(o.u, n*r)
-	kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(l.m.Form().A), in, o.u, r)
-	kernels.Scale(float32(l.s), o.u)
+	w.p = gram.Resize(w.p, n*r)
+	kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(l.m.Form().A), in, w.p, r)
+	kernels.Scale(float32(l.s), w.p)
 	if g := l.m.Gates(); g != nil && gated(l.m) {
 		_, experts := ag.Dims(g)
 		gates := ag.Floats(g)
-		for i := range o.u {
-			o.u[i] *= gates[i/r*experts+i%r*experts/r]
+		for i := range w.p {
+			w.p[i] *= gates[i/r*experts+i%r*experts/r]
 		}
 	}
 	if a, _ := l.m.Start(); a != nil {
-		o.u0 = gram.Resize(o.u0, n*r)
-		kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(a), in, o.u0, r)
-		kernels.Scale(float32(-l.s), o.u0)
+		w.q = gram.Resize(w.q, n*r)
+		kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(a), in, w.q, r)
+		kernels.Scale(float32(-l.s), w.q)
 	}
 }
 

@@ -16,8 +16,6 @@ type gradientSums struct {
 	first, second, cross float64 // ‖G1‖², ‖G2‖², <G1, G2> of the parts
 	variance             float64 // of the estimate of ‖G‖²; 0: it is exact
 	halved               bool
-
-	p, q, t, z []float32
 }
 
 // total returns ‖G‖².
@@ -44,11 +42,11 @@ func (s *gradientSums) measure(l *layer, dy []float32) {
 	byRows, byPairs, once := float64(n)*float64(in)*float64(out), float64(n)*float64(n)*float64(in+out), float64(n)*float64(in+out)
 	switch {
 	case min(byRows, byPairs) > dearer*hutchinson*once:
-		s.estimate(l, n, half, x, dy)
+		s.estimate(&l.p.work, in, out, l.rng(), n, half, x, dy)
 	case byPairs < byRows:
-		s.pairs(n, half, in, out, x, dy)
+		s.pairs(&l.p.work, n, half, in, out, x, dy)
 	default:
-		s.rows(n, half, in, out, x, dy)
+		s.rows(&l.p.work, n, half, in, out, x, dy)
 	}
 }
 
@@ -66,11 +64,11 @@ func (p *Probe) split(n int) (int, bool) {
 }
 
 // rows forms a few rows of G at a time, of either part.
-func (s *gradientSums) rows(n, half, in, out int, x, dy []float32) {
-	s.p, s.q = gram.Resize(s.p, rowBlock*in), gram.Resize(s.q, rowBlock*in)
+func (s *gradientSums) rows(w *workspace, n, half, in, out int, x, dy []float32) {
+	w.p, w.q = gram.Resize(w.p, rowBlock*in), gram.Resize(w.q, rowBlock*in)
 	for i := 0; i < out; i += rowBlock {
 		m := min(rowBlock, out-i)
-		p, q := s.p[:m*in], s.q[:m*in]
+		p, q := w.p[:m*in], w.q[:m*in]
 		kernels.MatMul(kernels.TN, false, m, in, half, dy[i:], out, x, in, p, in)
 		s.first += kernels.SumSquares(p)
 		if half < n {
@@ -82,12 +80,12 @@ func (s *gradientSums) rows(n, half, in, out int, x, dy []float32) {
 }
 
 // pairs sums (XXᵀ)∘(DDᵀ), a few rows at a time.
-func (s *gradientSums) pairs(n, half, in, out int, x, dy []float32) {
-	s.p, s.q = gram.Resize(s.p, rowBlock*n), gram.Resize(s.q, rowBlock*n)
+func (s *gradientSums) pairs(w *workspace, n, half, in, out int, x, dy []float32) {
+	w.p, w.q = gram.Resize(w.p, rowBlock*n), gram.Resize(w.q, rowBlock*n)
 	sum := func(from, to, first, last int) (sum float64) {
 		for i := from; i < to; i += rowBlock {
 			m, k := min(rowBlock, to-i), last-first
-			p, q := s.p[:m*k], s.q[:m*k]
+			p, q := w.p[:m*k], w.q[:m*k]
 			kernels.MatMul(kernels.NT, false, m, k, in, x[i*in:], in, x[first*in:], in, p, k)
 			kernels.MatMul(kernels.NT, false, m, k, out, dy[i*out:], out, dy[first*out:], out, q, k)
 			sum += kernels.Dot(p, q)
@@ -102,24 +100,22 @@ func (s *gradientSums) pairs(n, half, in, out int, x, dy []float32) {
 }
 
 // estimate uses random signs, the same for a map in every measurement.
-func (s *gradientSums) estimate(l *layer, n, half int, x, dy []float32) {
-	in, out := l.m.In, l.m.Out
+func (s *gradientSums) estimate(w *workspace, in, out int, rng *rand.Rand, n, half int, x, dy []float32) {
 	const k = hutchinson
-	s.z, s.t = gram.Resize(s.z, in*k), gram.Resize(s.t, n*k)
-	s.p, s.q = gram.Resize(s.p, out*k), gram.Resize(s.q, out*k)
-	rng := rand.New(rand.NewPCG(uint64(l.index), 17))
-	for i := range s.z {
-		s.z[i] = float32(1 - 2*int(rng.Uint64()&1))
+	w.x, w.y = gram.Resize(w.x, in*k), gram.Resize(w.y, n*k)
+	w.p, w.q = gram.Resize(w.p, out*k), gram.Resize(w.q, out*k)
+	for i := range w.x {
+		w.x[i] = float32(1 - 2*int(rng.Uint64()&1))
 	}
-	kernels.MatMul(kernels.NN, false, n, k, in, x, in, s.z, k, s.t, k)
-	kernels.MatMul(kernels.TN, false, out, k, half, dy, out, s.t, k, s.p, k)
-	clear(s.q)
+	kernels.MatMul(kernels.NN, false, n, k, in, x, in, w.x, k, w.y, k)
+	kernels.MatMul(kernels.TN, false, out, k, half, dy, out, w.y, k, w.p, k)
+	clear(w.q)
 	if half < n {
-		kernels.MatMul(kernels.TN, false, out, k, n-half, dy[half*out:], out, s.t[half*k:], k, s.q, k)
+		kernels.MatMul(kernels.TN, false, out, k, n-half, dy[half*out:], out, w.y[half*k:], k, w.q, k)
 	}
 	var totals [k]float64
-	for i, p := range s.p {
-		q := float64(s.q[i])
+	for i, p := range w.p {
+		q := float64(w.q[i])
 		p := float64(p)
 		s.first += p * p / k
 		s.second += q * q / k

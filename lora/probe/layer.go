@@ -220,7 +220,11 @@ func (l *layer) remember(step int) {
 // where that was asked for.
 func (l *layer) heavy(f *adapter.Factor) bool { return !l.p.Dense && is(l.m.Form().W, f) }
 
-func (l *layer) forget() { l.remembered = false }
+// forget ends a measurement: what it needed most memory for goes.
+func (l *layer) forget() {
+	l.remembered = false
+	l.span, l.nets, l.standing = once[spans]{}, once[subspaces]{}, once[standing]{}
+}
 
 // trained returns the trained factor of that name as it was before the step, or
 // nil.

@@ -30,7 +30,7 @@ func TestUsage(t *testing.T) {
 		{"big --base int4", 2, `--base: kernels: dtype "int4"`},
 		{"big --threads 0", 2, "--threads: 0: want"},
 		{"big --steps 0", 2, "--steps: 0: want"},
-		{"rockets", 2, "want the word kernels, models, step or big"},
+		{"rockets", 2, "want the word kernels, models, step, big or probe"},
 		{"kernels --fast", 2, "not defined: -fast"},
 		{"kernels --threads 0", 2, `--threads: "0"`},
 		{"kernels --threads 1,x", 2, `--threads: "x"`},

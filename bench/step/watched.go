@@ -1,0 +1,63 @@
+package step
+
+import (
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/lora/probe"
+)
+
+// watched are the instruments of a training, where it has any.
+type watched struct {
+	probe *probe.Probe
+	due   func(step int) probe.Tiers
+}
+
+// Watch lets a probe of the adapters see the steps that come, in the tiers that
+// are due at each. Its probe batch is the training's own. A nil due ends it.
+func (t *Training) Watch(due func(step int) probe.Tiers) {
+	if due == nil {
+		t.watched = watched{}
+		return
+	}
+	p := probe.New(t.Set.Maps)
+	p.Ranks = t.plan.Ranks
+	half := t.Shape.Batch / 2
+	p.Lab = &probe.Lab{
+		Again: func() (float64, error) {
+			t.tape.Replay()
+			return float64(ag.Floats(t.loss)[0]), nil
+		},
+		Gradient: func() (float64, error) {
+			t.opt.ZeroGrad()
+			t.tape.Replay()
+			return float64(ag.Floats(t.loss)[0]), t.tape.Backward(t.loss)
+		},
+		Halves: [2]probe.Half{{Examples: half, Labels: half}, {Examples: t.Shape.Batch - half, Labels: t.Shape.Batch - half}},
+	}
+	t.watched = watched{p, due}
+}
+
+// before lets the probe see what the step is going to change.
+func (t *Training) before(norm float64, clipped bool) (due probe.Tiers) {
+	w := t.watched
+	if w.probe == nil {
+		return 0
+	}
+	if due = w.due(t.step); due == 0 {
+		return 0
+	}
+	w.probe.Clipped = 1
+	if clipped {
+		w.probe.Clipped = Clip / norm
+	}
+	w.probe.Lab.Loss = float64(ag.Floats(t.loss)[0])
+	w.probe.Before(t.step)
+	return due
+}
+
+func (t *Training) after(due probe.Tiers) error {
+	if due == 0 {
+		return nil
+	}
+	_, err := t.watched.probe.After(t.step, due)
+	return err
+}
