@@ -43,3 +43,5 @@ func (f *AddBias) Backward(gy Tensor) error {
 	}
 	return nil
 }
+
+func (f *AddBias) reads() (operands, output bool) { return false, false }

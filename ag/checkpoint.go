@@ -9,7 +9,8 @@ type block struct{ from, to int } // of the tape's steps
 // Checkpoint builds a block of the graph, as build does, and returns what build
 // returns. Of the block's outputs the tape keeps this one alone; the others lie in
 // memory that all blocks of the tape share, and Backward runs the block's
-// operators forward once more before it needs them (arXiv 1604.06174). They
+// operators forward once more before it needs them (arXiv 1604.06174), except those
+// whose output no Backward reads. They
 // compute what they have computed before, so that losses and gradients are those
 // of the plain graph, bit for bit. Who reads another output of the block
 // afterwards calls [Tape.Own] for it while the block is built. Inside another
@@ -25,6 +26,7 @@ func (t *Tape) Checkpoint(build func() Tensor) Tensor {
 	y := build()
 	t.Own(y)
 	t.blocks[len(t.blocks)-1].to = len(t.steps)
+	t.choose(t.steps[from:])
 	clear(t.taken)
 	return y
 }
@@ -87,6 +89,39 @@ func (t *Tape) restore(i int) {
 		return
 	}
 	b := t.blocks[at]
-	t.forward(t.steps[b.from:b.to])
+	steps := t.steps[b.from:b.to]
+	// Who watches an output may read it, and so what it is made of must be there.
+	whole := slices.ContainsFunc(steps, func(s step) bool { return s.v != nil && s.v.watch != nil })
+	for _, s := range steps {
+		s.run(s.op == nil || s.again || whole)
+	}
 	t.present = at
+}
+
+// A reader is an operator that says which values its Backward reads: those of the
+// operands, that of its output. Of others it is taken to be all.
+type reader interface {
+	reads() (operands, output bool)
+}
+
+// choose marks the operators of a block that are to run again: those whose output
+// is lent and read, by a Backward or by another one that runs again.
+func (t *Tape) choose(steps []step) {
+	read := map[*Variable]bool{}
+	for i := len(steps) - 1; i >= 0; i-- {
+		s := &steps[i]
+		if s.op == nil {
+			continue
+		}
+		operands, output := true, true
+		if r, ok := s.fn.(reader); ok {
+			operands, output = r.reads()
+		}
+		s.again = s.v != nil && s.v.lent > 0 && (output || read[s.v])
+		for _, x := range s.fn.Operands() {
+			if v, ok := x.Value().(*Variable); ok && (operands || s.again) {
+				read[v] = true
+			}
+		}
+	}
 }

@@ -44,3 +44,5 @@ func (f *FrozenLinear) Backward(gy Tensor) error {
 	}
 	return nil
 }
+
+func (f *FrozenLinear) reads() (operands, output bool) { return false, false }

@@ -30,3 +30,5 @@ func (f *GELU) Backward(gy Tensor) error {
 	}
 	return nil
 }
+
+func (f *GELU) reads() (operands, output bool) { return true, false }

@@ -31,3 +31,5 @@ func (f *GELUTanh) Backward(gy Tensor) error {
 	}
 	return nil
 }
+
+func (f *GELUTanh) reads() (operands, output bool) { return true, false }

@@ -58,3 +58,5 @@ func (f *LayerNorm) grad(gy Tensor, dx []float32, acc bool, dw, db []float32) {
 }
 
 func (f *LayerNorm) saved() int { return len(f.inv) + len(f.mean) }
+
+func (f *LayerNorm) reads() (operands, output bool) { return true, false }

@@ -45,3 +45,5 @@ func (f *Linear) Backward(gy Tensor) error {
 	}
 	return nil
 }
+
+func (f *Linear) reads() (operands, output bool) { return true, false }

@@ -134,3 +134,5 @@ func (f *LowRankLinear) gateGrad(dg, v []float32, acc bool) {
 }
 
 func (f *LowRankLinear) saved() int { return len(f.u) + len(f.p) }
+
+func (f *LowRankLinear) reads() (operands, output bool) { return true, false }

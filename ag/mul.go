@@ -44,3 +44,5 @@ func mulGrad(x, other, gy Tensor) {
 		}
 	})
 }
+
+func (f *Mul) reads() (operands, output bool) { return true, false }

@@ -45,3 +45,5 @@ func (f *RMSNorm) Backward(gy Tensor) error {
 }
 
 func (f *RMSNorm) saved() int { return len(f.inv) }
+
+func (f *RMSNorm) reads() (operands, output bool) { return true, false }

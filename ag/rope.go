@@ -98,3 +98,5 @@ func (f *RoPE) Backward(gy Tensor) error {
 	})
 	return nil
 }
+
+func (f *RoPE) reads() (operands, output bool) { return false, false }

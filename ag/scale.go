@@ -41,3 +41,5 @@ func scaleGrad(x Tensor, s float32, d []float32) {
 		kernels.Scale(s, dx)
 	})
 }
+
+func (f *Scale) reads() (operands, output bool) { return false, false }

@@ -30,3 +30,5 @@ func (f *SwiGLU) Backward(gy Tensor) error {
 	})
 	return nil
 }
+
+func (f *SwiGLU) reads() (operands, output bool) { return true, false }

@@ -26,6 +26,19 @@ type step struct {
 	fn Function
 	v  *Variable // the output, nil for a stock spago function
 	do func()
+
+	again bool // in a block: it runs once more before the block's Backward
+}
+
+// run runs the operator forward, or what stands in its place, if it is wanted.
+func (s *step) run(wanted bool) {
+	switch {
+	case !wanted:
+	case s.op == nil:
+		s.do()
+	default:
+		s.op.Run()
+	}
 }
 
 // NewTape returns an empty tape with a workspace of its own.
@@ -59,18 +72,10 @@ func (t *Tape) Do(f func()) {
 // Replay runs every recorded operator forward again, on the present contents
 // of its operands.
 func (t *Tape) Replay() {
-	t.forward(t.steps)
-	t.present = len(t.blocks) - 1
-}
-
-func (t *Tape) forward(steps []step) {
-	for _, s := range steps {
-		if s.op == nil {
-			s.do()
-			continue
-		}
-		s.op.Run()
+	for i := range t.steps {
+		t.steps[i].run(true)
 	}
+	t.present = len(t.blocks) - 1
 }
 
 // Backward adds to the leaves that require it the gradient of root, a 1×1

@@ -326,3 +326,37 @@ func TestWatch(t *testing.T) {
 		}
 	}
 }
+
+// counted counts how often an operator runs.
+type counted struct {
+	*ag.Linear
+	runs *int
+}
+
+func (f counted) Forward() (ag.Tensor, error) {
+	*f.runs++
+	return f.Linear.Forward()
+}
+
+// Of a block that is not the last what its gradients need runs once more, and
+// nothing else.
+func TestCheckpointRunsAgain(t *testing.T) {
+	const m, n = 3, 5
+	x, a, b := agtest.Random(m, n, 1), agtest.Random(n, n, 2), agtest.Random(n, n, 3)
+	a.SetRequiresGrad(true)
+	b.SetRequiresGrad(true)
+	tape, first, last := ag.NewTape(), [3]int{}, [3]int{}
+	y := ag.Tensor(x)
+	for i := range first {
+		y = tape.Checkpoint(func() ag.Tensor {
+			h := tape.Run(ag.NewGELU(tape.Run(counted{ag.NewLinear(y, a), &first[i]})))
+			return tape.Run(ag.NewAdd(y, tape.Run(counted{ag.NewLinear(h, b), &last[i]})))
+		})
+	}
+	if err := tape.Backward(tape.Run(ag.NewMeanSquare(y, make([]float32, m*n)))); err != nil {
+		t.Fatal(err)
+	}
+	if first != [3]int{2, 2, 1} || last != [3]int{1, 1, 1} {
+		t.Errorf("the maps ran %v and %v times", first, last)
+	}
+}
