@@ -10,7 +10,7 @@ type block struct{ from, to int } // of the tape's steps
 // returns. Of the block's outputs the tape keeps this one alone; the others lie in
 // memory that all blocks of the tape share, and Backward runs the block's
 // operators forward once more before it needs them (arXiv 1604.06174), except those
-// whose output no Backward reads. They
+// whose output no Backward reads and nobody watches. They
 // compute what they have computed before, so that losses and gradients are those
 // of the plain graph, bit for bit. Who reads another output of the block
 // afterwards calls [Tape.Own] for it while the block is built. Inside another
@@ -88,12 +88,10 @@ func (t *Tape) restore(i int) {
 	if !found || at == t.present {
 		return
 	}
-	b := t.blocks[at]
-	steps := t.steps[b.from:b.to]
-	// Who watches an output may read it, and so what it is made of must be there.
-	whole := slices.ContainsFunc(steps, func(s step) bool { return s.v != nil && s.v.watch != nil })
-	for _, s := range steps {
-		s.run(s.op == nil || s.again || whole)
+	steps := t.steps[t.blocks[at].from:t.blocks[at].to]
+	watched := slices.ContainsFunc(steps, func(s step) bool { return s.v != nil && s.v.watch != nil })
+	for i := range steps {
+		steps[i].run(watched || steps[i].op == nil || steps[i].again)
 	}
 	t.present = at
 }
