@@ -28,6 +28,7 @@ type Map struct {
 	*adapter.Map
 	update  geometry.Product // ΔW = s·B·A, without DoRA's gain
 	whole   []float32        // W' of a form that is no product; nil otherwise
+	gain    bool             // W' is more than W0 + ΔW
 	missing error            // why ΔW is not known; nil: it is
 
 	svd func() (geometry.SVD, error) // of ΔW
@@ -84,6 +85,7 @@ func of(m *adapter.Map) *Map {
 	case !form.LowRank():
 		x.whole = ag.Floats(form.W)
 	default:
+		x.gain = form.Gain != nil
 		x.update = product(m, form.A, form.B)
 		if a0 != nil {
 			x.update = x.update.Minus(product(m, a0, b0))

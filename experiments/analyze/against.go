@@ -48,7 +48,7 @@ func baseOf(m *Map, rank int) (*base, error) {
 	h.Write([]byte(m.Name))
 	b := &base{w: w, norm: mat.Norm(w, 2), rng: rand.New(rand.NewPCG(h.Sum64(), 0))}
 	p := min(m.Out, m.In)
-	known := max(2*intruderVectors, 2*rank)
+	known := max(4*intruderVectors, 4*rank)
 	if p <= allOf {
 		known = p
 	}
@@ -78,34 +78,37 @@ func (s *sheet) against(m *Map, b *base) {
 	}
 	s.add("amplification", geometry.Amplification(d, b.w))
 
-	left, right := d.First(min(m.Rank, d.Rank()))
+	left, right := d.Ranges()
+	overlap := func(name string, baseLeft, baseRight *mat.Dense) {
+		s.add(name+"_left", geometry.Overlap(left, baseLeft))
+		s.add(name+"_right", geometry.Overlap(right, baseRight))
+	}
 	topLeft, topRight := b.leading.First(m.Rank)
-	s.add("overlap_top_left", geometry.Overlap(left, topLeft))
-	s.add("overlap_top_right", geometry.Overlap(right, topRight))
-	if n := len(b.trailing.S); n > 0 { // the last m.Rank of as many as the largest adapter asks for
-		bottomLeft, bottomRight := last(b.trailing.U, m.Rank), last(b.trailing.V, m.Rank)
-		s.add("overlap_bottom_left", geometry.Overlap(left, bottomLeft))
-		s.add("overlap_bottom_right", geometry.Overlap(right, bottomRight))
+	overlap("overlap_top", topLeft, topRight)
+	topLeft, topRight = b.leading.First(4 * m.Rank)
+	overlap("overlap_top4", topLeft, topRight)
+	if len(b.trailing.S) > 0 { // the last m.Rank of as many as the largest adapter asks for
+		overlap("overlap_bottom", last(b.trailing.U, m.Rank), last(b.trailing.V, m.Rank))
 	} else {
 		s.note(fmt.Errorf("its weight has more than %d rows and columns: no overlap with its smallest directions", smallestOf))
 	}
-	var after geometry.SVD
-	if m.whole != nil {
-		w, err := geometry.Dense(m.whole, m.Out, m.In)
-		if err == nil {
-			after, err = geometry.Leading(w, intruderVectors, b.rng)
-		}
-		if err != nil {
-			s.note(fmt.Errorf("W': %w", err))
-			return
-		}
-	} else if after, err = geometry.LeadingSum(b.w, m.update, intruderVectors, b.rng); err != nil {
-		s.note(fmt.Errorf("W0 + ΔW: %w", err))
+	merged, err := m.Merged()
+	if err != nil {
+		s.note(err)
+		return
+	}
+	magnitude, direction := geometry.Movement(m.W0(), merged, m.In)
+	s.add("magnitude_change", magnitude)
+	s.add("direction_change", direction)
+	after, err := m.after(b, merged)
+	if err != nil {
+		s.note(fmt.Errorf("W': %w", err))
 		return
 	}
 	x := geometry.FindIntruders(b.w, b.leading, after, intruderCosine)
-	yes, _, undecided := x.Counts()
+	yes, no, undecided := x.Counts()
 	s.add("intruders", float64(yes))
+	s.add("intruders_not", float64(no))
 	s.add("intruders_undecided", float64(undecided))
 	s.add("intruder_energy", x.Energy())
 	if len(b.leading.S) == min(m.Out, m.In) { // the cosines themselves, not bounds
@@ -113,6 +116,18 @@ func (s *sheet) against(m *Map, b *base) {
 			s.add("intruder_cosine_"+strconv.Itoa(j+1), c)
 		}
 	}
+}
+
+// after returns the leading triplets of W', which is W0 + ΔW but for a gain.
+func (m *Map) after(b *base, merged []float32) (geometry.SVD, error) {
+	if m.whole == nil && !m.gain {
+		return geometry.LeadingSum(b.w, m.update, intruderVectors, b.rng)
+	}
+	w, err := geometry.Dense(merged, m.Out, m.In)
+	if err != nil {
+		return geometry.SVD{}, err
+	}
+	return geometry.Leading(w, intruderVectors, b.rng)
 }
 
 // last returns the last k columns, or all.

@@ -32,9 +32,14 @@ func (s *sheet) alone(m *Map) {
 		s.add("effective_rank", x.EffectiveRank)
 		s.add("stable_rank", x.StableRank)
 		s.add("participation_ratio", x.ParticipationRatio)
+		s.add("numerical_rank", geometry.NumericalRank(sigma, max(m.Out, m.In)))
+		s.add("percent_rank", x.PercentRank)
+		s.add("energy_rank_90", x.EnergyRank90)
 		s.add("energy_rank_95", x.EnergyRank95)
+		s.add("energy_rank_99", x.EnergyRank99)
 		if m.whole == nil {
 			s.add("rank_usage", x.EffectiveRank/float64(m.Rank))
+			s.add("energy_usage", x.EnergyRank95/float64(m.Rank))
 		}
 	}
 	a, b := m.Factor("A"), m.Factor("B")

@@ -21,8 +21,10 @@ func Metrics() []probe.Metric {
 }
 
 // shared are the metrics of the instruments' table that an analysis has too.
-var shared = strings.Fields(`sigma frobenius_norm spectral_norm nuclear_norm effective_rank stable_rank participation_ratio energy_rank_95
-	rank_usage norm_a norm_b condition_a condition_b balance`)
+var shared = strings.Fields(`sigma frobenius_norm spectral_norm nuclear_norm effective_rank stable_rank participation_ratio numerical_rank percent_rank
+	energy_rank_90 energy_rank_95 energy_rank_99 rank_usage energy_usage norm_a norm_b condition_a condition_b balance
+	overlap_top_left overlap_top_right overlap_top4_left overlap_top4_right overlap_bottom_left overlap_bottom_right amplification
+	intruders intruders_not intruders_undecided intruder_energy magnitude_change direction_change`)
 
 const (
 	overlapRange = "[0, 1]; k/in or k/out for random directions, k the larger dimension"
@@ -32,15 +34,7 @@ const (
 
 var own = []probe.Metric{
 	{Name: "relative_norm", Definition: "‖ΔW‖/‖W0‖", Unit: "1", Range: "[0, ∞)"},
-	{Name: "amplification", Definition: "‖ΔW‖/‖UᵀW0V‖, U and V the singular vectors of ΔW", Source: "arXiv 2106.09685, section 7.3", Unit: "1", Range: "(0, ∞]"},
-	{Name: "overlap_top_left", Definition: "‖PᵀQ‖²/k: P the first r left singular vectors of ΔW, Q those of W0, k the smaller dimension, r the map's rank", Source: lora72, Unit: "1", Range: overlapRange},
-	{Name: "overlap_top_right", Definition: "the same of the right singular vectors", Source: lora72, Unit: "1", Range: overlapRange},
-	{Name: "overlap_bottom_left", Definition: "overlap_top_left with the last r left singular vectors of W0", Source: lora72, Unit: "1", Range: overlapRange},
-	{Name: "overlap_bottom_right", Definition: "the same of the right singular vectors", Source: lora72, Unit: "1", Range: overlapRange},
-	{Name: "intruders", Definition: "how many of the 10 first left singular vectors of W0 + ΔW have a cosine below 0.5 with every one of W0's, for certain", Source: intruder, Unit: "directions", Range: "0 … 10"},
-	{Name: "intruders_undecided", Definition: "how many of the 10 may be intruders or not, as far as W0's singular vectors are known", Source: intruder, Unit: "directions", Range: "0 … 10"},
-	{Name: "intruder_energy", Definition: "Σσ of the intruders over Σσ of the 10", Source: intruder, Unit: "1", Range: "[0, 1]"},
-	{Name: "intruder_cosine_", Definition: "the largest cosine of the i-th left singular vector of W0 + ΔW with one of W0's, where all of these are known", Source: intruder, Unit: "1", Range: "[0, 1]"},
+	{Name: "intruder_cosine_", Definition: "the largest cosine of the i-th left singular vector of W' with one of W0's, where all of these are known", Source: intruder, Unit: "1", Range: "[0, 1]"},
 
 	{Name: "cosine", Definition: "<ΔW, ΔW'>/(‖ΔW‖·‖ΔW'‖) of two adapters", Unit: "1", Range: "[-1, 1]"},
 	{Name: "interference", Definition: "‖P_U'·ΔW·P_V'‖/‖ΔW‖: how much of ΔW reads what the other adapter reads and writes where it writes", Unit: "1", Range: "[0, 1]"},

@@ -129,7 +129,7 @@ func (r *Report) maps(x index, a *Adapter) report.Section {
 	s.Charts = charts(s.Charts).heats(x, a.Name, "", aloneHeats)
 	if r.Base {
 		s.Text = append(s.Text, "A ΔW of random directions would have an overlap of r over the number of outputs (inputs) with any r directions of W0. "+
-			"An intruder is one of the 10 leading left singular vectors of W0 + ΔW that has a cosine below 0.5 with every one of W0's.")
+			"An intruder is one of the 10 leading left singular vectors of W' that has a cosine below 0.5 with every one of W0's.")
 		s.Charts = charts(s.Charts).heats(x, a.Name, "", againstHeats)
 		columns = slices.Concat(columns, againstColumns)
 	}

@@ -11,7 +11,7 @@ import (
 // An update whose one direction is spread over all of W0's is an intruder of
 // known energy; one along a direction of W0's is none.
 func TestPlantedIntruders(t *testing.T) {
-	for _, shape := range [][2]int{{96, 64}, {64, 96}, {140, 140}, {200, 120}} {
+	for _, shape := range [][2]int{{64, 96}, {140, 140}, {160, 120}} {
 		rng := rand.New(rand.NewPCG(4, uint64(shape[0])))
 		w, u, v, s := graded(shape[0], shape[1], 1, rng)
 		p := min(shape[0], shape[1])
@@ -35,7 +35,7 @@ func TestPlantedIntruders(t *testing.T) {
 			full.Add(w, whole(d))
 			wantU, wantS, _ := svd(&full)
 			cos := multiply(wantU.T(), u)
-			for _, known := range []int{p, 30, 0} {
+			for _, known := range []int{p, 30} {
 				base := SVD{}
 				if known > 0 {
 					var err error

@@ -58,3 +58,20 @@ func count(n *float64, yes bool) {
 		*n++
 	}
 }
+
+// NumericalRank returns how many singular values of a matrix whose larger side
+// is so long are above side·ε·σ₁, ε = 2⁻²³ the rounding of float32 (Golub and
+// Van Loan, Matrix Computations, section 5.4); NaN where they are.
+func NumericalRank(sigma []float64, side int) float64 {
+	const epsilon = 1.0 / (1 << 23)
+	n := 0.0
+	for _, x := range sigma {
+		switch {
+		case math.IsNaN(x):
+			return x
+		case x > float64(side)*epsilon*sigma[0]:
+			n++
+		}
+	}
+	return n
+}

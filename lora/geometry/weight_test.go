@@ -23,7 +23,7 @@ func graded(out, in int, power float64, rng *rand.Rand) (w, u, v *mat.Dense, s [
 }
 
 func TestLeadingAndTrailing(t *testing.T) {
-	for _, shape := range [][2]int{{32, 24}, {96, 64}, {64, 300}, {400, 200}} {
+	for _, shape := range [][2]int{{32, 24}, {96, 64}, {64, 200}, {200, 120}} {
 		for _, power := range []float64{0.5, 1, 2} {
 			for _, k := range []int{1, 8, 20} {
 				t.Run(fmt.Sprint(shape, power, k), func(t *testing.T) {

@@ -147,29 +147,13 @@ func (l *layer) after(w0 *mat.Dense) (geometry.SVD, error) {
 }
 
 // movement measures by how much the rows of the weight have changed in length
-// and in direction (arXiv 2402.09353, section 3.2; rows, as in PEFT, where the
-// paper says columns of its transposed weight).
+// and in direction.
 func (l *layer) movement(s *standing) {
 	merged, err := l.m.Merged()
 	if err != nil {
 		return
 	}
-	w0, in := l.m.W0(), l.m.In
-	rows := 0.0
-	for i := range l.m.Out {
-		var before, now, inner float64
-		for j, v := range merged[i*in : (i+1)*in] {
-			a, b := float64(w0[i*in+j]), float64(v)
-			before, now, inner = before+a*a, now+b*b, inner+a*b
-		}
-		if before == 0 || now == 0 {
-			continue // no direction
-		}
-		rows++
-		s.magnitude += math.Abs(math.Sqrt(now) - math.Sqrt(before))
-		s.direction += 1 - min(inner/math.Sqrt(before*now), 1)
-	}
-	s.magnitude, s.direction = s.magnitude/rows, s.direction/rows
+	s.magnitude, s.direction = geometry.Movement(l.m.W0(), merged, l.m.In)
 }
 
 const (

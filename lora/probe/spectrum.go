@@ -1,8 +1,6 @@
 package probe
 
 import (
-	"math"
-
 	"github.com/lowrank/lowrank/lora/geometry"
 )
 
@@ -16,19 +14,8 @@ type spectrum struct {
 
 // set keeps a copy of sigma, of a matrix whose larger side is so long.
 func (s *spectrum) set(sigma []float64, side int) {
-	*s = spectrum{sigma: append(s.sigma[:0], sigma...), Summary: geometry.Summarize(sigma)}
-	if len(sigma) > 0 && math.IsNaN(sigma[0]) {
-		s.numericalRank = sigma[0]
-	}
-	for _, x := range sigma {
-		if x > float64(side)*epsilon*sigma[0] {
-			s.numericalRank++
-		}
-	}
+	*s = spectrum{append(s.sigma[:0], sigma...), geometry.Summarize(sigma), geometry.NumericalRank(sigma, side)}
 }
-
-// epsilon is the distance from 1 to the next float32.
-const epsilon = 1.0 / (1 << 23)
 
 // ofNet returns the spectrum of the net change of the weight, W' − W0. Where the
 // base was offset the product at the start is subtracted. With a gain (DoRA)
