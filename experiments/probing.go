@@ -1,6 +1,8 @@
 package experiments
 
 import (
+	"slices"
+
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/lora/probe"
@@ -32,7 +34,10 @@ func (t *training) openProbe() error {
 	if err := t.Setting.feed.draw(t.train.batch, probeSeed, probeStream, 0); err != nil {
 		return err
 	}
-	t.probe.Lab = &probe.Lab{Again: t.again, Gradient: t.probeBatch, Halves: t.train.batch.halves()}
+	t.probe.Lab = &probe.Lab{Again: t.again, Gradient: t.probeBatch, Ray: t.ray, Halves: t.train.batch.halves()}
+	if _, ok := t.Setting.feed.general(); ok {
+		t.probe.Lab.Forgetting = t.forgetting
+	}
 	return nil
 }
 
@@ -57,6 +62,25 @@ func (t *training) probeBatch() (float64, error) {
 	g.share((halves[0].Labels + halves[1].Labels) * t.Config.Train.Accumulate) // its losses are for so many passes
 	g.forward()
 	return float64(ag.Floats(g.alone)[0]), g.tape.Backward(g.alone)
+}
+
+// undefined lists what was asked of the probe and never had, a line a metric and
+// reason.
+func (t *training) undefined() (list []record.Undefined) {
+	if t.probe == nil {
+		return nil
+	}
+	for _, r := range t.probe.Undefined() {
+		i := slices.IndexFunc(list, func(u record.Undefined) bool { return u.Metric == r.Name && u.Why == r.Why })
+		if i < 0 {
+			i = len(list)
+			list = append(list, record.Undefined{Metric: r.Name, Why: r.Why})
+		}
+		if r.Layer != "" {
+			list[i].Maps++
+		}
+	}
+	return list
 }
 
 // halves counts the examples of either half of the batch, and their labels.

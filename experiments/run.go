@@ -276,6 +276,7 @@ func (t *training) close(ctx context.Context) error {
 		r.Train.StepMS = 1000 * t.times[n/2]
 		r.Train.TokensPerSecond = float64(perStep) / t.times[n/2]
 	}
+	r.Undefined = t.undefined()
 	r.Train.PeakRSSBytes = record.PeakRSS()
 	r.Train.GraphBytes = int64(t.train.tape.Bytes())
 	if r.Status == record.Done {

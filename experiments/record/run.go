@@ -49,6 +49,15 @@ type Run struct {
 	Ended       time.Time         `json:"ended,omitzero"`
 	Train       Train             `json:"train"`
 	Eval        Eval              `json:"eval"`
+	Undefined   []Undefined       `json:"undefined,omitempty"` // metrics that were asked for and never had
+}
+
+// Undefined is why a metric has no value, and of how many adapters; 0: it is the
+// model's.
+type Undefined struct {
+	Metric string `json:"metric"`
+	Why    string `json:"why"`
+	Maps   int    `json:"maps"`
 }
 
 // Method names the adaptation method of a run and where it was published.

@@ -17,6 +17,11 @@ type Lab struct {
 	// over its labels, plus what layers add. It leaves the gradient of that, and
 	// nothing else, on the factors; whoever lends clears it afterwards.
 	Gradient func() (float64, error)
+	// Forgetting compares the model with its base on held-out text of the base's
+	// own kind.
+	Forgetting func() (Forgetting, error)
+	// Ray is the loss over the probe batch with the weights W0 + t·(W' − W0).
+	Ray func(t float64) (float64, error)
 	// Halves are the two halves of the probe batch, in the order of its rows.
 	Halves [2]Half
 }

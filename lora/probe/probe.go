@@ -61,6 +61,8 @@ type Probe struct {
 	layers []*layer
 	active once[[]int]
 	top    once[Top]
+	lost   once[Forgetting]
+	ray    once[[]float64]
 	groups []group
 	work   workspace
 	rows   []Row

@@ -242,9 +242,11 @@ func TestMetrics(t *testing.T) {
 			return loss
 		}
 		p.Lab = &Lab{
-			Again:    func() (float64, error) { return each(func(r *run) { r.tape.Replay() }), nil },
-			Gradient: func() (float64, error) { return each((*run).backward), nil },
-			Halves:   [2]Half{{4, tokens / 2}, {4, tokens / 2}},
+			Again:      func() (float64, error) { return each(func(r *run) { r.tape.Replay() }), nil },
+			Gradient:   func() (float64, error) { return each((*run).backward), nil },
+			Forgetting: func() (Forgetting, error) { return Forgetting{3, 2, 0.5}, nil },
+			Ray:        func(t float64) (float64, error) { return 2 - t, nil },
+			Halves:     [2]Half{{4, tokens / 2}, {4, tokens / 2}},
 		}
 		for step := range 3 {
 			if step > 0 {

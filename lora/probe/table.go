@@ -44,7 +44,8 @@ var table = slices.Concat(
 		amplification, intruders, intrudersNot, intrudersUndecided, intruderEnergy,
 		magnitudeChange, directionChange, magnitudeSlope, magnitudeCorrelation,
 	},
-	[]Metric{sharpness, sharpnessError, sharpnessIterations, sharpnessSeed},
+	[]Metric{sharpness, sharpnessError, sharpnessIterations, sharpnessSeed, forgetting, baseKL},
+	ofRay(),
 )
 
 // renamed writes another matrix for ΔW in a definition.
