@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/probe"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
@@ -91,6 +92,7 @@ func (t *training) resume() error {
 	optimizer := map[string][]float32{}
 	saved := map[string][]float32{}
 	probed := probe.State{Numbers: p.Probe, Tensors: map[string][]float32{}}
+	state := lora.State{}
 	for _, name := range c.Names() {
 		tensor, err := c.Tensor(name)
 		if err != nil {
@@ -100,6 +102,8 @@ func (t *training) resume() error {
 			optimizer[rest] = tensor.Data
 		} else if rest, ok := strings.CutPrefix(name, "probe/"); ok {
 			probed.Tensors[rest] = tensor.Data
+		} else if rest, ok := strings.CutPrefix(name, "adapter/"); ok {
+			state[rest] = tensor.Data
 		} else {
 			saved[name] = tensor.Data
 		}
@@ -111,17 +115,8 @@ func (t *training) resume() error {
 		copy(v, saved[name])
 		return nil
 	}
-	for _, m := range t.set.Maps {
-		for _, f := range m.Factors {
-			if err := restore("adapter/"+m.Name+"."+f.Name, f.Floats()); err != nil {
-				return err
-			}
-		}
-	}
-	for _, w := range t.set.Wholes {
-		if err := restore("adapter/"+w.Name, w.Floats()); err != nil {
-			return err
-		}
+	if err := t.set.Restore(state); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, b := range t.plan.Buffers() {
 		if err := restore("schedule/"+b.Name, b.Values); err != nil {

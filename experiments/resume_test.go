@@ -15,7 +15,7 @@ import (
 // A run that is stopped after any step, on a checkpoint or between two, and
 // continued comes out as if it had not been.
 func TestResumeIsBitForBit(t *testing.T) {
-	for _, method := range []string{"lora", "adalora", "lora-pro", "pissa", "lora-ga", "lora-moe", "full"} {
+	for _, method := range []string{"lora", "adalora", "lora-pro", "pissa", "lora-ga", "lora-moe", "full", "relora", "delta-lora"} {
 		t.Run(method, func(t *testing.T) {
 			whole := tinyRun(t, method)
 			want := finish(t, whole)

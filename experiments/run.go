@@ -183,6 +183,9 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 	if t.set, err = lora.Inject(model, method, options); err != nil {
 		return err
 	}
+	if t.plan, err = t.set.Plan(c.Steps); err != nil {
+		return err
+	}
 	open := t.Setting.feed.open
 	if t.eval, err = newGraph(model, blockwise(open(c.Batch, c.Tokens), true), 1); err != nil {
 		return err
@@ -191,9 +194,6 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		return err
 	}
 	t.opt = optim.New(method.Update.Transform(c.WeightDecay), t.set.Groups())
-	if t.plan, err = method.Rank.Plan(t.set.Maps, c.Steps); err != nil {
-		return err
-	}
 	if err := t.openProbe(); err != nil {
 		return err
 	}

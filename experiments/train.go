@@ -11,6 +11,7 @@ import (
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/experiments/record"
+	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn/optim"
 )
 
@@ -51,9 +52,7 @@ func (t *training) loop(ctx context.Context) error {
 		}
 		due := t.Config.due(t.step)
 		t.beforeStep(due, norm, clipped)
-		t.plan.Before(t.step)
-		t.opt.Step(lr)
-		t.plan.After(t.step)
+		adapter.Step(t.plan, t.opt, t.step, lr)
 		seconds := time.Since(began).Seconds()
 		t.times, t.spent = append(t.times, seconds), t.spent+seconds
 		if err := t.observe(due); err != nil {
@@ -154,9 +153,9 @@ const reachedBy = 3
 
 // reached checks that training reaches every factor that is declared trained:
 // a composition with two zero factors in a product would stand still in
-// silence.
+// silence. What a schedule begins anew before that has zero factors again.
 func (t *training) reached() error {
-	if t.step > reachedBy {
+	if t.step > reachedBy || t.plan.Phase(t.step) > 1 {
 		return nil
 	}
 	var still []string

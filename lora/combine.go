@@ -108,6 +108,8 @@ func combinable(sets []*Set, weights []float64, how Combination, rank int) (Opti
 			return opt, fmt.Errorf("set %d has a bias of its own (lora_bias): only plain LoRA can be combined", n)
 		case moved(s):
 			return opt, fmt.Errorf("set %d has %s, whose start was taken out of the base: only plain LoRA can be combined: convert it first", n, s.Method.say(initSlot))
+		case folded(s):
+			return opt, fmt.Errorf("set %d has %s, which changed the base: only plain LoRA can be combined: convert it first", n, s.Method.say(rankSlot))
 		case len(s.Wholes) > 0 && with > 0:
 			return opt, fmt.Errorf("sets %d and %d both have tensors that are trained whole, such as %s: they have no sum", with, n, s.Wholes[0].Name)
 		case len(s.Wholes) > 0:
@@ -121,6 +123,16 @@ func combinable(sets []*Set, weights []float64, how Combination, rank int) (Opti
 func moved(s *Set) bool {
 	for _, m := range s.Maps {
 		if a, _ := m.Start(); a != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// folded reports whether products of a set were put into the base.
+func folded(s *Set) bool {
+	for _, m := range s.Maps {
+		if len(m.Folded()) > 0 || m.Followed() != 0 {
 			return true
 		}
 	}

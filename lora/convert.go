@@ -38,6 +38,8 @@ var ErrNoRank = errors.New("the change of its weight is not of low rank: a rank 
 //
 //	s·(B·A − B0·A0) = [B, −B0]·[A; A0]·s
 //
+// and what was folded into the base is behind it likewise.
+//
 // Any other change is a full matrix, with an exact decomposition up to 512 rows
 // and columns, a randomized one (arXiv 0909.4061) beyond; then the energy is a
 // lower bound, and the residual tells how far it is off.
@@ -116,13 +118,13 @@ func change(m *adapter.Map, form adapter.Form) (product, error) {
 	if err != nil {
 		return p, err
 	}
-	if a0, b0 := m.Start(); a0 != nil {
-		p0, err := productOf(a0, b0)
+	p.b.Scale(1+float64(m.Followed()), p.b)
+	for _, h := range m.Held() {
+		q, err := productOf(h.A, h.B)
 		if err != nil {
 			return p, err
 		}
-		p0.b.Scale(-1, p0.b)
-		p = stacked(p, p0)
+		p = stacked(p, q)
 	}
 	p.b.Scale(float64(m.Scaling), p.b)
 	return p.nonzero(), nil

@@ -201,6 +201,12 @@ func (s *Set) start() error {
 	return nil
 }
 
+// Plan starts the method's schedule for a run of so many steps. Graphs are to be
+// built after it.
+func (s *Set) Plan(steps int) (adapter.Plan, error) {
+	return s.Method.Rank.Plan(s.Maps, steps, s.stream)
+}
+
 // stream returns the named random stream of the seed.
 func (s *Set) stream(name string) *rand.Rand {
 	h := fnv.New64a()

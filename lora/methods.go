@@ -62,6 +62,11 @@ var table = []Method{
 	{Name: "adalomo", Paper: "AdaLomo on the full weight", ArXiv: "2310.10195", Axis: Dynamics, Delta: delta.Full{}, Initial: initial.None{}, Update: update.AdaLomo{}},
 	{Name: "galore", Paper: "GaLore", ArXiv: "2403.03507", Axis: Dynamics, Delta: delta.Full{}, Initial: initial.None{}, Update: update.GaLore{Rank: 8, Every: 200, Scale: 0.25}},
 
+	{Name: "relora", Paper: "ReLoRA", ArXiv: "2307.05695", Axis: Dynamics, Update: update.Restarts{Warmup: 5, Keep: 0.01}, Rank: rank.Fold{Cycles: 4, Share: 1}},
+	{Name: "cola", Paper: "Chain of LoRA", ArXiv: "2401.04151", Axis: Dynamics, Update: update.Restarts{}, Rank: rank.Fold{Cycles: 3, Share: 1}},
+	{Name: "plora", Paper: "PeriodicLoRA", ArXiv: "2402.16141", Axis: Dynamics, Update: update.Restarts{}, Rank: rank.Fold{Cycles: 4, Share: 0.1}},
+	{Name: "delta-lora", Paper: "Delta-LoRA", ArXiv: "2309.02411", Axis: Dynamics, Rank: rank.Follow{Ratio: 2, Begin: 0.1}},
+
 	{Name: "lora-moe", Paper: "LoRAMoE", ArXiv: "2312.09979", Axis: Experts, Router: moe.LoRAMoE{PerLayer: 4, Balance: 0.01}},
 	{Name: "mola", Paper: "MoLA", ArXiv: "2402.08562", Axis: Experts, Router: moe.MoLA{PerLayer: 5, TopK: 2, Pattern: moe.Inverted, Balance: 0.01}},
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
@@ -29,10 +30,11 @@ const (
 )
 
 // Files returns the contents of [ConfigFile] and [WeightsFile], in PEFT's form
-// where PEFT has a type for the method. Adapters whose start was taken out of
-// the base are written as adapters of twice the rank on the base as it is:
+// where PEFT has a type for the method. What the bases hold, of a start that was
+// taken out and of what was folded in, is written beside the factors, as adapters
+// of a higher rank on the base as it is:
 //
-//	A' = [A; A0]    B' = [B, −B0]    s' = s
+//	A' = [A; A0; A1 …]    B' = [B, −B0, B1 …]    s' = s
 func (s *Set) Files() (config, weights []byte, err error) {
 	fields, tensors, err := s.contents()
 	if err != nil {
@@ -153,9 +155,11 @@ func (s *Set) peftConfig(d adapter.Stored) (map[string]any, bool) {
 func (s *Set) stored(d adapter.Delta, m *adapter.Map) (rank int, alpha float64) {
 	alpha, _ = ofPattern(s.Options.AlphaPattern, m.Name, s.Options.Alpha) // compiled by Inject
 	rank = m.Rank
-	if a, _ := m.Start(); a != nil {
-		alpha *= d.Scaling(1, rank) / d.Scaling(1, 2*rank)
-		rank *= 2
+	for _, h := range m.Held() {
+		rank += h.Rank()
+	}
+	if rank != m.Rank {
+		alpha *= d.Scaling(1, m.Rank) / d.Scaling(1, rank)
 	}
 	return rank, alpha
 }
@@ -185,33 +189,40 @@ func (s *Set) peftTensors(l adapter.Layout) []pretrained.Tensor {
 	return tensors
 }
 
-// stack returns a factor with the start's components behind it.
+// stack returns a factor with what the base holds behind it.
 func stack(m *adapter.Map, t adapter.Tensor) pretrained.Tensor {
 	f := m.Factor(t.Factor)
 	rows, cols, x := f.Rows(), f.Cols(), slices.Clone(f.Floats())
-	if a, b := m.Start(); a != nil {
-		switch {
+	if t.Factor == "B" && m.Followed() != 0 {
+		kernels.Scale(1+m.Followed(), x)
+	}
+	for _, h := range m.Held() {
+		switch r := h.Rank(); {
 		case t.Factor == "A":
-			x = append(x, ag.Floats(a)...)
-			rows *= 2
+			x = append(x, ag.Floats(h.A)...)
+			rows += r
 		case t.Factor == "B":
-			var wide []float32
-			for i := range rows {
-				wide = append(wide, x[i*cols:(i+1)*cols]...)
-				for _, v := range ag.Floats(b)[i*cols : (i+1)*cols] {
-					wide = append(wide, -v)
-				}
-			}
-			x, cols = wide, 2*cols
+			x = beside(x, rows, ag.Floats(h.B))
+			cols += r
 		case t.Ones:
-			for range f.Floats() {
+			for range r {
 				x = append(x, 1)
 			}
-			rows *= 2
+			rows += r
 		}
 	}
 	name, shape := t.Stored(m.Linear, rows, cols)
 	return pretrained.Tensor{Name: name, Shape: shape, Data: x}
+}
+
+// beside returns [x, y] of two matrices of so many rows.
+func beside(x []float32, rows int, y []float32) []float32 {
+	var wide []float32
+	for i := range rows {
+		wide = append(wide, x[i*len(x)/rows:(i+1)*len(x)/rows]...)
+		wide = append(wide, y[i*len(y)/rows:(i+1)*len(y)/rows]...)
+	}
+	return wide
 }
 
 // ownTensors returns the State as tensors.
@@ -225,9 +236,8 @@ func (s *Set) ownTensors() []pretrained.Tensor {
 		for _, f := range m.Factors {
 			add(m, f.Name, f.Variable)
 		}
-		if a, b := m.Start(); a != nil {
-			add(m, "A0", a)
-			add(m, "B0", b)
+		for name, t := range heldTensors(m) {
+			add(m, name, t) // the writer sorts
 		}
 	}
 	return tensors

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lowrank/lowrank/ag"
@@ -187,13 +188,7 @@ func (r *reader) factors(m *adapter.Map) error {
 				return err
 			}
 		}
-		if a0 := modelPrefix + m.Name + ".A0"; r.left[a0] {
-			if err := r.tensor(m.Name+".A0", a0, []int{m.Rank, m.In}); err != nil {
-				return err
-			}
-			return r.tensor(m.Name+".B0", modelPrefix+m.Name+".B0", []int{m.Out, m.Rank})
-		}
-		return nil
+		return r.held(m)
 	}
 	for _, t := range l.Tensors {
 		f := m.Factor(t.Factor)
@@ -211,6 +206,33 @@ func (r *reader) factors(m *adapter.Map) error {
 		if err := r.tensor(m.Name+"."+t.Factor, name, shape); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// held reads what the base of a map holds.
+func (r *reader) held(m *adapter.Map) error {
+	for k := 0; ; k++ {
+		n := strconv.Itoa(k)
+		have, ok := r.file.Shape(modelPrefix + m.Name + ".A" + n)
+		if !ok && k > 0 {
+			break
+		}
+		if !ok {
+			continue
+		}
+		rank := 0
+		if len(have) == 2 {
+			rank = have[0]
+		}
+		for name, shape := range map[string][]int{"A" + n: {rank, m.In}, "B" + n: {m.Out, rank}} {
+			if err := r.tensor(m.Name+"."+name, modelPrefix+m.Name+"."+name, shape); err != nil {
+				return err
+			}
+		}
+	}
+	if name := modelPrefix + m.Name + "." + follow; r.left[name] {
+		return r.tensor(m.Name+"."+follow, name, []int{1, 1})
 	}
 	return nil
 }

@@ -4,13 +4,17 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/lora/adapter"
 )
 
 // A State is the values of a set's adapters by name, bit for bit: every factor
 // as module.A, as module.A0 and module.B0 the factors whose product was taken
-// out of the base, and under its own name every tensor that is trained whole.
+// out of the base, as A1, B1, A2 … those whose product was put in, as follow how
+// many times it has that of the present factors, and under its own name every
+// tensor that is trained whole.
 type State map[string][]float32
 
 // State returns a copy of all values.
@@ -20,9 +24,8 @@ func (s *Set) State() State {
 		for _, f := range m.Factors {
 			st[m.Name+"."+f.Name] = slices.Clone(f.Floats())
 		}
-		if a, b := m.Start(); a != nil {
-			st[m.Name+".A0"] = slices.Clone(ag.Floats(a))
-			st[m.Name+".B0"] = slices.Clone(ag.Floats(b))
+		for name, t := range heldTensors(m) {
+			st[m.Name+"."+name] = slices.Clone(ag.Floats(t))
 		}
 	}
 	for _, w := range s.Wholes {
@@ -31,17 +34,65 @@ func (s *Set) State() State {
 	return st
 }
 
-// restoreBase takes out of the bases what the state says.
+// follow is the name of how many times a base has the product of the present
+// factors.
+const follow = "follow"
+
+// heldTensors returns what the base of a map holds beside W0, by the names of a
+// State.
+func heldTensors(m *adapter.Map) map[string]ag.Tensor {
+	all := map[string]ag.Tensor{}
+	if a, b := m.Start(); a != nil {
+		all["A0"], all["B0"] = a, b
+	}
+	for i, p := range m.Folded() {
+		n := strconv.Itoa(i + 1)
+		all["A"+n], all["B"+n] = p.A, p.B
+	}
+	if f := m.Followed(); f != 0 {
+		all[follow] = variable(1, 1, []float32{f})
+	}
+	return all
+}
+
+// Restore gives the adapters the values of a state of a set of the same shape,
+// and the bases what they held.
+func (s *Set) Restore(st State) error {
+	if err := s.restoreBase(st); err != nil {
+		return err
+	}
+	return s.restore(st)
+}
+
+// restoreBase makes the bases hold what the state says, but for what follows the
+// factors.
 func (s *Set) restoreBase(st State) error {
 	for _, m := range s.Maps {
-		a, b := st[m.Name+".A0"], st[m.Name+".B0"]
-		if a == nil && b == nil {
-			continue
+		var start adapter.Term
+		var folded []adapter.Term
+		for k := 0; ; k++ {
+			name := m.Name + ".%s" + strconv.Itoa(k)
+			a, b := st[fmt.Sprintf(name, "A")], st[fmt.Sprintf(name, "B")]
+			if a == nil && b == nil {
+				if k == 0 {
+					continue
+				}
+				break
+			}
+			r := len(a) / m.In
+			if r < 1 || len(a) != r*m.In || len(b) != m.Out*r {
+				return fmt.Errorf("lora: state: %s.A%d and B%d have %d and %d values: must have r×%d and %d×r", m.Name, k, k, len(a), len(b), m.In, m.Out)
+			}
+			p := adapter.Term{A: variable(r, m.In, a), B: variable(m.Out, r, b)}
+			if k == 0 {
+				start = p
+			} else {
+				folded = append(folded, p)
+			}
 		}
-		if len(a) != m.Rank*m.In || len(b) != m.Out*m.Rank {
-			return fmt.Errorf("lora: state: %s.A0 and B0 have %d and %d values: must have %d×%d and %d×%d", m.Name, len(a), len(b), m.Rank, m.In, m.Out, m.Rank)
+		if start.A != nil || folded != nil {
+			m.Hold(start, folded...)
 		}
-		m.OffsetBy(variable(m.Rank, m.In, a), variable(m.Out, m.Rank, b))
 	}
 	return nil
 }
@@ -50,8 +101,6 @@ func (s *Set) restoreBase(st State) error {
 func (s *Set) restore(st State) error {
 	left := maps.Clone(st)
 	for _, m := range s.Maps {
-		delete(left, m.Name+".A0")
-		delete(left, m.Name+".B0")
 		for _, f := range m.Factors {
 			name := m.Name + "." + f.Name
 			x, ok := st[name]
@@ -64,16 +113,22 @@ func (s *Set) restore(st State) error {
 			copy(f.Floats(), x)
 			delete(left, name)
 		}
+		if x := st[m.Name+"."+follow]; len(x) == 1 {
+			m.Follow(x[0])
+		}
+		for name := range heldTensors(m) {
+			delete(left, m.Name+"."+name)
+		}
 	}
 	for _, w := range s.Wholes {
 		x, ok := st[w.Name]
 		switch {
 		case !ok:
 			return fmt.Errorf("lora: state: %s %v is missing", w.Name, w.Shape)
-		case len(x) != len(w.own):
+		case len(x) != len(w.values()):
 			return fmt.Errorf("lora: state: %s has %d values: must have %v", w.Name, len(x), w.Shape)
 		}
-		copy(w.own, x)
+		copy(w.values(), x)
 		delete(left, w.Name)
 	}
 	if len(left) > 0 {

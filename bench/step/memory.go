@@ -37,7 +37,7 @@ func (t *Training) Memory() Memory {
 	if t.Set != nil {
 		for _, m := range t.Set.Maps {
 			adapted[m.Linear] = m
-			if a, _ := m.Start(); a != nil {
+			if m.OwnsBase() {
 				values.Rest += m.In * m.Out
 			}
 			for _, f := range m.Factors {

@@ -73,9 +73,8 @@ func (t *Training) adapt(method string, seed uint64) error {
 	if t.Set, err = inject(t.Model, method, cmp.Or(t.Shape.Rank, Rank), seed); err != nil {
 		return err
 	}
-	m := t.Set.Method
-	t.opt = optim.New(m.Update.Transform(Decay), t.Set.Groups())
-	t.plan, err = m.Rank.Plan(t.Set.Maps, planned)
+	t.opt = optim.New(t.Set.Method.Update.Transform(Decay), t.Set.Groups())
+	t.plan, err = t.Set.Plan(planned)
 	return err
 }
 
@@ -150,11 +149,9 @@ func (t *Training) Step() (float32, error) {
 	norm, clipped := optim.ClipNorm(t.opt.Groups(), Clip)
 	due := t.before(norm, clipped)
 	if t.plan != nil {
-		t.plan.Before(t.step)
-	}
-	t.opt.Step(Rate)
-	if t.plan != nil {
-		t.plan.After(t.step)
+		adapter.Step(t.plan, t.opt, t.step, Rate)
+	} else {
+		t.opt.Step(Rate)
 	}
 	loss := ag.Floats(t.loss)[0]
 	err := t.after(due)

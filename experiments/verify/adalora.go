@@ -122,7 +122,7 @@ func (p *pruning) open() (err error) {
 		Every: c.DeltaT, Beta1: c.Beta1, Beta2: c.Beta2, PostStep: true,
 	}
 	p.beta1 = c.Beta1
-	if p.plan, err = schedule.Plan(p.set.Maps, c.TotalStep); err != nil {
+	if p.plan, err = schedule.Plan(p.set.Maps, c.TotalStep, nil); err != nil {
 		return nn.Unsupported(err)
 	}
 	for _, m := range p.set.Maps { // a constant of PEFT's, which our scaling has in it

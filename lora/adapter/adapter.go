@@ -37,7 +37,7 @@ type Map struct {
 	x, y  ag.Tensor // of the last Forward
 	tape  *ag.Tape  // that it was on
 	uses  int       // how often it was built there
-	start Form      // copies of the product at the start, when the base was offset
+	held  held
 }
 
 // A Factor is a named tensor of an adapter.
@@ -139,37 +139,6 @@ func (m *Map) Freeze(name string) {
 	}
 }
 
-// Offset replaces the base by W0 − s·B·A with the present factors A and B, so
-// that the adapted map starts as the base map. It keeps the product, which
-// net metrics and files subtract.
-func (m *Map) Offset() { m.OffsetBy(copyOf(m.Factor("A")), copyOf(m.Factor("B"))) }
-
-// OffsetBy replaces the base by W0 − s·b·a for a r×in and b out×r, which it
-// keeps.
-func (m *Map) OffsetBy(a, b ag.Tensor) {
-	m.start = Form{A: a, B: b}
-	w := append([]float32(nil), m.W0()...)
-	addProduct(w, m.Out, m.In, -m.Scaling, m.start.A, m.start.B)
-	m.SetBase(w)
-}
-
-// SetBase makes w, out×in, the weight that the product is added to.
-func (m *Map) SetBase(w []float32) {
-	m.Base = ag.NewWeight(m.Out, m.In, w)
-	if m.Kind == nn.Table {
-		m.table = ag.NewVariable(m.In, m.Out, make([]float32, len(w)))
-		for i := range m.Out {
-			for j := range m.In {
-				m.table.Floats()[j*m.Out+i] = w[i*m.In+j]
-			}
-		}
-	}
-}
-
-// Start returns copies of the factors whose product an initializer took out
-// of the base; both are nil when the base is W0 itself.
-func (m *Map) Start() (a, b ag.Tensor) { return m.start.A, m.start.B }
-
 // Form returns the form on the tape of the last Forward: its tensors hold the
 // values of the last replay and, after Retain, their gradients.
 func (m *Map) Form() Form { return m.form }
@@ -270,7 +239,7 @@ func (m *Map) Merged() ([]float32, error) {
 	var w []float32
 	if f.LowRank() {
 		w = append(w, m.Base.Floats()...)
-		addProduct(w, m.Out, m.In, m.Scaling, f.A, f.B)
+		addProducts(w, m.Out, m.In, m.Scaling, Term{f.A, f.B})
 	} else {
 		w = append(w, ag.Floats(f.W)...)
 	}
@@ -303,8 +272,8 @@ func (m *Map) MergedBias() ([]float32, error) {
 	return b, nil
 }
 
-// RankBound returns the largest rank that W' − W0 can have: of the factors
-// (twice that when the base was offset), or of the matrix.
+// RankBound returns the largest rank that W' − W0 can have: of the factors and
+// of what the base holds, or of the matrix.
 func (m *Map) RankBound() int {
 	p := min(m.In, m.Out)
 	f, err := m.Freestanding()
@@ -312,8 +281,8 @@ func (m *Map) RankBound() int {
 		return p
 	}
 	r, _ := ag.Dims(f.A)
-	if m.start.A != nil {
-		r *= 2
+	for _, h := range m.Held() {
+		r += h.Rank()
 	}
 	return min(r, p)
 }
@@ -327,28 +296,4 @@ func (m *Map) TrainedParameters() int {
 		}
 	}
 	return n
-}
-
-// addProduct adds s·B·A to w, out×in, in float64.
-func addProduct(w []float32, out, in int, s float32, a, b ag.Tensor) {
-	r, _ := ag.Dims(a)
-	av, bv := ag.Floats(a), ag.Floats(b)
-	row := make([]float64, in)
-	for i := range out {
-		clear(row)
-		for k := range r {
-			sb := float64(s) * float64(bv[i*r+k])
-			for j, x := range av[k*in : (k+1)*in] {
-				row[j] += sb * float64(x)
-			}
-		}
-		for j, x := range row {
-			w[i*in+j] = float32(float64(w[i*in+j]) + x)
-		}
-	}
-}
-
-func copyOf(t ag.Tensor) ag.Tensor {
-	rows, cols := ag.Dims(t)
-	return ag.NewVariable(rows, cols, append([]float32(nil), ag.Floats(t)...))
 }

@@ -72,8 +72,10 @@ type Update interface {
 // A Schedule changes ranks while a run trains.
 type Schedule interface {
 	Part
-	// Plan starts the schedule for a run of so many steps.
-	Plan(maps []*Map, steps int) (Plan, error)
+	// Plan starts the schedule for a run of so many steps, with named random
+	// streams; equal names give equal streams. Graphs are to be built after it:
+	// it may give maps a base of their own.
+	Plan(maps []*Map, steps int, rand func(name string) *rand.Rand) (Plan, error)
 }
 
 // A Plan is a schedule at work. Steps count from 1.
@@ -82,10 +84,21 @@ type Plan interface {
 	Before(step int)
 	// After sees the weights after it, and may mask or fold factors.
 	After(step int)
+	// Phase returns the first step of the phase that a step belongs to: 1, where
+	// a schedule does not begin anew on the way.
+	Phase(step int) int
 	// Ranks returns the active rank of each map.
 	Ranks() []int
-	// Buffers are what a checkpoint must keep.
+	// Buffers are what a checkpoint must keep beside the factors and the bases.
 	Buffers() []optim.Buffer
+}
+
+// Step has an optimizer take a step, 1 for the first, under a plan.
+func Step(p Plan, o *optim.Optimizer, step int, lr float64) {
+	p.Before(step)
+	o.Phase = p.Phase(step)
+	o.Step(lr)
+	p.After(step)
 }
 
 // A Router weighs the experts of a map for every token. The experts' factors

@@ -16,11 +16,7 @@ func (s *suite) checkpoint() error {
 		if err != nil {
 			return err
 		}
-		r, err := buildWith(model, i == 1)
-		if err != nil {
-			return err
-		}
-		if trainers[i], err = s.trainerOf(r, set); err != nil {
+		if trainers[i], err = s.trainWith(model, set, i == 1); err != nil {
 			return err
 		}
 	}

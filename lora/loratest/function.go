@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"gonum.org/v1/gonum/mat"
 )
@@ -239,6 +240,12 @@ func (s *suite) size() error {
 	if s.method.Router != nil {
 		return nil
 	}
+	return bounded(set)
+}
+
+// bounded returns an error where the change of a weight has a higher rank than
+// is stated.
+func bounded(set *lora.Set) error {
 	for _, m := range set.Maps {
 		w, err := m.Merged()
 		if err != nil {

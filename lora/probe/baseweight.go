@@ -130,9 +130,7 @@ func (l *layer) after(w0 *mat.Dense) (geometry.SVD, error) {
 		if err != nil {
 			return geometry.SVD{}, err
 		}
-		if taken, ok := l.taken(); ok {
-			now = l.p.work.difference(now, taken)
-		}
+		now = l.netOf(now)
 		return geometry.LeadingSum(w0, now.times(l.s), intruderCount, l.rng())
 	}
 	merged, err := l.m.Merged()

@@ -30,6 +30,8 @@ func (l *layer) stepped() (*change, error) {
 			return err
 		case !l.remembered || len(l.before.a) != len(now.a.Data):
 			return noStep
+		case l.folds != len(l.m.Folded()):
+			return folded
 		}
 		before := l.before.of(l)
 		r := now.n()
@@ -48,10 +50,16 @@ func (l *layer) stepped() (*change, error) {
 		gram.Cross(c.bdb, before.bt, dbt)
 		gram.Gram(c.dbdb, dbt)
 		square := gram.Dot(c.bb, c.dada) + gram.Dot(c.dbdb, c.aa) + 2*gram.Dot(c.bdb, c.daa)
-		c.norm = math.Abs(l.s) * math.Sqrt(nonNegative(square))
+		c.norm = math.Abs(l.s*l.times()) * math.Sqrt(nonNegative(square))
 		return nil
 	})
 }
+
+const folded Undefined = "the step ended with a product that was folded into the base: the factors were begun anew"
+
+// times is how many times s·B·A of the present factors the change of the weight
+// has.
+func (l *layer) times() float64 { return 1 + float64(l.m.Followed()) }
 
 // nonNegative is x, or 0 for what rounding has put below; NaN stays.
 func nonNegative(x float64) float64 {
@@ -80,7 +88,7 @@ func (l *layer) ofChange() (*spectrum, error) {
 		w.sa, w.sb = gram.Resize(w.sa, n*n), gram.Resize(w.sb, n*n)
 		blocks(c.r, w.sa, c.dada, c.daa, c.aa)
 		blocks(c.r, w.sb, c.bb, c.bdb, c.dbdb)
-		s.set(w.spectrum.OfGrams(n, min(l.m.In, l.m.Out), w.sa, w.sb, l.s), l.side())
+		s.set(w.spectrum.OfGrams(n, min(l.m.In, l.m.Out), w.sa, w.sb, l.s*l.times()), l.side())
 		return nil
 	})
 }
@@ -150,9 +158,7 @@ var updateShare = Metric{
 			return 0, notAsked
 		}
 		before := l.before.of(l)
-		if taken, ok := l.taken(); ok {
-			before = l.p.work.difference(before, taken)
-		}
+		before = l.netOf(before)
 		return over(v, l.p.work.norm(before, l.s))
 	},
 }

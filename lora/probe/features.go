@@ -86,9 +86,7 @@ func (l *layer) outputs() (*outputs, error) {
 			rows := y[i*out : (i+m)*out]
 			if form.LowRank() {
 				kernels.MatMul(kernels.NT, false, m, out, r, w.p[i*r:], r, ag.Floats(form.B), r, z, out)
-				if _, b := l.m.Start(); b != nil {
-					kernels.MatMul(kernels.NT, true, m, out, r, w.q[i*r:], r, ag.Floats(b), r, z, out)
-				}
+				w.held(l, m, x[i*in:], z)
 				subtract(w0, rows, z)
 			} else {
 				kernels.MatMul(kernels.NT, false, m, out, in, x[i*in:], in, l.m.W0(), in, w0, out)
@@ -116,24 +114,32 @@ func (l *layer) outputs() (*outputs, error) {
 	})
 }
 
-// inner computes s·x·Aᵀ, with its gates, into p, and −s·x·A0ᵀ of what was taken out
-// of the base into q.
+// held adds to z, m×out, what the base does to x beside W0, but for what follows
+// the factors.
+func (w *workspace) held(l *layer, m int, x, z []float32) {
+	in, out := l.m.In, l.m.Out
+	for _, h := range l.m.Held() {
+		r := h.Rank()
+		w.q = gram.Resize(w.q, m*r)
+		kernels.MatMul(kernels.NT, false, m, r, in, x, in, ag.Floats(h.A), in, w.q, r)
+		kernels.Scale(float32(l.s), w.q)
+		kernels.MatMul(kernels.NT, true, m, out, r, w.q, r, ag.Floats(h.B), r, z, out)
+	}
+}
+
+// inner computes s·x·Aᵀ, with its gates, and with how many times the base follows
+// it, into p.
 func (w *workspace) inner(l *layer, n, r int, x []float32) {
 	in := l.m.In
 	w.p = gram.Resize(w.p, n*r)
 	kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(l.m.Form().A), in, w.p, r)
-	kernels.Scale(float32(l.s), w.p)
+	kernels.Scale(float32(l.s*l.times()), w.p)
 	if g := l.m.Gates(); g != nil && gated(l.m) {
 		_, experts := ag.Dims(g)
 		gates := ag.Floats(g)
 		for i := range w.p {
 			w.p[i] *= gates[i/r*experts+i%r*experts/r]
 		}
-	}
-	if a, _ := l.m.Start(); a != nil {
-		w.q = gram.Resize(w.q, n*r)
-		kernels.MatMul(kernels.NT, false, n, r, in, x, in, ag.Floats(a), in, w.q, r)
-		kernels.Scale(float32(-l.s), w.q)
 	}
 }
 

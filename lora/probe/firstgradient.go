@@ -141,8 +141,6 @@ func (l *layer) netTriplets() (geometry.SVD, error) {
 	if err != nil {
 		return geometry.SVD{}, err
 	}
-	if taken, ok := l.taken(); ok {
-		now = l.p.work.difference(now, taken)
-	}
+	now = l.netOf(now)
 	return now.times(l.s).SVD()
 }

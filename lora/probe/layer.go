@@ -44,15 +44,17 @@ type layer struct {
 
 	// of the moment of Before
 	remembered bool
+	folds      int // products in the base
 	factors    []saved
 	before     copied    // the product's factors; empty where there are none
 	weight     []float32 // W of a whole-weight form
 
-	earlier     copied // of the moment of the Before before
-	earlierStep int    // that step; 0: none
-	beforeStep  int
-	path        float64 // Σ of update norms
-	pathStep    int     // of the last of them, when none was left out
+	earlier      copied // of the moment of the Before before
+	earlierStep  int    // that step; 0: none
+	earlierFolds int
+	beforeStep   int
+	path         float64 // Σ of update norms
+	pathStep     int     // of the last of them, when none was left out
 
 	takenB  ag.Tensor // what an initializer took out of the base
 	takenBt []float32 // its transpose
@@ -189,12 +191,26 @@ func (l *layer) taken() (pair, bool) {
 	return pair{gram.Rows{N: r, Dim: in, Data: ag.Floats(a)}, gram.Rows{N: r, Dim: l.m.Out, Data: l.takenBt}}, true
 }
 
+// netOf returns factors of the net change of the weight where the product is p:
+// without what was taken out of the base, with what was folded into it.
+func (l *layer) netOf(p pair) pair {
+	net := p
+	if taken, ok := l.taken(); ok {
+		net = l.p.work.difference(p, taken)
+	}
+	if l.m.Followed() == 0 && len(l.m.Folded()) == 0 {
+		return net
+	}
+	return l.p.work.with(net, p, l.m)
+}
+
 // remember keeps what the step is going to change.
 func (l *layer) remember(step int) {
 	l.begin()
 	l.earlier, l.before = l.before, l.earlier
 	l.earlierStep, l.beforeStep = l.beforeStep, step
 	l.remembered = true
+	l.earlierFolds, l.folds = l.folds, len(l.m.Folded())
 	l.before.a, l.before.bt, l.weight = l.before.a[:0], l.before.bt[:0], l.weight[:0]
 	if now, err := l.product(); err == nil {
 		l.before.keep(now)

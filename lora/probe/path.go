@@ -11,6 +11,8 @@ func (l *layer) displaced() (float64, error) {
 			return err
 		case gated(l.m):
 			return gatedStart
+		case len(l.m.Folded()) > 0 || l.m.Followed() != 0:
+			return folded
 		case len(l.start.a) != len(now.a.Data):
 			return noStart
 		}
@@ -78,6 +80,8 @@ var updateCosine = Metric{
 		switch {
 		case err != nil:
 			return 0, err
+		case l.earlierFolds != l.folds:
+			return 0, folded
 		case l.earlierStep == 0 || l.earlierStep+1 != l.beforeStep || len(l.earlier.a) != len(l.before.a):
 			return 0, notBefore
 		}
@@ -95,7 +99,7 @@ var updateCosine = Metric{
 		gram.Cross(w.t, last.a, gram.Rows{N: n, Dim: in, Data: w.p})
 		gram.Cross(w.u, last.bt, gram.Rows{N: n, Dim: out, Data: w.q})
 		inner := l.s * l.s * gram.Dot(w.t, w.u)
-		return cosine(inner, c.norm*w.norm(last, l.s))
+		return cosine(inner, c.norm/l.times()*w.norm(last, l.s))
 	},
 }
 

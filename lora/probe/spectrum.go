@@ -18,7 +18,8 @@ func (s *spectrum) set(sigma []float64, side int) {
 }
 
 // ofNet returns the spectrum of the net change of the weight, W' − W0. Where the
-// base was offset the product at the start is subtracted. With a gain (DoRA)
+// base was offset the product at the start is subtracted, and what was folded into
+// it is added. With a gain (DoRA)
 // it is the change before the gain.
 func (l *layer) ofNet() (*spectrum, error) {
 	return l.net.get(l.p.tick, func(s *spectrum) error {
@@ -31,10 +32,7 @@ func (l *layer) ofNet() (*spectrum, error) {
 		if err != nil {
 			return err
 		}
-		if taken, ok := l.taken(); ok {
-			now = w.difference(now, taken)
-		}
-		s.set(w.spectrum.Of(now.times(l.s)), l.side())
+		s.set(w.spectrum.Of(l.netOf(now).times(l.s)), l.side())
 		return nil
 	})
 }

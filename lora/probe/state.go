@@ -15,6 +15,7 @@ func (l *layer) each(number func(name string, v *float64), steps func(name strin
 	number("path", &l.path)
 	steps("path_step", &l.pathStep)
 	steps("before_step", &l.beforeStep)
+	steps("folds", &l.folds)
 	tensor("before_a", &l.before.a)
 	tensor("before_bt", &l.before.bt)
 	tensor("gradient_left", &l.first.left)

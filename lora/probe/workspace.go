@@ -3,6 +3,9 @@ package probe
 import (
 	"math"
 
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/geometry"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
@@ -10,6 +13,7 @@ import (
 // A workspace is the scratch of all maps of a probe.
 type workspace struct {
 	x, y, p, q []float32 // stacked factors
+	netA, netB []float32 // with those that the base holds
 	sa, sb     []float64
 	t, u       []float64
 	eigen      gram.Eigen
@@ -27,6 +31,25 @@ func (w *workspace) difference(p, p0 pair) pair {
 	subtract(w.y, p.bt.Data, p0.bt.Data)
 	copy(w.y[nb:], p0.bt.Data)
 	return pair{gram.Rows{N: 2 * p.a.N, Dim: p.a.Dim, Data: w.x}, gram.Rows{N: 2 * p.bt.N, Dim: p.bt.Dim, Data: w.y}}
+}
+
+// with returns factors of the net change with what the base of the map m holds
+// beside it: so many times the product p, and what was folded. They are valid
+// until its next call.
+func (w *workspace) with(net, p pair, m *adapter.Map) pair {
+	w.netA = append(append(w.netA[:0], net.a.Data...), p.a.Data...)
+	w.netB = append(w.netB[:0], net.bt.Data...)
+	at := len(w.netB)
+	w.netB = append(w.netB, p.bt.Data...)
+	kernels.Scale(m.Followed(), w.netB[at:])
+	n := net.n() + p.n()
+	for _, f := range m.Folded() {
+		at := len(w.netB)
+		w.netA, w.netB = append(w.netA, ag.Floats(f.A)...), append(w.netB, ag.Floats(f.B)...)
+		gram.Transpose(w.netB[at:], ag.Floats(f.B), m.Out, f.Rank())
+		n += f.Rank()
+	}
+	return pair{gram.Rows{N: n, Dim: m.In, Data: w.netA}, gram.Rows{N: n, Dim: m.Out, Data: w.netB}}
 }
 
 // subtract writes x − y into the front of dst.

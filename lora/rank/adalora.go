@@ -3,6 +3,7 @@ package rank
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 
 	"github.com/lowrank/lowrank/lora/adapter"
 )
@@ -62,7 +63,7 @@ func (s AdaLoRA) Check() error {
 
 // Plan starts the schedule. It errs where the steps are so few that no step is
 // left to prune in, or where no map has a rank to lose.
-func (s AdaLoRA) Plan(maps []*adapter.Map, steps int) (adapter.Plan, error) {
+func (s AdaLoRA) Plan(maps []*adapter.Map, steps int, _ func(string) *rand.Rand) (adapter.Plan, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}

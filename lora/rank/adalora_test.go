@@ -88,7 +88,7 @@ func active(m *adapter.Map) int {
 func TestBudget(t *testing.T) {
 	for _, d := range []adapter.Delta{delta.LoRA{}, delta.SVD{}} {
 		maps := newMaps(t, d, 3)
-		plan, err := paper.Plan(maps, 40)
+		plan, err := paper.Plan(maps, 40, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestBudget(t *testing.T) {
 // Before the masks are frozen a pruned component may come back.
 func TestRevival(t *testing.T) {
 	maps := newMaps(t, delta.LoRA{}, 3)
-	plan, _ := paper.Plan(maps, 400)
+	plan, _ := paper.Plan(maps, 400, nil)
 	pruned, revived := map[string]bool{}, false
 	train(plan, maps, 1, 280, func(int) {
 		for i, c := range plan.(*pruning).maps {
@@ -150,7 +150,7 @@ func TestSensitivityOrder(t *testing.T) {
 		maps := newMaps(t, delta.SVD{}, 1)
 		s := paper
 		s.PostStep = post
-		plan, _ := s.Plan(maps, 40)
+		plan, _ := s.Plan(maps, 40, nil)
 		e := maps[0].Factor("E")
 		before := append([]float32(nil), e.Floats()...)
 		train(plan, maps, 1, 1, func(int) {
@@ -175,7 +175,7 @@ func TestLastObservation(t *testing.T) {
 		maps := newMaps(t, delta.LoRA{}, 1)
 		s := paper
 		s.PostStep = post
-		plan, _ := s.Plan(maps, 40) // frozen from step 28 on
+		plan, _ := s.Plan(maps, 40, nil) // frozen from step 28 on
 		mean := func() []float32 { return slices.Clone(plan.(*pruning).maps[0].a.mean) }
 		nothing := func(int) {}
 		train(plan, maps, 1, 27, nothing)
@@ -193,7 +193,7 @@ func TestLastObservation(t *testing.T) {
 // components of the first maps stay.
 func TestTies(t *testing.T) {
 	maps := newMaps(t, delta.LoRA{}, 3)
-	plan, _ := paper.Plan(maps, 40)
+	plan, _ := paper.Plan(maps, 40, nil)
 	for step := 1; step <= 28; step++ { // no gradient at all: every score is 0
 		plan.Before(step)
 		plan.After(step)
@@ -206,12 +206,12 @@ func TestTies(t *testing.T) {
 func TestResume(t *testing.T) {
 	run := func(restart bool) []float32 {
 		maps := newMaps(t, delta.SVD{}, 2)
-		plan, _ := paper.Plan(maps, 30)
+		plan, _ := paper.Plan(maps, 30, nil)
 		nothing := func(int) {}
 		train(plan, maps, 1, 13, nothing)
 		if restart {
 			old := plan
-			plan, _ = paper.Plan(maps, 30)
+			plan, _ = paper.Plan(maps, 30, nil)
 			for i, b := range plan.Buffers() {
 				if b.Name != old.Buffers()[i].Name {
 					t.Fatalf("buffer %d is %s, was %s", i, b.Name, old.Buffers()[i].Name)
@@ -249,12 +249,12 @@ func TestRefusals(t *testing.T) {
 		{paper, 0, "leave no step"},
 		{with(func(s *AdaLoRA) { s.Ratio = 1.05 }), 40, "nothing would be pruned"},
 	} {
-		_, err := c.s.Plan(newMaps(t, delta.LoRA{}, 1), c.steps)
+		_, err := c.s.Plan(newMaps(t, delta.LoRA{}, 1), c.steps, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v over %d steps: error %v: must say %q", c.s, c.steps, err, c.want)
 		}
 	}
-	if _, err := paper.Plan(newMaps(t, delta.Full{}, 1), 40); err == nil {
+	if _, err := paper.Plan(newMaps(t, delta.Full{}, 1), 40, nil); err == nil {
 		t.Error("a map without a pair is accepted")
 	}
 	if got := paper.StartRank(8); got != 16 || paper.target(got) != 8 {
@@ -264,7 +264,7 @@ func TestRefusals(t *testing.T) {
 
 func TestNone(t *testing.T) {
 	maps := newMaps(t, delta.LoRA{}, 2)
-	plan, err := None{}.Plan(maps, 10)
+	plan, err := None{}.Plan(maps, 10, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@
 package rank
 
 import (
+	"math/rand/v2"
+
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn/optim"
 )
@@ -13,12 +15,15 @@ type None struct{}
 func (None) Needs() []adapter.Capability    { return nil }
 func (None) Provides() []adapter.Capability { return nil }
 
-func (None) Plan(maps []*adapter.Map, _ int) (adapter.Plan, error) { return fixed(maps), nil }
+func (None) Plan(maps []*adapter.Map, _ int, _ func(string) *rand.Rand) (adapter.Plan, error) {
+	return fixed(maps), nil
+}
 
 type fixed []*adapter.Map
 
 func (fixed) Before(int)              {}
 func (fixed) After(int)               {}
+func (fixed) Phase(int) int           { return 1 }
 func (fixed) Buffers() []optim.Buffer { return nil }
 
 func (f fixed) Ranks() []int {

@@ -86,6 +86,9 @@ func (p *pruning) choose(budget int) {
 	}
 }
 
+// Phase returns 1: what was pruned is not begun anew.
+func (p *pruning) Phase(int) int { return 1 }
+
 // Ranks returns how many components of each map the last mask kept.
 func (p *pruning) Ranks() []int {
 	ranks := make([]int, len(p.maps))

@@ -24,7 +24,7 @@ func TestRecorded(t *testing.T) {
 			trace := readTrace(t, name)
 
 			s := rank.AdaLoRA{Ratio: 4, Begin: 4. / 24, End: 6. / 24, Every: 2, Beta1: 0.85, Beta2: 0.85, PostStep: true}
-			plan, err := s.Plan(n.Maps[:], 24)
+			plan, err := s.Plan(n.Maps[:], 24, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

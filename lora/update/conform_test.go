@@ -19,7 +19,7 @@ func TestConformance(t *testing.T) {
 		{"GaLore", lora.Recipe{Method: "full"}, update.GaLore{Rank: 4, Every: 2, Scale: 0.25}},
 		{"AdaLomo", lora.Recipe{Method: "full"}, update.AdaLomo{}},
 		{"Muon of full weights", lora.Recipe{Method: "full"}, update.Muon{Momentum: 0.95, Nesterov: true, Steps: 5}},
-		{"Restarts", lora.Recipe{}, update.Restarts{Every: 2, Warmup: 1, Keep: 0.1}},
+		{"Restarts", lora.Recipe{}, update.Restarts{Warmup: 1, Keep: 0.1}},
 		{"LoRA-FA of PEFT", lora.Recipe{}, update.LoRAFA{PEFT: true}},
 		{"LoRA+ of PEFT", lora.Recipe{Delta: "dora"}, update.LoRAPlus{Ratio: 16, PEFT: true}},
 		{"LoRA-Pro, symmetric", lora.Recipe{}, update.LoRAPro{X: update.Symmetric}},

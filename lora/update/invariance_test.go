@@ -20,7 +20,8 @@ func descend(rule optim.Transform, p *problem, lr float64, steps int) *mat.Dense
 	q.backward(g)
 	start := weight()
 	o := optim.New(rule, []*optim.Group{g})
-	for range steps {
+	for step := range steps {
+		o.Phase = step + 1
 		q.g = sum(weight(), scaled(-1, p.g))
 		q.backward(g)
 		o.Step(lr)

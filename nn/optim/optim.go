@@ -44,8 +44,9 @@ func (g *Group) Role(role string) *Param {
 
 // A Clock tells a step what time it is.
 type Clock struct {
-	Step int     // 1 for the first step
-	LR   float64 // the schedule's learning rate at this step
+	Step  int     // 1 for the first step
+	Phase int     // the first step of the present phase: 1 until training begins anew
+	LR    float64 // the schedule's learning rate at this step
 }
 
 // A Transform makes the State of a group.
@@ -69,6 +70,11 @@ type Buffer struct {
 
 // An Optimizer applies one transform to many groups.
 type Optimizer struct {
+	// Phase is the first step of the present phase, 0 or 1 of the first: what a
+	// rule that begins anew with it goes by ([Restart]). Whoever calls Step keeps
+	// it right; it is not saved.
+	Phase int
+
 	groups []*Group
 	states []State
 	step   int
@@ -93,7 +99,7 @@ func (o *Optimizer) Groups() []*Group { return o.groups }
 // one without keeps a zero gradient, so that the states go on in step.
 func (o *Optimizer) Step(lr float64) {
 	o.step++
-	c := Clock{Step: o.step, LR: lr}
+	c := Clock{Step: o.step, Phase: max(o.Phase, 1), LR: lr}
 	for i, g := range o.groups {
 		for _, p := range g.Params {
 			if grad := p.Value.GradFloats(); grad != nil {

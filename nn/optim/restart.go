@@ -7,19 +7,17 @@ import (
 	"github.com/lowrank/lowrank/kernels"
 )
 
-// Restart applies a transform whose memory is pruned at the first step of
-// every cycle of Every steps but the first: of each buffer only the share Keep
-// of the largest magnitudes survives, the rest becomes zero (ReLoRA:
-// High-Rank Training Through Low-Rank Updates, arXiv 2307.05695, section 3,
-// which keeps 1% of Adam's moments; 0 forgets all). As there, the step that
-// corrects Adam's bias counts on. Updates of the first Warmup steps of those
-// cycles grow to their size as τ/(Warmup+1) at the step τ of the cycle, which
-// makes any schedule of the learning rate jagged.
-//
-// What the weights do at the start of a cycle is for a schedule.
+// Restart applies a transform whose memory is pruned at the first step of every
+// phase but the first ([Optimizer.Phase]): of each buffer only the share Keep of
+// the largest magnitudes survives, the rest becomes zero (ReLoRA: High-Rank
+// Training Through Low-Rank Updates, arXiv 2307.05695, section 3, which keeps 1%
+// of Adam's moments). As there, the step that corrects Adam's bias counts on. Of
+// a share of 0 nothing is left, and the step counts anew: it is a new optimizer.
+// Updates of the first Warmup steps of those phases grow to their size
+// as τ/(Warmup+1) at the step τ of the phase, which makes any schedule of the
+// learning rate jagged.
 type Restart struct {
 	Then   Transform
-	Every  int
 	Warmup int
 	Keep   float64
 }
@@ -44,13 +42,17 @@ type restartState struct {
 }
 
 func (s *restartState) Step(g *Group, c Clock) {
-	first, at := c.Step <= s.rule.Every, (c.Step-1)%s.rule.Every+1
+	first, at := c.Phase <= 1, c.Step-c.Phase+1
 	if !first && at == 1 {
 		for _, b := range s.memory {
 			s.prune(b.Values)
 		}
 	}
-	s.State.Step(g, c)
+	then := c
+	if s.rule.Keep == 0 {
+		then.Step = at
+	}
+	s.State.Step(g, then)
 	if !first && at <= s.rule.Warmup {
 		for _, p := range g.Params {
 			kernels.Scale(float32(at)/float32(s.rule.Warmup+1), p.Update)

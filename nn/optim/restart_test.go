@@ -7,7 +7,7 @@ import (
 )
 
 // restarted returns the updates and buffers of each of eight steps with gradients 1, 2, …, n
-// times the step.
+// times the step, in phases of three steps.
 func restarted(rule optim.Transform, n int) (all [][]float32, buffers []map[string][]float32) {
 	g := group("g", make([]float32, n))
 	o := optim.New(rule, []*optim.Group{g})
@@ -17,6 +17,7 @@ func restarted(rule optim.Transform, n int) (all [][]float32, buffers []map[stri
 			grad[i] = float32(step * (i + 1))
 		}
 		setGrad(g.Params[0], grad...)
+		o.Phase = (step-1)/3*3 + 1
 		o.Step(0)
 		all = append(all, append([]float32(nil), g.Params[0].Update...))
 		_, b := o.Save()
@@ -31,7 +32,7 @@ func TestRestart(t *testing.T) {
 	plain, _ := restarted(momentum, n)
 
 	// What keeps all and does not warm up changes nothing.
-	all, _ := restarted(optim.Restart{Then: momentum, Every: 3, Keep: 1}, n)
+	all, _ := restarted(optim.Restart{Then: momentum, Keep: 1}, n)
 	for step := range plain {
 		for i, x := range plain[step] {
 			if all[step][i] != x {
@@ -40,13 +41,13 @@ func TestRestart(t *testing.T) {
 		}
 	}
 
-	// Cycles start at the steps 4 and 7: of the momentum a part survives, the
+	// Phases start at the steps 4 and 7: of the momentum a part survives, the
 	// largest, and two steps are smaller.
 	for _, c := range []struct {
 		keep     float64
 		survives int
 	}{{0, 0}, {0.02, 2}, {0.011, 2}, {0.5, 50}} {
-		some, buffers := restarted(optim.Restart{Then: momentum, Every: 3, Warmup: 2, Keep: c.keep}, n)
+		some, buffers := restarted(optim.Restart{Then: momentum, Warmup: 2, Keep: c.keep}, n)
 		m := make([]float32, n)
 		for step := 1; step <= 8; step++ {
 			size := float32(1)

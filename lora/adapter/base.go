@@ -1,0 +1,164 @@
+package adapter
+
+import (
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/nn"
+)
+
+// A Term is b·a of factors A k×in and B out×k.
+type Term struct{ A, B ag.Tensor }
+
+// Rank returns k.
+func (p Term) Rank() int {
+	k, _ := ag.Dims(p.A)
+	return k
+}
+
+// held is what a base has beside W0. It is kept as factors, from which the base
+// is computed anew whenever they change: so nothing is lost to rounding over
+// many changes, a state gives the same base bit for bit, and files can have it
+// as components of a plain adapter.
+type held struct {
+	own    bool      // the base is no longer the model's
+	start  Term      // taken out: s·B0·A0
+	folded []Term    // put in: s·B_k·A_k
+	follow float32   // how many times s·B·A of the present factors is in it
+	fixed  []float32 // the base without those, once it follows
+	sb     []float32 // follow·s·B
+}
+
+// OwnBase gives the map a base that is not the model's, so that graphs which
+// are built from now on see it change.
+func (m *Map) OwnBase() {
+	if !m.held.own {
+		m.SetBase(append([]float32(nil), m.Base.Floats()...))
+	}
+}
+
+// OwnsBase reports whether the base is the map's alone.
+func (m *Map) OwnsBase() bool { return m.held.own }
+
+// Offset replaces the base by W0 − s·B·A with the present factors A and B, so
+// that the adapted map starts as the base map. It keeps the product, which
+// net metrics and files subtract.
+func (m *Map) Offset() { m.Hold(m.Pair()) }
+
+// Pair returns copies of the present factors A and B.
+func (m *Map) Pair() Term { return Term{copyOf(m.Factor("A")), copyOf(m.Factor("B"))} }
+
+// OffsetBy replaces the base by W0 − s·b·a for a r×in and b out×r, which it
+// keeps.
+func (m *Map) OffsetBy(a, b ag.Tensor) { m.Hold(Term{a, b}) }
+
+// Hold makes the base W0 − s·B0·A0 + s·Σ B_k·A_k for a start, which may be none,
+// and what was folded in, in order.
+func (m *Map) Hold(start Term, folded ...Term) {
+	m.held.start, m.held.folded = start, folded
+	m.rebase()
+}
+
+// Fold adds s·b·a to the base and keeps the term. Only the base changes: whoever
+// folds takes the product out of the factors.
+func (m *Map) Fold(t Term) {
+	m.held.folded = append(m.held.folded, t)
+	m.rebase()
+}
+
+// Follow makes the base hold ratio times s·B·A of the present factors A and B,
+// in the place of what the last call had it hold so.
+func (m *Map) Follow(ratio float32) {
+	m.OwnBase()
+	h := &m.held
+	if h.fixed == nil {
+		h.fixed = append([]float32(nil), m.Base.Floats()...)
+	}
+	h.follow = ratio
+	a := m.Factor("A")
+	h.sb = append(h.sb[:0], m.Factor("B").Floats()...)
+	kernels.Scale(ratio*m.Scaling, h.sb)
+	w, r := m.Base.Floats(), a.Rows()
+	copy(w, h.fixed)
+	kernels.MatMul(kernels.NN, true, m.Out, m.In, r, h.sb, r, a.Floats(), m.In, w, m.In)
+	m.SetBase(w)
+}
+
+// Followed returns the ratio of Follow, 0 where it was never called.
+func (m *Map) Followed() float32 { return m.held.follow }
+
+// Start returns copies of the factors whose product an initializer took out
+// of the base; both are nil when it took out none.
+func (m *Map) Start() (a, b ag.Tensor) { return m.held.start.A, m.held.start.B }
+
+// Folded returns what was folded into the base, in order.
+func (m *Map) Folded() []Term { return m.held.folded }
+
+// Held returns the products that the base holds beside W0, times s: that of the
+// start with −B, then those that were folded. What follows the factors is told
+// by Followed.
+func (m *Map) Held() []Term {
+	var all []Term
+	if a, b := m.Start(); a != nil {
+		minus := copyOf(b)
+		kernels.Scale(-1, minus.Floats())
+		all = append(all, Term{a, minus})
+	}
+	return append(all, m.held.folded...)
+}
+
+// rebase computes the base from W0 and what it holds.
+func (m *Map) rebase() {
+	w := append([]float32(nil), m.W0()...)
+	addProducts(w, m.Out, m.In, m.Scaling, m.Held()...)
+	m.SetBase(w)
+	if m.held.fixed != nil {
+		copy(m.held.fixed, w)
+		m.Follow(m.held.follow)
+	}
+}
+
+// SetBase makes w, out×in, which it keeps, the weight that the product is added
+// to. A base that was the map's own stays what graphs have, with other values.
+func (m *Map) SetBase(w []float32) {
+	if m.held.own {
+		m.Base.Set(w)
+	} else {
+		m.Base, m.held.own = ag.NewWeight(m.Out, m.In, w), true
+	}
+	if m.Kind == nn.Table {
+		if m.table == nil {
+			m.table = ag.NewVariable(m.In, m.Out, make([]float32, len(w)))
+		}
+		for i := range m.Out {
+			for j := range m.In {
+				m.table.Floats()[j*m.Out+i] = w[i*m.In+j]
+			}
+		}
+	}
+}
+
+// addProducts adds s·Σ B_k·A_k to w, out×in, in float64, rounded once.
+func addProducts(w []float32, out, in int, s float32, products ...Term) {
+	row := make([]float64, in)
+	for i := range out {
+		clear(row)
+		for _, p := range products {
+			r := p.Rank()
+			av, bv := ag.Floats(p.A), ag.Floats(p.B)
+			for k := range r {
+				sb := float64(s) * float64(bv[i*r+k])
+				for j, x := range av[k*in : (k+1)*in] {
+					row[j] += sb * float64(x)
+				}
+			}
+		}
+		for j, x := range row {
+			w[i*in+j] = float32(float64(w[i*in+j]) + x)
+		}
+	}
+}
+
+func copyOf(t ag.Tensor) *ag.Variable {
+	rows, cols := ag.Dims(t)
+	return ag.NewVariable(rows, cols, append([]float32(nil), ag.Floats(t)...))
+}
