@@ -63,7 +63,8 @@ type Moments struct {
 // jointly, into updates.
 type Update interface {
 	Part
-	// Transform returns the chain with decoupled weight decay.
+	// Transform returns the chain with decoupled weight decay, for one optimizer:
+	// the states of its groups may share what they have in common.
 	Transform(weightDecay float64) optim.Transform
 	// Freezes lists the factors that the rule leaves as they started.
 	Freezes() []string

@@ -3,6 +3,7 @@ package update
 import (
 	"math"
 
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 	"github.com/lowrank/lowrank/nn/optim"
 )
@@ -45,9 +46,8 @@ func newCalibrated(rule LoFT, r, dim, otherDim int) *calibrated {
 	}
 }
 
-// observe takes the gradient g, r×dim, at the other factor, r×otherDim, into
-// the moments.
-func (s *calibrated) observe(other, g []float32) {
+// project sets h for the gradient g, r×dim, at the other factor, r×otherDim.
+func (s *calibrated) project(other, g []float32) {
 	r, p := s.r, s.other.p
 	s.other.turn(other)
 	gram.Combine(s.h, s.other.inv, gram.Rows{N: r, Dim: s.otherDim, Data: other}, nil, gram.Rows{}, s.columns)
@@ -59,6 +59,17 @@ func (s *calibrated) observe(other, g []float32) {
 		}
 	}
 	gram.Combine(s.h, s.other.inv, gram.Rows{N: r, Dim: s.dim, Data: g}, nil, gram.Rows{}, s.columns)
+}
+
+// squares is that of the norm of h.
+func (s *calibrated) squares() float64 { return kernels.SumSquares(s.h[:s.r*s.dim]) }
+
+// observe takes clip times h into the moments.
+func (s *calibrated) observe(clip float64) {
+	r, p := s.r, s.other.p
+	if clip != 1 {
+		kernels.Scale(float32(clip), s.h[:r*s.dim])
+	}
 	s.carry()
 
 	scale(s.Beta1, p)

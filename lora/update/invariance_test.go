@@ -56,8 +56,8 @@ func (p *problem) split(seed uint64) *problem {
 // or by something else: rules are invariant or they are not.
 func TestInvariance(t *testing.T) {
 	rite := LoRARITE{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6}
-	escaped, skip := rite, rite
-	escaped.EscapedMass, skip.Skip = true, 2.8 // some steps
+	escaped, skip, clip := rite, rite, rite
+	escaped.EscapedMass, skip.Skip, clip.Clip = true, 2.8, 10 // some steps
 	const adaptive, plain = 0.05, 0.02
 	for _, c := range []struct {
 		name      string
@@ -70,9 +70,13 @@ func TestInvariance(t *testing.T) {
 		{"LoRA-Pro, full Adam, X = 0", LoRAPro{X: Zero}.Transform(0), adaptive, true},
 		{"ScaledGD", ScaledGD{}.Transform(0), plain, true},
 		{"LoFT", LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 0.01}.Transform(0), adaptive, true}, // of a small √v float32 leaves little
+		{"AltLoRA", AltLoRA{Beta: 0.9}.Transform(0), 0.2, true},
+		{"AltLoRA, damped", AltLoRA{Beta: 0.9, Damping: 1}.Transform(0), 0.2, false},
 		{"LoRA-RITE", rite.Transform(0), adaptive, true},
 		{"LoRA-RITE with escaped mass", escaped.Transform(0), adaptive, true},
 		{"LoRA-RITE that skips", skip.Transform(0), adaptive, true},
+		{"LoRA-RITE that clips", clip.Transform(0), adaptive, true},
+		{"LoFT that clips", LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 0.01, Clip: 10}.Transform(0), adaptive, true},
 
 		{"LoRA-Pro, closest", LoRAPro{Form: Gradient}.Transform(0), 0.2, false}, // to first order it is
 		{"LoRA-Pro, factored Adam", LoRAPro{Form: FactoredAdam}.Transform(0), adaptive, false},

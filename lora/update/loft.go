@@ -20,11 +20,12 @@ import (
 // carries second moments on with the transpose of P, with which the full-rank
 // limit fails; and its weight decay is not multiplied by the
 // learning rate. It also clips the norm of the projected gradients of all
-// adapters together, which a rule that sees one adapter cannot.
+// adapters together: Clip, 0 for none.
 type LoFT struct {
 	Beta1, Beta2 float64
 	Eps          float64
 	Damping      float64
+	Clip         float64
 }
 
 func (LoFT) Needs() []adapter.Capability {
@@ -35,7 +36,7 @@ func (LoFT) Freezes() []string              { return nil }
 
 func (u LoFT) Transform(weightDecay float64) optim.Transform {
 	return optim.Chain{
-		optim.Split{Roles: []string{"A", "B"}, Then: loft{u}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps}},
+		optim.Split{Roles: []string{"A", "B"}, Then: loft{u, new(pool)}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps}},
 		optim.Decay{Weight: weightDecay},
 	}
 }
@@ -48,17 +49,23 @@ func (u LoFT) Check() error {
 	if err := checkDamping("LoFT", u.Damping); err != nil {
 		return err
 	}
+	if err := checkClip("LoFT", u.Clip); err != nil {
+		return err
+	}
 	return checkBetas("LoFT", u.Beta1, u.Beta2)
 }
 
 // loft is the transform of LoFT on a pair.
-type loft struct{ LoFT }
+type loft struct {
+	LoFT
+	pool *pool
+}
 
 func (t loft) Init(g *optim.Group) optim.State {
 	a, b := g.Role("A"), g.Role("B")
 	r, in, out := a.Value.Rows(), a.Value.Cols(), b.Value.Rows()
 	return &loftState{
-		a: a, b: b,
+		a: a, b: b, pool: t.pool,
 		bt: make([]float32, r*out), gbt: make([]float32, r*out),
 		sideA: newCalibrated(t.LoFT, r, in, out), sideB: newCalibrated(t.LoFT, r, out, in),
 	}
@@ -68,14 +75,23 @@ type loftState struct {
 	a, b         *optim.Param
 	bt, gbt      []float32 // r×out
 	sideA, sideB *calibrated
+	pool         *pool
+}
+
+func (s *loftState) Prepare(*optim.Group, optim.Clock) {
+	r, out := s.sideA.r, s.sideB.dim
+	gram.Transpose(s.bt, s.b.Value.Floats(), out, r)
+	gram.Transpose(s.gbt, s.b.Update, out, r)
+	s.sideA.project(s.bt, s.a.Update)
+	s.sideB.project(s.a.Value.Floats(), s.gbt)
+	s.pool.add(s.sideA.squares() + s.sideB.squares())
 }
 
 func (s *loftState) Step(_ *optim.Group, c optim.Clock) {
 	r, out := s.sideA.r, s.sideB.dim
-	gram.Transpose(s.bt, s.b.Value.Floats(), out, r)
-	gram.Transpose(s.gbt, s.b.Update, out, r)
-	s.sideA.observe(s.bt, s.a.Update)
-	s.sideB.observe(s.a.Value.Floats(), s.gbt)
+	clip := s.pool.clip(s.sideA.Clip)
+	s.sideA.observe(clip)
+	s.sideB.observe(clip)
 	if c.Step%2 == 1 {
 		s.sideB.move(s.gbt, c.Step)
 		gram.Transpose(s.b.Update, s.gbt, r, out)

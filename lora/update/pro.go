@@ -14,15 +14,17 @@ import (
 // r permits (arXiv 2407.18242). Groups without A and B, and other factors, go
 // by AdamW, or by plain descent in the Gradient form.
 //
-// LoRAFactory's LoRA-Pro is FactoredAdam, with three slips that are not
-// repeated here: it takes s to be 2, which AdamW divides out again but for its
-// eps; all B share one count of steps, which grows by the number of maps in a
-// step, so that the bias of their moments is not corrected; and its symmetric X
-// multiplies by A·Aᵀ where it should divide. The authors' code is FullAdam with
+// LoRAFactory's LoRA-Pro is FactoredAdam with three slips. It takes s to be 2,
+// which AdamW divides out again but for its eps; all B share one count of steps,
+// which grows by the number of maps in a step, so that the bias of their moments
+// is corrected by too little ([factoryAdam]): Factory repeats these two. And its
+// symmetric X multiplies by A·Aᵀ where it should divide. The authors' code is FullAdam with
 // s = 2 whatever the model has, so that its learning rates are s/2 of ours.
 type LoRAPro struct {
 	Form Form
 	X    Split
+	// Factory has FactoredAdam give LoRAFactory's numbers.
+	Factory bool
 }
 
 // A Form says where Adam stands in LoRA-Pro.
@@ -57,35 +59,51 @@ func (u LoRAPro) Check() error {
 	if u.Form < FullAdam || u.Form > Gradient {
 		return fmt.Errorf("update: LoRAPro: form is %d: must be 0 (full Adam), 1 (factored Adam) or 2 (gradient)", u.Form)
 	}
+	if u.Factory && (u.Form != FactoredAdam || u.X == Symmetric) {
+		return fmt.Errorf("update: LoRAPro: factory needs form 1 (factored Adam) and x 0 or 1, which is what LoRAFactory has")
+	}
 	return nil
 }
 
 func (u LoRAPro) Transform(weightDecay float64) optim.Transform {
 	switch u.Form {
 	case Gradient:
-		return optim.Chain{project{u.X}, optim.Decay{Weight: weightDecay}}
+		return optim.Chain{project{x: u.X}, optim.Decay{Weight: weightDecay}}
 	case FactoredAdam:
-		return append(optim.Chain{project{u.X}}, optim.AdamW(weightDecay)...)
+		if u.Factory {
+			return optim.Chain{project{u.X, 2}, factoryAdam{adam8, new(int)}, optim.Decay{Weight: weightDecay}}
+		}
+		return append(optim.Chain{project{x: u.X}}, optim.AdamW(weightDecay)...)
 	}
-	return optim.Chain{fullAdam{optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, u.X}, optim.Decay{Weight: weightDecay}}
+	return optim.Chain{fullAdam{adam8, u.X}, optim.Decay{Weight: weightDecay}}
 }
 
-// pair returns the parameters A and B of a group, and their tangent; nil
-// where it has not both.
-func pair(g *optim.Group) (a, b *optim.Param, t *tangent) {
+// adam8 is Adam at PyTorch's defaults.
+var adam8 = optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+
+// pair returns the parameters A and B of a group, and their tangent at the
+// scaling s; nil where it has not both.
+func pair(g *optim.Group, s float32) (a, b *optim.Param, t *tangent) {
 	a, b = g.Role("A"), g.Role("B")
 	if a == nil || b == nil {
 		return nil, nil, nil
 	}
-	return a, b, newTangent(g.Scaling, a.Value.Rows(), a.Value.Cols(), b.Value.Rows())
+	return a, b, newTangent(s, a.Value.Rows(), a.Value.Cols(), b.Value.Rows())
 }
 
 // project replaces gradients by directions whose change of the weight is the
 // projection of the full gradient.
-type project struct{ x Split }
+type project struct {
+	x Split
+	s float32 // the scaling that is taken instead of the group's; 0: the group's
+}
 
 func (p project) Init(g *optim.Group) optim.State {
-	a, b, t := pair(g)
+	s := p.s
+	if s == 0 {
+		s = g.Scaling
+	}
+	a, b, t := pair(g, s)
 	return &projectState{p, a, b, t}
 }
 
@@ -111,7 +129,7 @@ type fullAdam struct {
 
 func (t fullAdam) Init(g *optim.Group) optim.State {
 	s := &fullAdamState{fullAdam: t}
-	s.a, s.b, s.tangent = pair(g)
+	s.a, s.b, s.tangent = pair(g, g.Scaling)
 	if s.tangent == nil {
 		return t.Adam.Init(g)
 	}

@@ -14,16 +14,17 @@ import (
 // eps 1e-6. Other factors go by AdamW, and weights decay as they do there.
 //
 // EscapedMass is the paper's, off by default in the authors' PyTorch code. That
-// code also has two guards. It leaves out gradients of a factor whose root mean
-// square, unmagnified, is above 1: Skip is that bound, 0 none. And it clips
-// the norm of the unmagnified gradients of all adapters together, which a rule
-// that sees one adapter cannot; a trainer's clipping of gradients stands where
-// that would, ahead of the rule, but is not invariant.
+// code also has two guards, which are invariant as well. It leaves out gradients
+// of a factor whose root mean square, unmagnified, is above 1: Skip is that bound,
+// 0 none. And it clips the norm of the unmagnified gradients of all adapters
+// together at 1: Clip, 0 for none. A trainer's clipping of the factors' gradients,
+// ahead of the rule, is not invariant.
 type LoRARITE struct {
 	Beta1, Beta2 float64
 	Eps          float64
 	EscapedMass  bool
 	Skip         float64
+	Clip         float64
 }
 
 func (LoRARITE) Needs() []adapter.Capability {
@@ -34,7 +35,7 @@ func (LoRARITE) Freezes() []string              { return nil }
 
 func (u LoRARITE) Transform(weightDecay float64) optim.Transform {
 	return optim.Chain{
-		optim.Split{Roles: []string{"A", "B"}, Then: rite{u}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: 1e-8}},
+		optim.Split{Roles: []string{"A", "B"}, Then: rite{u, new(pool)}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: 1e-8}},
 		optim.Decay{Weight: weightDecay},
 	}
 }
@@ -46,6 +47,9 @@ func (u LoRARITE) Check() error {
 		return fmt.Errorf("update: LoRARITE: eps is %v: must be above 0 and at most 1", u.Eps)
 	case !(u.Skip >= 0 && u.Skip <= 1e6):
 		return fmt.Errorf("update: LoRARITE: skip is %v: must be in 0..1e6", u.Skip)
+	}
+	if err := checkClip("LoRARITE", u.Clip); err != nil {
+		return err
 	}
 	return checkBetas("LoRARITE", u.Beta1, u.Beta2)
 }

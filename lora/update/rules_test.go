@@ -17,11 +17,12 @@ var rules = []adapter.Update{
 	AdamW{}, SGD{}, SGD{Momentum: 0.9}, SGD{Momentum: 0.9, Nesterov: true}, Lion{0.9, 0.99}, AdaLomo{},
 	LoRAPlus{Ratio: 16}, LoRAPlus{Ratio: 16, PEFT: true},
 	LoRAFA{}, LoRAFA{Project: true}, LoRAFA{PEFT: true},
-	LoRAPro{}, LoRAPro{Form: FactoredAdam}, LoRAPro{Form: Gradient}, LoRAPro{X: Zero}, LoRAPro{Form: Gradient, X: Symmetric},
+	LoRAPro{}, LoRAPro{Form: FactoredAdam}, LoRAPro{Form: FactoredAdam, Factory: true}, AltLoRA{Beta: 0.9, Damping: 1e-6}, AltLoRA{},
+	LoRAPro{Form: Gradient}, LoRAPro{X: Zero}, LoRAPro{Form: Gradient, X: Symmetric},
 	ScaledGD{}, ScaledGD{0.01}, ScaledAdamW{0.01},
 	LoRARITE{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6}, LoRARITE{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6, EscapedMass: true},
-	LoRARITE{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6, Skip: 1},
-	LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 1e-4, Damping: 1e-6},
+	LoRARITE{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6, Skip: 1, Clip: 1},
+	LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 1e-4, Damping: 1e-6, Clip: 1},
 	Muon{Momentum: 0.95, Nesterov: true, Steps: 5}, Muon{MatchRMS: true},
 	GaLore{Rank: 2, Every: 3, Scale: 0.25}, GaLore{Rank: 64, Every: 3, Scale: 0.25},
 	Restarts{Warmup: 1, Keep: 0.1}, Restarts{},
@@ -56,13 +57,12 @@ func TestRulesResume(t *testing.T) {
 	eachRule(t, func(t *testing.T, u adapter.Update) {
 		run := func(restart bool) []float32 {
 			p := newProblem(96, 24, 4, "zero", 5)
-			rule := u.Transform(0.1)
 			g := p.group()
-			o := optim.New(rule, []*optim.Group{g})
+			o := optim.New(u.Transform(0.1), []*optim.Group{g})
 			for step := range 6 {
 				if step == 4 && restart {
 					at, buffers := o.Save()
-					o = optim.New(rule, []*optim.Group{g})
+					o = optim.New(u.Transform(0.1), []*optim.Group{g})
 					if err := o.Load(at, buffers); err != nil {
 						t.Fatal(err)
 					}

@@ -22,13 +22,16 @@ import (
 // A moves by M·R_B⁻ᵀ transposed, and B alike with A's basis. The betas rise
 // from 0 as β·(1-βᵗ⁻¹)/(1-βᵗ), which corrects the bias. ρ is the escaped mass:
 // what V has lost, as P dropped what lay outside the new basis.
-type rite struct{ LoRARITE }
+type rite struct {
+	LoRARITE
+	pool *pool
+}
 
 func (t rite) Init(g *optim.Group) optim.State {
 	a, b := g.Role("A"), g.Role("B")
 	r, in, out := a.Value.Rows(), a.Value.Cols(), b.Value.Rows()
 	return &riteState{
-		a: a, b: b,
+		a: a, b: b, pool: t.pool,
 		bt: make([]float32, r*out), gbt: make([]float32, r*out),
 		sideA: newUnmagnified(t.LoRARITE, r, in, out), sideB: newUnmagnified(t.LoRARITE, r, out, in),
 	}
@@ -38,15 +41,23 @@ type riteState struct {
 	a, b         *optim.Param
 	bt, gbt      []float32 // r×out
 	sideA, sideB *unmagnified
+	pool         *pool
 }
 
-func (s *riteState) Step(_ *optim.Group, c optim.Clock) {
+func (s *riteState) Prepare(*optim.Group, optim.Clock) {
 	r, out := s.sideA.r, s.sideB.dim
 	gram.Transpose(s.bt, s.b.Value.Floats(), out, r)
 	gram.Transpose(s.gbt, s.b.Update, out, r)
-	s.sideA.step(s.bt, s.a.Update, c.Step)
-	s.sideB.step(s.a.Value.Floats(), s.gbt, c.Step)
-	gram.Transpose(s.b.Update, s.gbt, r, out)
+	s.sideA.unmagnify(s.bt, s.a.Update)
+	s.sideB.unmagnify(s.a.Value.Floats(), s.gbt)
+	s.pool.add(kernels.SumSquares(s.sideA.h) + kernels.SumSquares(s.sideB.h))
+}
+
+func (s *riteState) Step(_ *optim.Group, c optim.Clock) {
+	clip := s.pool.clip(s.sideA.Clip)
+	s.sideA.step(s.a.Update, c.Step, clip)
+	s.sideB.step(s.gbt, c.Step, clip)
+	gram.Transpose(s.b.Update, s.gbt, s.sideB.r, s.sideB.dim)
 }
 
 func (s *riteState) Buffers() []optim.Buffer {
@@ -79,16 +90,24 @@ func newUnmagnified(rule LoRARITE, r, dim, otherDim int) *unmagnified {
 	}
 }
 
-// step replaces the gradient g, r×dim, by the direction at the other factor as
-// it is now, r×otherDim.
-func (s *unmagnified) step(other, g []float32, step int) {
-	rows := func(x []float32) gram.Rows { return gram.Rows{N: s.r, Dim: s.dim, Data: x} }
+func (s *unmagnified) rows(x []float32) gram.Rows { return gram.Rows{N: s.r, Dim: s.dim, Data: x} }
+
+// unmagnify sets h for the gradient g, r×dim, at the other factor as it is now,
+// r×otherDim.
+func (s *unmagnified) unmagnify(other, g []float32) {
 	s.other.turn(other)
-	gram.Combine(s.h, s.other.inv, rows(g), nil, gram.Rows{}, s.columns)
+	gram.Combine(s.h, s.other.inv, s.rows(g), nil, gram.Rows{}, s.columns)
 	if s.Skip > 0 && math.Sqrt(kernels.SumSquares(s.h)/float64(len(s.h))) > s.Skip {
 		clear(s.h)
 	}
+}
 
+// step writes the direction that clip times h makes into g, r×dim.
+func (s *unmagnified) step(g []float32, step int, clip float64) {
+	rows := s.rows
+	if clip != 1 {
+		kernels.Scale(float32(clip), s.h)
+	}
 	beta1, beta2 := rising(s.Beta1, step), rising(s.Beta2, step)
 	mass := s.carry(beta2)
 	gram.Gram(s.u, rows(s.h))

@@ -17,6 +17,12 @@ func (c Chain) Init(g *Group) State {
 
 type chainState []State
 
+func (s chainState) Prepare(g *Group, c Clock) {
+	if len(s) > 0 {
+		prepare(s[0], g, c)
+	}
+}
+
 func (s chainState) Step(g *Group, c Clock) {
 	for _, link := range s {
 		link.Step(g, c)

@@ -62,6 +62,20 @@ type State interface {
 	Buffers() []Buffer
 }
 
+// A Preparer is a State that looks at the updates of its group before those of any
+// group are rewritten, for what is of all groups together. A Chain hands it to its
+// first link, a Split to both parts.
+type Preparer interface {
+	Prepare(g *Group, c Clock)
+}
+
+// prepare has a State look, if it does.
+func prepare(s State, g *Group, c Clock) {
+	if p, ok := s.(Preparer); ok {
+		p.Prepare(g, c)
+	}
+}
+
 // A Buffer is a named part of a State.
 type Buffer struct {
 	Name   string
@@ -108,6 +122,9 @@ func (o *Optimizer) Step(lr float64) {
 				clear(p.Update)
 			}
 		}
+		prepare(o.states[i], g, c)
+	}
+	for i, g := range o.groups {
 		o.states[i].Step(g, c)
 		for _, p := range g.Params {
 			kernels.Axpy(float32(-lr), p.Update, p.Value.Floats())

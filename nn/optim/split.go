@@ -28,6 +28,11 @@ type splitState struct {
 	then, others State
 }
 
+func (s *splitState) Prepare(_ *Group, c Clock) {
+	prepare(s.then, s.part, c)
+	prepare(s.others, s.rest, c)
+}
+
 func (s *splitState) Step(_ *Group, c Clock) {
 	s.then.Step(s.part, c)
 	s.others.Step(s.rest, c)
