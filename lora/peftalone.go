@@ -76,6 +76,9 @@ func (r *reader) alone(set *Set) error {
 		if r.state[m.Name+".A0"] != nil {
 			return fmt.Errorf("%s: the start of %s was taken out of the base: %w", WeightsFile, m.Name, ErrNeedsBase)
 		}
+		if r.state[m.Name+".A1"] != nil || r.state[m.Name+"."+follow] != nil {
+			return fmt.Errorf("%s: products were folded into the base of %s: %w", WeightsFile, m.Name, ErrNeedsBase)
+		}
 		for _, f := range m.Factors {
 			copy(f.Floats(), r.state[m.Name+"."+f.Name])
 		}
