@@ -143,6 +143,8 @@ func (m Method) Check() error {
 		adapter.Activations:     true,
 		adapter.OutputGradients: true,
 		adapter.Static:          m.Router == nil,
+		adapter.TrainedA:        !slices.Contains(m.Update.Freezes(), "A"),
+		adapter.TrainedB:        !slices.Contains(m.Update.Freezes(), "B"),
 	}
 	for _, s := range slots {
 		if p := m.part(s); p != nil {
@@ -151,6 +153,7 @@ func (m Method) Check() error {
 			}
 		}
 	}
+	provided[adapter.Started] = !provided[adapter.Pair]
 	for _, s := range slots {
 		p := m.part(s)
 		if p == nil {
@@ -209,8 +212,11 @@ func (m *Method) origin(s slot) string {
 
 // provider returns the slot whose parts provide c, by the table.
 func provider(c adapter.Capability) slot {
-	if c == adapter.Static {
+	switch c {
+	case adapter.Static:
 		return routerSlot
+	case adapter.TrainedA, adapter.TrainedB:
+		return updateSlot
 	}
 	for _, row := range table {
 		for _, s := range slots {

@@ -149,6 +149,13 @@ const (
 	Pair Capability = "free factors A and B"
 	// TrainedPair: A and B are both trained, and named so.
 	TrainedPair Capability = "trained factors A and B"
+	// Started: no pair waits for an initializer. What does not provide Pair does
+	// this.
+	Started Capability = "factors that start by themselves"
+	// TrainedA, TrainedB: the factor is not frozen, whose other one starts at
+	// zero. All update rules have both that do not freeze one.
+	TrainedA Capability = "a trained factor A"
+	TrainedB Capability = "a trained factor B"
 	// Product: the update is s·B·A of the trained A and B themselves, with
 	// nothing between them.
 	Product Capability = "an update that is s·B·A itself"

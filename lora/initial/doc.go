@@ -15,7 +15,7 @@ import (
 // None fills nothing: for deltas without free factors A and B.
 type None struct{}
 
-func (None) Needs() []adapter.Capability { return nil }
+func (None) Needs() []adapter.Capability { return []adapter.Capability{adapter.Started} }
 
 func (None) Provides() []adapter.Capability { return nil }
 

@@ -17,9 +17,10 @@ import (
 // the full gradient on these directions.
 type Minor struct{}
 
-// Needs the product itself: a delta with a zero of its own would never move.
+// Needs the product itself, as a delta with a zero of its own would never move,
+// nor would a frozen A.
 func (Minor) Needs() []adapter.Capability {
-	return []adapter.Capability{adapter.Pair, adapter.Product}
+	return []adapter.Capability{adapter.Pair, adapter.Product, adapter.TrainedA}
 }
 
 func (Minor) Provides() []adapter.Capability { return nil }

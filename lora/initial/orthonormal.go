@@ -13,7 +13,7 @@ import (
 // orthogonal projection of the gradient. Where the rank is above in, AᵀA = I.
 type Orthonormal struct{}
 
-func (Orthonormal) Needs() []adapter.Capability { return []adapter.Capability{adapter.Pair} }
+func (Orthonormal) Needs() []adapter.Capability { return zeroB() }
 
 func (Orthonormal) Provides() []adapter.Capability { return nil }
 

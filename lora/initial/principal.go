@@ -31,7 +31,7 @@ type Principal struct {
 }
 
 func (Principal) Needs() []adapter.Capability {
-	return []adapter.Capability{adapter.Pair, adapter.Activations}
+	return append(zeroB(), adapter.Activations)
 }
 
 func (Principal) Provides() []adapter.Capability { return nil }

@@ -11,7 +11,10 @@ import (
 // default, Kaiming's rule with a = √5. The function is the base's.
 type Kaiming struct{}
 
-func (Kaiming) Needs() []adapter.Capability { return []adapter.Capability{adapter.Pair} }
+func (Kaiming) Needs() []adapter.Capability { return zeroB() }
+
+// zeroB is what a start needs that leaves B at zero.
+func zeroB() []adapter.Capability { return []adapter.Capability{adapter.Pair, adapter.TrainedB} }
 
 func (Kaiming) Provides() []adapter.Capability { return nil }
 
@@ -56,7 +59,12 @@ func (l Law) deviation(rank, in, out int) float64 {
 	return 1 / float64(rank)
 }
 
-func (Gaussian) Needs() []adapter.Capability { return []adapter.Capability{adapter.Pair} }
+func (g Gaussian) Needs() []adapter.Capability {
+	if g.Both {
+		return []adapter.Capability{adapter.Pair}
+	}
+	return zeroB()
+}
 
 func (Gaussian) Provides() []adapter.Capability { return nil }
 

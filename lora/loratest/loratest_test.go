@@ -47,8 +47,10 @@ func TestCompositions(t *testing.T) {
 // zeros is an initializer that leaves A and B at zero: nothing ever moves.
 type zeros struct{ initial.None }
 
+func (zeros) Needs() []adapter.Capability { return nil }
+
 // lost is one that moves the function.
-type lost struct{ initial.None }
+type lost struct{ zeros }
 
 func (lost) Init(maps []*adapter.Map, _ adapter.Inputs) error {
 	for _, m := range maps {

@@ -61,6 +61,17 @@ func (s *adamState) Step(g *Group, c Clock) {
 	}
 }
 
+func (s *adamState) prune(keep float64) {
+	for _, b := range s.moments {
+		least := threshold(b.m, keep)
+		for i, m := range b.m {
+			if !(max(m, -m) >= least) {
+				b.m[i], b.v[i] = 0, 0
+			}
+		}
+	}
+}
+
 func (s *adamState) Buffers() []Buffer {
 	var all []Buffer
 	for _, b := range s.moments {

@@ -29,6 +29,12 @@ func (s chainState) Step(g *Group, c Clock) {
 	}
 }
 
+func (s chainState) prune(keep float64) {
+	for _, link := range s {
+		prune(link, keep)
+	}
+}
+
 // Buffers are those of the links, prefixed by the link's place: "0.adam.m.…".
 func (s chainState) Buffers() []Buffer {
 	var all []Buffer

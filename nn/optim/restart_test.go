@@ -68,6 +68,25 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// Adam's moments of an entry survive together: those of the largest first moment.
+func TestRestartOfAdam(t *testing.T) {
+	const n = 50
+	_, all := restarted(optim.Restart{Then: optim.AdamW(0), Keep: 0.1}, n)
+	before, after := all[2], all[3] // the fourth step begins a phase
+	for i := range n {
+		grad := float32(4 * (i + 1))
+		wantM, wantV := 0.1*grad, 0.001*grad*grad
+		if i >= n-5 {
+			wantM += 0.9 * before["g/0.adam.m.p0"][i]
+			wantV += 0.999 * before["g/0.adam.v.p0"][i]
+		}
+		m, v := after["g/0.adam.m.p0"][i], after["g/0.adam.v.p0"][i]
+		if d := max(m/wantM, wantM/m, v/wantV, wantV/v); !(d < 1+1e-5) {
+			t.Errorf("entry %d: moments %v and %v, want %v and %v", i, m, v, wantM, wantV)
+		}
+	}
+}
+
 // TestSplitAndExcept: each part sees its own, and a group that lacks a role is
 // not split.
 func TestSplitAndExcept(t *testing.T) {
