@@ -75,3 +75,27 @@ func TestEquivalences(t *testing.T) {
 		}
 	}
 }
+
+// A schedule's phases reach the rule: an optimizer that begins anew with them is
+// another than one that goes on.
+func TestPhasesReachTheRule(t *testing.T) {
+	anew, err := lora.Row("cola")
+	if err != nil {
+		t.Fatal(err)
+	}
+	on, err := lora.Compose(lora.Recipe{Rank: anew.Name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := small(9).walk(anew, 0.02, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := small(9).walk(on, 0.02, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := apart(one, two); !(d > 0.01) {
+		t.Errorf("the changes of the weight differ by %.3g", d)
+	}
+}
