@@ -103,6 +103,30 @@ func TestPartRows(t *testing.T) {
 	}
 }
 
+func TestNamed(t *testing.T) {
+	names, err := lora.Named([]string{"pissa", "axis:init", "lora", "pissa"})
+	if err != nil || names[0] != "pissa" || names[len(names)-1] != "lora" {
+		t.Fatalf("%v, %v", names, err)
+	}
+	rows := 0
+	for _, m := range lora.Methods() {
+		if m.Axis == lora.Initialisation {
+			rows++
+		}
+	}
+	if len(names) != rows+1 {
+		t.Errorf("%d names of %d rows and another one", len(names), rows)
+	}
+	if all, err := lora.Named([]string{"all"}); err != nil || len(all) != len(lora.Methods()) {
+		t.Errorf("all are %d, %v", len(all), err)
+	}
+	for _, bad := range []string{"axis:", "axis:speed", "pisssa", ""} {
+		if _, err := lora.Named([]string{bad}); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q is answered by %v", bad, err)
+		}
+	}
+}
+
 // A method put together by hand is refused by the same rules.
 func TestCheckOfAMethodByHand(t *testing.T) {
 	m, _ := lora.Row("lora")

@@ -90,6 +90,38 @@ func Methods() []Method {
 	return rows
 }
 
+// Named returns the names of rows, each once: a word is a row's name, "all", or
+// "axis:" and the beginning of an axis' name for the rows of that axis.
+func Named(words []string) ([]string, error) {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, word := range words {
+		axis, group := strings.CutPrefix(word, "axis:")
+		if !group && word != "all" {
+			if _, err := Row(word); err != nil {
+				return nil, err
+			}
+			add(word)
+			continue
+		}
+		found := false
+		for _, m := range table {
+			if !group || axis != "" && strings.HasPrefix(string(m.Axis), axis) {
+				add(m.Name)
+				found = true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("lora: %q: no method has such an axis; there are: axis:%s, axis:%s, axis:%s, axis:%s", word, Rank, Dynamics, Initialisation, Experts)
+		}
+	}
+	return names, nil
+}
+
 // Row returns a row of the table. An unknown name is answered with the names
 // there are, the nearest first.
 func Row(name string) (Method, error) {

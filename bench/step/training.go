@@ -138,14 +138,28 @@ func (s Shape) context(seed uint64, tape *ag.Tape, task nn.Task) (*nn.Context, [
 
 // Step trains on the batch once more and returns its loss before the update.
 func (t *Training) Step() (float32, error) {
+	loss, err := t.Gradients()
+	if err == nil {
+		err = t.Update()
+	}
+	return loss, err
+}
+
+// Gradients is the first part of a step: forward and backward.
+func (t *Training) Gradients() (loss float32, err error) {
 	if !t.ran {
 		t.tape.Replay()
 	}
 	t.ran = false
-	t.step++
 	if err := t.tape.Backward(t.loss); err != nil {
 		return 0, err
 	}
+	return ag.Floats(t.loss)[0], nil
+}
+
+// Update is the second part: what is trained changes.
+func (t *Training) Update() error {
+	t.step++
 	norm, clipped := optim.ClipNorm(t.opt.Groups(), Clip)
 	due := t.before(norm, clipped)
 	if t.plan != nil {
@@ -153,8 +167,7 @@ func (t *Training) Step() (float32, error) {
 	} else {
 		t.opt.Step(Rate)
 	}
-	loss := ag.Floats(t.loss)[0]
 	err := t.after(due)
 	t.opt.ZeroGrad()
-	return loss, err
+	return err
 }

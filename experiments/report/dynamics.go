@@ -24,22 +24,35 @@ var comparisons = []struct{ metric, title, unit string }{
 func compareFigures(all []*observed) []figure {
 	var out []figure
 	lossUnit := perToken
+	var methods []*method
 	for _, o := range all {
-		lossUnit = unitOf(o.method)
+		lossUnit, methods = unitOf(o.method), append(methods, o.method)
+	}
+	front := outstanding(methods)
+	about := " over steps, each method at its best learning rate: median over layers and seeds; bands are the range of the seeds."
+	if len(front) < len(methods) {
+		about += " In colour the baseline and the best methods, in grey all others."
 	}
 	add := func(metric, title, unit string, log bool) {
-		var series []chart.Series
+		var back, series []chart.Series
 		for _, o := range all {
-			if s, ok := overSeeds(o, metric); ok {
+			s, ok := overSeeds(o, metric)
+			switch {
+			case !ok:
+			case slices.Contains(front, o.method):
 				s.Mark = len(s.X) == 1 // measured once: no line to see
 				series = append(series, s)
+			default:
+				s.Muted, s.Low, s.High = true, nil, nil
+				back = append(back, s)
 			}
 		}
+		series = append(back, series...)
 		if len(series) == 0 {
 			return
 		}
 		log = log && wideRange(series)
-		out = append(out, figure{"dynamics_" + metric, title + " over steps, each method at its best learning rate: median over layers and seeds; bands are the range of the seeds.",
+		out = append(out, figure{"dynamics_" + metric, title + about,
 			func(width float64, legend bool) string {
 				return chart.Plot{Title: title, Width: width, Height: min(260+width*0.15, 400), Legend: legend,
 					X: chart.Axis{Title: "step", Whole: true}, Y: chart.Axis{Title: unit, Log: log}, Series: series}.SVG()

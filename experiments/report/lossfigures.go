@@ -14,7 +14,11 @@ func lossFigures(methods []*method) []figure {
 	if len(ranked(methods)) > 0 {
 		out = append(out, bestLoss(methods))
 	}
-	if f, ok := lossByRate(methods, "", nil); ok {
+	if len(methods) >= crowd {
+		if f, ok := losses(methods); ok {
+			out = append(out, f)
+		}
+	} else if f, ok := lossByRate(methods, "", nil); ok {
 		f.name, f.caption = "loss_by_learning_rate", "Held-out loss against learning rate. "+f.caption
 		out = append(out, f)
 	}

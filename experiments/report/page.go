@@ -33,7 +33,9 @@ type page struct {
 	Headline    []string
 	Unit        unit // of the losses
 	Facts       []Fact
-	Keys        []key
+	Keys        []key // of the curves over learning rates
+	Front       []key // of the dynamics
+	Crowd       bool
 	Best        *picture
 	ByRate      *picture
 	ByAxis      []*picture
@@ -80,7 +82,7 @@ func WritePage(w io.Writer, study Study) error {
 	methods := summarise(study.Runs)
 	p := page{
 		Title: study.Title, Headline: headline(methods), Unit: unitOf(methods...), Facts: facts(study, methods),
-		Keys: methodKeys(methods), Unbracketed: unbracketed(methods),
+		Keys: methodKeys(methods), Front: methodKeys(outstanding(methods)), Crowd: len(methods) >= crowd, Unbracketed: unbracketed(methods),
 		Columns: columns, Rows: table(methods), Troubles: troubles(methods), Command: study.Command,
 		Style: template.CSS(chart.Stylesheet + pageCSS), Script: template.JS(pageJS),
 	}

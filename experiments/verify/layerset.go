@@ -10,7 +10,6 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/adapter"
-	"github.com/lowrank/lowrank/lora/initial"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -44,10 +43,17 @@ func (r *rows) refuse(name string, err error) {
 	r.unsupported(name, text)
 }
 
+// unmade is the start of factors that are filled afterwards.
+type unmade struct{}
+
+func (unmade) Needs() []adapter.Capability               { return nil }
+func (unmade) Provides() []adapter.Capability            { return nil }
+func (unmade) Init([]*adapter.Map, adapter.Inputs) error { return nil }
+
 // adapted injects a method with the values that are recorded under param. The
 // start is not made: what it left of the base is the model's weight.
 func adapted(model nn.Model, method lora.Method, opt lora.Options, t tensors) (*lora.Set, []part, error) {
-	method.Initial = initial.None{}
+	method.Initial = unmade{}
 	set, err := lora.Inject(model, method, opt)
 	if err != nil {
 		return nil, nil, nn.Unsupported(err)

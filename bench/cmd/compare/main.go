@@ -6,6 +6,7 @@
 //	go run ./bench/cmd/compare step [--json] [--threads 1,2] [--model encoder,decoder,study] [--method lora,…] [--compile] [--python PATH] [-o FILE]
 //	go run ./bench/cmd/compare big [--json] [--threads 2] [--steps 3] [--base nf4,int8,…]
 //	go run ./bench/cmd/compare probe [--json] [--threads 2] [--model study,decoder] [--method lora,…]
+//	go run ./bench/cmd/compare overhead [--json] [--threads 2] [--model decoder] [--method lora-pro,…] [--rounds N]
 //
 // Kernels are held against oneDNN, OpenBLAS and PyTorch; models against PyTorch
 // with transformers and PEFT: the embeddings of a real checkpoint, a training
@@ -13,7 +14,7 @@
 // same: the time and memory of whole training steps. Big shows the time and memory
 // of steps of a model of 1.1 billion parameters, which it writes, some 2 GB, into
 // the user's cache and removes. Probe holds steps with instruments against steps
-// without.
+// without. The overhead is that of our own update rules over AdamW.
 //
 // A target that is missed is information: the exit code is 0 when the run went
 // through, 1 when it could not, and 2 when the command line is wrong.
@@ -43,6 +44,7 @@ var comparisons = []comparison{
 	{"step", parseStep},
 	{"big", parseBig},
 	{"probe", parseProbe},
+	{"overhead", parseOverhead},
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -81,5 +83,5 @@ func parse(args []string, stderr io.Writer) (measure func(stdout, stderr io.Writ
 	if len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "-help") {
 		return nil, flag.ErrHelp
 	}
-	return nil, errors.New("want the word kernels, models, step, big or probe first: it is what can be compared")
+	return nil, errors.New("want the word kernels, models, step, big, probe or overhead first: it is what can be compared")
 }

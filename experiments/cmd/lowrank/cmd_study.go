@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +54,7 @@ everything that is finished, and the same command goes on from there.`,
 	f := cmd.Flags()
 	f.StringVarP(&opts.out, "output", "o", "study", "folder for everything that is written")
 	f.BoolVar(&opts.quick, "quick", false, "a smaller model and shorter runs: see the path, not the answer")
-	f.StringSliceVar(&opts.methods, "methods", nil, "methods to compare, by name (default: fifteen, of every axis)")
+	f.StringSliceVar(&opts.methods, "methods", nil, "methods to compare, by name; axis:NAME for all of an axis, as axis:init or axis:dynamics; all (default: fifteen, of every axis)")
 	f.IntVar(&opts.seeds, "seeds", 0, "number of seeds (default 2)")
 	f.IntVar(&opts.steps, "steps", 0, "training steps of each run")
 	f.IntVar(&opts.rank, "rank", 0, "rank of the adapters (default 8)")
@@ -103,18 +102,11 @@ func (o studyOptions) study() (*study.Study, error) {
 	t := s.Template
 	flag := func(name string, value any) { s.Command += fmt.Sprintf(" --%s %v", name, value) }
 	if len(o.methods) > 0 {
-		s.Methods = nil
-		for _, name := range o.methods {
-			if !slices.Contains(s.Methods, name) {
-				s.Methods = append(s.Methods, name)
-			}
-		}
-		flag("methods", strings.Join(s.Methods, ","))
-	}
-	for _, name := range s.Methods {
-		if _, err := lora.Row(name); err != nil {
+		var err error
+		if s.Methods, err = lora.Named(o.methods); err != nil {
 			return nil, err
 		}
+		flag("methods", strings.Join(o.methods, ","))
 	}
 	if o.seeds > maxSeeds {
 		return nil, fmt.Errorf("--seeds %d: must be at most %d", o.seeds, maxSeeds)
