@@ -140,6 +140,7 @@ func (t fullAdam) Init(g *optim.Group) optim.State {
 	rows := min(blockRows, s.tangent.out)
 	s.g, s.ghat = make([]float32, rows*s.tangent.in), make([]float32, rows*s.tangent.in)
 	s.ga = make([]float32, len(s.a.Update))
+	s.left, s.right = make([]float32, rows*2*s.tangent.r), make([]float32, 2*s.tangent.r*s.tangent.in)
 	return s
 }
 
@@ -150,12 +151,15 @@ type fullAdamState struct {
 	m, v    []float32 // out×in: moments of g̃
 	g, ghat []float32 // blockRows×in: rows of g̃ and of m̂/(√v̂+eps)
 	ga      []float32 // r×in
+	left    []float32 // blockRows×2r: rows of [B, b]
+	right   []float32 // 2r×in: s·[a; A]
 	rest    *optim.Group
 	others  optim.State
 }
 
-// blockRows is how many rows of the weight are at work at a time.
-const blockRows = 64
+// blockRows is how many rows of the weight are at work at a time: few enough for
+// the second-level cache, enough for a kernel to share among threads.
+const blockRows = 128
 
 func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
 	t := s.tangent
@@ -163,6 +167,9 @@ func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
 	t.solve(av, bv, s.a.Update, s.b.Update, Zero) // g̃ is the same for every X
 
 	scaling := float32(t.s)
+	copy(s.right, s.a.Update)
+	copy(s.right[len(s.a.Update):], av)
+	kernels.Scale(scaling, s.right)
 	c1, c2 := 1-math.Pow(s.Beta1, float64(c.Step)), 1-math.Pow(s.Beta2, float64(c.Step))
 	for i := 0; i < t.out; i += blockRows {
 		rows := min(blockRows, t.out-i)
@@ -170,10 +177,12 @@ func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
 		b, db := block(bv, t.r), block(s.b.Update, t.r)
 		g, ghat := s.g[:rows*t.in], s.ghat[:rows*t.in]
 
-		// g̃ = s·(B·a + b·A)
-		kernels.MatMul(kernels.NN, false, rows, t.in, t.r, b, t.r, s.a.Update, t.in, g, t.in)
-		kernels.MatMul(kernels.NN, true, rows, t.in, t.r, db, t.r, av, t.in, g, t.in)
-		kernels.Scale(scaling, g)
+		// g̃ = s·(B·a + b·A) = [B, b]·s·[a; A]
+		for k := range rows {
+			copy(s.left[2*k*t.r:], b[k*t.r:(k+1)*t.r])
+			copy(s.left[(2*k+1)*t.r:], db[k*t.r:(k+1)*t.r])
+		}
+		kernels.MatMul(kernels.NN, false, rows, t.in, 2*t.r, s.left, 2*t.r, s.right, t.in, g, t.in)
 
 		// The kernel subtracts lr·m̂/(√v̂+eps) from a weight: here from 0, with lr -1.
 		clear(ghat)
