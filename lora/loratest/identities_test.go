@@ -269,13 +269,17 @@ func measured(method lora.Method) error {
 			if err := r.backward(); err != nil {
 				return err
 			}
-			p.Before()
+			p.Before(step)
 			if step > 0 { // first at the start itself
 				r.taken++
 				adapter.Step(r.plan, r.opt, r.taken, 0.02)
 			}
 			have := map[string]float64{}
-			for _, row := range p.After(step) {
+			rows, err := p.After(step, probe.Tier0|probe.Tier1)
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
 				if math.IsNaN(row.Value) {
 					return errorf("rank %d: step %d: %s is NaN", rank, step, row.Name)
 				}
