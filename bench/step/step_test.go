@@ -7,6 +7,7 @@ import (
 
 	"github.com/lowrank/lowrank/bench/machine"
 	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/nn/pretrained"
 )
 
 // started returns a training that has made its first step, which allocates.
@@ -112,4 +113,44 @@ func threadCounts() []int {
 		return []int{1, n}
 	}
 	return []int{1}
+}
+
+// TestWriteRandom: a written model is read back, in a format, and trains within
+// what its memory is said to be.
+func TestWriteRandom(t *testing.T) {
+	dir := t.TempDir()
+	s := Study
+	s.KVHeads, s.Rank, s.Checkpoint = 2, 4, true
+	if err := WriteRandom(dir, s, 1); err != nil {
+		t.Fatal(err)
+	}
+	model, err := pretrained.LoadKept(dir, kernels.NF4, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	training, err := Of(s, model, "lora", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var losses []float32
+	for range 3 {
+		loss, err := training.Step()
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, loss)
+	}
+	if !(losses[0] > losses[2]) || losses[0] < 5 || losses[0] > 6 { // ln 256 is 5.55
+		t.Errorf("losses %v", losses)
+	}
+	plain, err := New(Study, "lora", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, p := training.Memory(), plain.Memory(); 3*m.Base > p.Base || 2*m.Activations > p.Activations {
+		t.Errorf("%+v, and of the plain one %+v", m, p)
+	}
+	if err := WriteRandom(dir, Encoder, 1); err == nil {
+		t.Error("an encoder is written")
+	}
 }

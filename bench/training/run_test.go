@@ -141,3 +141,19 @@ func TestPicture(t *testing.T) {
 		}
 	}
 }
+
+// TestBig: a model in each format trains in a process of its own, and nothing is
+// left behind.
+func TestBig(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	rep, err := Big(BigOptions{Bases: []string{"nf4", "f32"}, Threads: 1, Steps: 1, Shape: step.Study}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rep.Rows) != 2 || rep.Rows[0].Verdict == compare.FallsShort || !(rep.Rows[0].Figures["formula"] < rep.Rows[1].Figures["formula"]) {
+		t.Errorf("%+v", rep.Rows)
+	}
+	if left, err := os.ReadDir(largeFiles()); err != nil || len(left) > 0 {
+		t.Errorf("%v are left, %v", left, err)
+	}
+}
