@@ -17,6 +17,9 @@ func (s *Setting) Facts(set *lora.Set) []Fact {
 	facts := append([]Fact(nil), s.facts...)
 	total := nn.Parameters(s.Base)
 	trained := set.TrainedParameters()
+	if text := kept(s.Base); text != "" {
+		facts = append(facts, Fact{"base", text})
+	}
 	facts = append(facts, Fact{"adapters", fmt.Sprintf("%s on %d linear maps", set.Method.Name, len(set.Maps))})
 	if a, b := set.Tied(); a != "" {
 		facts = append(facts, Fact{"tied", fmt.Sprintf("%s and %s are one tensor: the adapter changes one of them alone, and merges with --untie only", a, b)})
@@ -31,6 +34,24 @@ func (s *Setting) Facts(set *lora.Set) []Fact {
 	}
 	return append(facts, Fact{"trained", fmt.Sprintf("%s of %s parameters (%.2f %%); the adapter's file has %.2f MB",
 		grouped(trained), grouped(int(total)), 100*float64(trained)/float64(total), float64(fileBytes(set))/1e6)})
+}
+
+// kept tells in what a base keeps its weights if that was chosen, else "".
+func kept(model nn.Model) string {
+	format, bytes, streamed := "float32", 0, false
+	for _, p := range model.Params() {
+		bytes += p.Values().Bytes()
+	}
+	for _, l := range model.Linears() {
+		streamed = streamed || l.Streamed
+		if v := l.W.Values(); v.Stored != nil && l.Kind == nn.Dense && !l.Output {
+			format = v.Stored.Format.String()
+		}
+	}
+	if !streamed {
+		return ""
+	}
+	return fmt.Sprintf("linear maps kept as %s, decoded in every product: %.1f MB with all else", format, float64(bytes)/1e6)
 }
 
 // fileBytes is about how large the adapter's file will be: its names are left
