@@ -223,3 +223,6 @@ func dynamicMap() []float32 {
 	slices.Sort(numbers)
 	return numbers
 }
+
+// NF4Numbers returns the 16 numbers of 4-bit NormalFloat, in ascending order.
+func NF4Numbers() []float32 { return slices.Clone(nf4[:]) }

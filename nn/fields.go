@@ -335,10 +335,21 @@ func (f *Fields) Done() error {
 	for _, key := range slices.Sorted(maps.Keys(f.raw)) {
 		switch raw := string(f.raw[key]); {
 		case f.used[key], raw == "null", raw == "false", raw == `""`, raw == "[]", raw == "{}":
+		case key == "quantization_config" && isNF4(f.raw[key]): // the tensors say it themselves
 		case slices.Contains(harmless, key), strings.HasPrefix(key, "_"), strings.Contains(key, "dropout"), strings.HasSuffix(key, "_pdrop"):
 		default:
 			f.Refuse(key, " = %s: not known here, and it may change what the model computes", short(f.raw[key]))
 		}
 	}
 	return *f.err
+}
+
+// isNF4 reports whether a quantization_config is that of bitsandbytes' 4 bits.
+func isNF4(raw json.RawMessage) bool {
+	var c struct {
+		Method string `json:"quant_method"`
+		Four   bool   `json:"load_in_4bit"`
+		Type   string `json:"bnb_4bit_quant_type"`
+	}
+	return json.Unmarshal(raw, &c) == nil && c.Method == "bitsandbytes" && c.Four && c.Type == "nf4"
 }

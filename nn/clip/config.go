@@ -63,7 +63,6 @@ func (c *Config) read(f *nn.Fields) {
 	c.NumChannels = f.Count("num_channels", 3)
 	c.readHead(f)
 	f.Ignore("id2label", "problem_type") // of a classifier
-	f.Only("quantization_config")
 
 	n := c.ImageSize / c.PatchSize
 	f.Total(n, n, c.HiddenSize)

@@ -191,7 +191,6 @@ func (c *Config) read(f *nn.Fields) {
 	}
 	c.readHead(f, class)
 	f.Only("hidden_act", "silu")
-	f.Only("quantization_config")
 	c.HiddenSize = f.Size("hidden_size", 0)
 	c.IntermediateSize = f.Size("intermediate_size", 0)
 	c.NumHiddenLayers = f.Count("num_hidden_layers", 0)

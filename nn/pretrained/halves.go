@@ -14,15 +14,15 @@ func decodeHalves(b []byte, decode func(x []float32, halves []uint16)) []float32
 	parts := max(1, min(runtime.GOMAXPROCS(0), len(x)/least))
 	var group sync.WaitGroup
 	for i := range parts {
-		from, to := part(len(x), i, parts), part(len(x), i+1, parts)
+		from, to := share(len(x), i, parts), share(len(x), i+1, parts)
 		group.Go(func() { decodePart(x[from:to], b[2*from:2*to], decode) })
 	}
 	group.Wait()
 	return x
 }
 
-// part is where part i of n values begins.
-func part(n, i, parts int) int { return n/parts*i + min(i, n%parts) }
+// share is where part i of n values begins.
+func share(n, i, parts int) int { return n/parts*i + min(i, n%parts) }
 
 // decodePart decodes into x.
 func decodePart(x []float32, b []byte, decode func(x []float32, halves []uint16)) {

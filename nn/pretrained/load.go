@@ -99,7 +99,14 @@ func (l *loader) Has(name string) bool {
 // Tensor returns the values of the tensor that a family asks for.
 func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
 	stored := l.stored(name)
+	kept, err := l.NF4(stored)
+	if err != nil {
+		return ag.Values{}, err
+	}
 	have, ok := l.Shape(stored)
+	if kept != nil {
+		have = []int{kept.Rows, kept.Cols}
+	}
 	switch l.known[stored] = true; {
 	case l.head != nil && ofHead(name) && !slices.Equal(have, shape):
 		return ag.Values{Floats: l.head.fresh(name, shape)}, nil
@@ -109,6 +116,9 @@ func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
 		return ag.Values{}, l.wrong.add("%s: %s is %v, must be %v", filepath.Base(l.File(stored)), stored, have, shape)
 	case len(l.wrong) > 0:
 		return ag.Values{}, l.wrong // nothing will come of it: do not decode
+	}
+	if kept != nil {
+		return ag.Values{Stored: kept}, nil
 	}
 	if h, err := l.Half(stored); h != nil || err != nil {
 		return ag.Values{Stored: h}, err
@@ -146,6 +156,9 @@ func (l *loader) finish(err error) error {
 		return err
 	}
 	for _, name := range l.Names() {
+		if weight, ok := beside(name); ok && l.known[weight] {
+			continue
+		}
 		if !l.known[name] && !constant(name) && !l.copied(name) && !(l.head != nil && ofHead(name)) {
 			shape, _ := l.Shape(name)
 			l.wrong.add("%s: %s %v is unexpected", filepath.Base(l.File(name)), name, shape)

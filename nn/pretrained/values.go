@@ -34,3 +34,13 @@ func valueBytes[T uint16 | float32](v []T) []byte {
 	var zero T
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(zero)))
 }
+
+// littleBytes returns the bytes of v in little-endian order, in the same memory
+// where that is the machine's.
+func littleBytes[T uint16 | float32](v []T) []byte {
+	if littleEndian {
+		return valueBytes(v)
+	}
+	b, _ := binary.Append(nil, binary.LittleEndian, v) // of numbers there is no error
+	return b
+}

@@ -18,7 +18,38 @@ import (
 // a name stands twice or a shape does not fit its values. On a little-endian
 // machine it copies no values.
 func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
+	list := make([]part, len(tensors))
+	for i, t := range tensors {
+		list[i] = part{Raw: Raw{Name: t.Name, Shape: t.Shape, DType: "F32"}, values: t.Data}
+	}
+	return writeParts(w, list, metadata)
+}
+
+// A Raw is a named array of values of any type that safetensors knows.
+type Raw struct {
+	Name  string
+	Shape []int
+	DType string // as "BF16"
+	Bytes []byte // little-endian, row by row
+}
+
+// WriteRaw is [WriteSafetensors] of tensors of any type.
+func WriteRaw(w io.Writer, tensors []Raw, metadata map[string]string) error {
+	list := make([]part, len(tensors))
+	for i, t := range tensors {
+		list[i].Raw = t
+	}
+	return writeParts(w, list, metadata)
+}
+
+// A part is a tensor to be written: its Bytes or, of F32, its values.
+type part struct {
+	Raw
+	values []float32
+}
+
+func writeParts(w io.Writer, tensors []part, metadata map[string]string) error {
+	sorted := slices.SortedFunc(slices.Values(tensors), func(a, b part) int { return strings.Compare(a.Name, b.Name) })
 	header, err := encodeHeader(sorted, metadata)
 	if err != nil {
 		return err
@@ -27,7 +58,10 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string)
 		return err
 	}
 	for _, t := range sorted {
-		if err := writeValues(w, t.Data); err != nil {
+		if err := writeValues(w, t.values); err != nil {
+			return err
+		}
+		if _, err := w.Write(t.Bytes); err != nil {
 			return err
 		}
 	}
@@ -46,7 +80,7 @@ func writeValues(w io.Writer, v []float32) error {
 
 // encodeHeader returns the length and the header of tensors in their order,
 // padded with spaces so that the data begins at a multiple of 8 bytes.
-func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+func encodeHeader(tensors []part, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.Write(make([]byte, 8))
 	all := map[string]string{"format": "pt"}
@@ -65,9 +99,9 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 		case i > 0 && t.Name == tensors[i-1].Name:
 			return nil, fmt.Errorf("pretrained: tensor %q stands twice", t.Name)
 		}
-		e := entry{dtype: "F32", shape: t.Shape, start: at, end: at + 4*len(t.Data)}
+		e := entry{dtype: t.DType, shape: t.Shape, start: at, end: at + 4*len(t.values) + len(t.Bytes)}
 		if slices.ContainsFunc(t.Shape, func(n int) bool { return n < 0 }) || e.checkSize() != nil {
-			return nil, fmt.Errorf("pretrained: tensor %q: shape %v, %d values", t.Name, t.Shape, len(t.Data))
+			return nil, fmt.Errorf("pretrained: tensor %q: shape %v, %d values", t.Name, t.Shape, (e.end-e.start)/max(1, widths[e.dtype]))
 		}
 		at = e.end
 
@@ -79,7 +113,7 @@ func encodeHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) 
 		}
 		b.Truncate(b.Len() - 1) // the newline
 		shape := strings.ReplaceAll(strings.Trim(fmt.Sprint(t.Shape), "[]"), " ", ",")
-		fmt.Fprintf(&b, `:{"dtype":"F32","shape":[%s],"data_offsets":[%d,%d]}`, shape, e.start, e.end)
+		fmt.Fprintf(&b, `:{"dtype":%q,"shape":[%s],"data_offsets":[%d,%d]}`, e.dtype, shape, e.start, e.end)
 	}
 	b.WriteByte('}')
 	for b.Len()%8 != 0 {

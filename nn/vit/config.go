@@ -67,7 +67,6 @@ func (c *Config) read(f *nn.Fields) {
 	c.NumChannels = f.Count("num_channels", 3)
 	c.readHead(f)
 	f.Ignore("encoder_stride") // of the decoder of masked images
-	f.Only("quantization_config")
 
 	n := c.ImageSize / c.PatchSize
 	f.Total(n, n, c.HiddenSize)
