@@ -106,7 +106,7 @@ EXIT STATUS  0 all went well · 1 something failed · 2 wrong usage or configura
 	root.SetOut(out)
 	root.SetErr(errs)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newAnalyzeCmd(), newTargetsCmd(), newMethodsCmd(), newMetricsCmd(), newVerifyCmd(), newGenerateCmd(), newMergeCmd(), newConvertCmd())
+	root.AddCommand(newStudyCmd(), newRunCmd(), newResumeCmd(), newReportCmd(), newAnalyzeCmd(), newTargetsCmd(), newMethodsCmd(), newMetricsCmd(), newVerifyCmd(), newGenerateCmd(), newMergeCmd(), newConvertCmd(), newQuantizeCmd())
 	return root
 }
 

@@ -48,16 +48,8 @@ func writeMerged(dir, base, adapter string, model nn.Model) (files []string, err
 		}
 	}
 	write(pretrained.WeightsFile, func(w io.Writer) error { return pretrained.WriteSafetensors(w, tensors, nil) })
-	for _, name := range besides {
-		f, missing := os.Open(filepath.Join(base, name))
-		if errors.Is(missing, fs.ErrNotExist) {
-			continue
-		}
-		if missing != nil {
-			return files, missing
-		}
-		write(name, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
-		f.Close()
+	if missing := copyBesides(base, write); missing != nil {
+		return files, missing
 	}
 	config, bad := configOf(base, adapter)
 	if bad == nil {
@@ -68,6 +60,23 @@ func writeMerged(dir, base, adapter string, model nn.Model) (files []string, err
 	}
 	write(pretrained.ConfigFile, func(w io.Writer) error { _, err := w.Write(config); return err })
 	return files, err
+}
+
+// copyBesides has the files that belong to a model of a folder, but not to its
+// weights, written.
+func copyBesides(base string, write func(name string, contents func(io.Writer) error)) error {
+	for _, name := range besides {
+		f, err := os.Open(filepath.Join(base, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		write(name, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
+		f.Close()
+	}
+	return nil
 }
 
 // configOf returns the configuration of a base, with the classifier that an
