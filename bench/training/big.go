@@ -3,9 +3,11 @@ package training
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/lowrank/lowrank/bench/compare"
@@ -44,6 +46,7 @@ func Big(o BigOptions, begin func(*compare.Report, compare.Group), show func(*co
 		return nil, err
 	}
 	defer os.RemoveAll(r.dir)
+	defer onInterrupt(func() { os.RemoveAll(r.dir) })()
 	if err := step.WriteRandom(r.base(o.Shape), o.Shape, seed); err != nil {
 		return nil, err
 	}
@@ -64,6 +67,24 @@ func Big(o BigOptions, begin func(*compare.Report, compare.Group), show func(*co
 		r.add(row)
 	}
 	return r.report, nil
+}
+
+// onInterrupt has the program end, when it is told to, with what clean does; the
+// function that it returns takes that back.
+func onInterrupt(clean func()) (stop func()) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-told; ok {
+			clean()
+			const interrupted = 130
+			os.Exit(interrupted)
+		}
+	}()
+	return func() {
+		signal.Stop(told)
+		close(told)
+	}
 }
 
 // largeFiles is the folder for files of some GB: the user's cache, which is seldom
