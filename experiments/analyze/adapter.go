@@ -19,6 +19,7 @@ import (
 // An Adapter is what is analysed: the maps of one adapter's folder.
 type Adapter struct {
 	Name   string // the folder, as it was given
+	Short  string // of it what tells it from the others
 	Method string
 	Maps   []*Map // in the order of the model, or of the names without one
 }

@@ -29,6 +29,7 @@ type Report struct {
 // but of another shape are refused.
 func Measure(ctx context.Context, adapters []*Adapter, opt Options) (*Report, error) {
 	r := &Report{Adapters: adapters, Options: opt}
+	shorten(adapters)
 	rows := map[string][]*Map{} // of each module, one an adapter, nil where it has none
 	for i, a := range adapters {
 		for _, m := range a.Maps {

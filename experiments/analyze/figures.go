@@ -12,7 +12,7 @@ import (
 // spectra draws the singular values of an adapter's maps.
 func (r *Report) spectra(x index, a *Adapter) report.Section {
 	_, kinds, at := report.Grid(r.Modules)
-	s := report.Section{Title: "Spectra of " + a.Name, Text: []string{
+	s := report.Section{Title: "Spectra of " + a.Short, Text: []string{
 		"Singular values of ΔW. Thin lines are single maps, strong ones the median of a kind of map. A spectrum that falls fast uses few of the directions that it was given."}}
 	for style, kind := range kinds {
 		s.Keys = append(s.Keys, report.Key{Name: kind, Style: style})
@@ -119,7 +119,7 @@ type charts []string
 
 // maps draws and lists what an adapter's maps are like.
 func (r *Report) maps(x index, a *Adapter) report.Section {
-	s := report.Section{Title: "Maps of " + a.Name}
+	s := report.Section{Title: "Maps of " + a.Short}
 	columns := aloneColumns
 	most := 0
 	for _, m := range a.Maps {
@@ -159,7 +159,7 @@ func (r *Report) pairs(x index) report.Section {
 	if n > 2 {
 		var labels []string
 		for _, a := range r.Adapters {
-			labels = append(labels, a.Name)
+			labels = append(labels, a.Short)
 		}
 		for _, h := range betweenHeats {
 			values := make([][]float64, n)
@@ -184,7 +184,7 @@ func (r *Report) pairs(x index) report.Section {
 	for i, a := range r.Adapters {
 		for _, b := range r.Adapters[i+1:] {
 			for _, m := range r.Modules {
-				row, any := []report.Cell{{Text: a.Name}, {Text: b.Name}, {Text: m}}, false
+				row, any := []report.Cell{{Text: a.Short}, {Text: b.Short}, {Text: m}}, false
 				for _, h := range betweenHeats {
 					v := x.of(a.Name, b.Name, m, h.metric)
 					any = any || !math.IsNaN(v)

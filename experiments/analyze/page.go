@@ -29,7 +29,7 @@ func (r *Report) WritePage(w io.Writer) error {
 func names(adapters []*Adapter) string {
 	var list []string
 	for _, a := range adapters {
-		list = append(list, a.Name)
+		list = append(list, a.Short)
 	}
 	if len(list) > 4 {
 		return fmt.Sprintf("%s and %d more", strings.Join(list[:3], ", "), len(list)-3)
@@ -45,7 +45,7 @@ func (r *Report) headline(x index) []string {
 			break
 		}
 		m := func(metric string) string { return text(x.median(a.Name, "", metric)) }
-		s := fmt.Sprintf("%s uses an effective rank of %s and needs %s directions for 95 %% of its energy, in the median over its %d maps.", a.Name, m("effective_rank"), m("energy_rank_95"), len(a.Maps))
+		s := fmt.Sprintf("%s uses an effective rank of %s and needs %s directions for 95 %% of its energy, in the median over its %d maps.", a.Short, m("effective_rank"), m("energy_rank_95"), len(a.Maps))
 		if r.Base {
 			intruders, undecided := 0.0, 0.0
 			for _, module := range a.Maps {

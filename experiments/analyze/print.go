@@ -27,12 +27,12 @@ var (
 func (r *Report) Print(out io.Writer) error {
 	values := r.index()
 	for _, a := range r.Adapters {
-		fmt.Fprintf(out, "%s: %s, %d maps\n", a.Name, a.Method, len(a.Maps))
+		fmt.Fprintf(out, "%s: %s, %d maps\n", a.Short, a.Method, len(a.Maps))
 		if err := a.print(out, values, aloneColumns); err != nil {
 			return err
 		}
 		if r.Base {
-			fmt.Fprintf(out, "\n%s against the base\n", a.Name)
+			fmt.Fprintf(out, "\n%s against the base\n", a.Short)
 			if err := a.print(out, values, againstColumns); err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func (r *Report) Print(out io.Writer) error {
 		fmt.Fprintln(w)
 		for i, a := range r.Adapters {
 			for _, b := range r.Adapters[i+1:] {
-				fmt.Fprintf(w, "%s\t%s", a.Name, b.Name)
+				fmt.Fprintf(w, "%s\t%s", a.Short, b.Short)
 				for _, c := range betweenColumns {
 					fmt.Fprint(w, "\t", text(values.median(a.Name, b.Name, c.metric)))
 				}
@@ -70,7 +70,7 @@ func (r *Report) Print(out io.Writer) error {
 		}
 		fmt.Fprintln(w)
 		for _, a := range r.Adapters[1:] {
-			fmt.Fprint(w, a.Name)
+			fmt.Fprint(w, a.Short)
 			for _, c := range pathColumns {
 				fmt.Fprint(w, "\t", text(values.median(a.Name, "", c.metric)))
 			}
