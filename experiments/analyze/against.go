@@ -78,7 +78,7 @@ func (s *sheet) against(m *Map, b *base) {
 	}
 	s.add("amplification", geometry.Amplification(d, b.w))
 
-	left, right := d.Ranges()
+	left, right := d.Leading(m.Rank)
 	overlap := func(name string, baseLeft, baseRight *mat.Dense) {
 		s.add(name+"_left", geometry.Overlap(left, baseLeft))
 		s.add(name+"_right", geometry.Overlap(right, baseRight))

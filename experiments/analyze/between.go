@@ -32,8 +32,8 @@ func (s *sheet) compare(m, other *Map, d, e geometry.SVD) error {
 		s.add("cosine", geometry.Cosine(m.update, other.update))
 	}
 	s.add("interference", geometry.Interference(d, e))
-	left, right := d.Ranges()
-	otherLeft, otherRight := e.Ranges()
+	left, right := d.Leading(m.Rank)
+	otherLeft, otherRight := e.Leading(other.Rank)
 	for _, side := range []struct {
 		name string
 		p, q *mat.Dense

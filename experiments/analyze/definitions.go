@@ -38,11 +38,11 @@ var own = []probe.Metric{
 
 	{Name: "cosine", Definition: "<ΔW, ΔW'>/(‖ΔW‖·‖ΔW'‖) of two adapters", Unit: "1", Range: "[-1, 1]"},
 	{Name: "interference", Definition: "‖P_U'·ΔW·P_V'‖/‖ΔW‖: how much of ΔW reads what the other adapter reads and writes where it writes", Unit: "1", Range: "[0, 1]"},
-	{Name: "overlap_left", Definition: "‖PᵀQ‖²/k of the left singular vectors of two adapters", Source: lora72, Unit: "1", Range: overlapRange},
+	{Name: "overlap_left", Definition: "‖PᵀQ‖²/k of the first r left singular vectors of two adapters", Source: lora72, Unit: "1", Range: overlapRange},
 	{Name: "overlap_right", Definition: "the same of the right singular vectors", Source: lora72, Unit: "1", Range: overlapRange},
-	{Name: "grassmann_left", Definition: "‖θ‖ of the principal angles between the left singular vectors of two adapters", Source: "Björck and Golub, Math. Comp. 27, 1973", Unit: "radian", Range: "[0, π/2·√r]"},
+	{Name: "grassmann_left", Definition: "‖θ‖ of the principal angles between the first r left singular vectors of two adapters", Source: "Björck and Golub, Math. Comp. 27, 1973", Unit: "radian", Range: "[0, π/2·√r]"},
 	{Name: "grassmann_right", Definition: "the same of the right singular vectors", Source: "Björck and Golub, Math. Comp. 27, 1973", Unit: "radian", Range: "[0, π/2·√r]"},
-	{Name: "angle_left_", Definition: "i-th principal angle between the left singular vectors of two adapters, from the smallest", Source: "Björck and Golub, Math. Comp. 27, 1973", Unit: "radian", Range: "[0, π/2]"},
+	{Name: "angle_left_", Definition: "i-th principal angle between the first r left singular vectors of two adapters, from the smallest", Source: "Björck and Golub, Math. Comp. 27, 1973", Unit: "radian", Range: "[0, π/2]"},
 	{Name: "angle_right_", Definition: "the same of the right singular vectors", Source: "Björck and Golub, Math. Comp. 27, 1973", Unit: "radian", Range: "[0, π/2]"},
 
 	{Name: "checkpoint_step", Definition: "‖ΔW − ΔW of the checkpoint before‖", Unit: "weight", Range: "[0, ∞)"},

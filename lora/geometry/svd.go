@@ -91,6 +91,13 @@ func (d SVD) Ranges() (left, right *mat.Dense) {
 	return d.First(d.Rank())
 }
 
+// Leading returns the subspaces of the first k triplets, or of the [SVD.Rank]
+// that are not zero: where most of a change lies, while its range may hold more
+// than that. Both are nil for a matrix of zeros.
+func (d SVD) Leading(k int) (left, right *mat.Dense) {
+	return d.First(min(k, d.Rank()))
+}
+
 // First returns the subspaces of the first k triplets, or of all there are.
 func (d SVD) First(k int) (left, right *mat.Dense) {
 	k = min(k, len(d.S))

@@ -109,7 +109,7 @@ func (l *layer) overlaps(s *standing, w0 *mat.Dense) error {
 	if err != nil {
 		return err
 	}
-	u, v := d.Ranges()
+	u, v := d.Leading(l.m.Rank)
 	if u == nil {
 		return noChange
 	}
@@ -177,7 +177,7 @@ func ofOverlaps(name, what string, i int) []Metric {
 	var both []Metric
 	for side, space := range []string{"left", "right"} {
 		both = append(both, ofStanding(Metric{
-			Name: name + "_" + space, Definition: "mean squared cosine between ΔW's " + space + " singular vectors and W0's " + what + "; k/n of k random directions of n",
+			Name: name + "_" + space, Definition: "mean squared cosine between the first r " + space + " singular vectors of ΔW and W0's " + what + "; k/n of k random directions of n",
 			Source: loraPaper + ".2", Unit: "1", Range: "[0, 1]", Aggregate: Mean,
 		}, Unscaled, decomposition, func(s *standing) (float64, error) { return s.overlap[i][side], s.err }))
 	}

@@ -91,7 +91,7 @@ var overlapGradient = func() []Metric {
 	var both []Metric
 	for side, space := range []string{"left", "right"} {
 		both = append(both, Metric{
-			Name: "overlap_gradient_" + space, Definition: "mean squared cosine between ΔW's " + space + " singular vectors and the r leading ones of G over the probe batch before the first step",
+			Name: "overlap_gradient_" + space, Definition: "mean squared cosine between the first r " + space + " singular vectors of ΔW and the r leading ones of G over the probe batch before the first step",
 			Source: "arXiv 2502.01235", Unit: "1", Range: "[0, 1]", Gauge: Invariant, Rescaling: Unscaled, Cost: "14r²·d + 40r³, and once 12N·d·r", Tier: 2, Aggregate: Mean,
 			value: func(l *layer) (float64, error) {
 				s, err := l.netSpaces()
@@ -118,14 +118,15 @@ var overlapGradient = func() []Metric {
 
 const noFirst Undefined = "the gradient before the first step was not seen"
 
-// netSpaces returns the subspaces of the net change of the weight.
+// netSpaces returns the subspaces of the net change of the weight, of its first r
+// singular vectors.
 func (l *layer) netSpaces() (*subspaces, error) {
 	return l.nets.get(l.p.tick, func(s *subspaces) error {
 		d, err := l.netTriplets()
 		if err != nil {
 			return err
 		}
-		if s.left, s.right = d.Ranges(); s.left == nil {
+		if s.left, s.right = d.Leading(l.m.Rank); s.left == nil {
 			return noChange
 		}
 		return nil
