@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lowrank/lowrank/experiments/notebooks"
+	"github.com/lowrank/lowrank/experiments/record"
+)
+
+// TestShortForm runs the whole experiment on a tiny base and holds the sign of
+// its conclusion against what lies in the folders of the runs.
+func TestShortForm(t *testing.T) {
+	var screen, file bytes.Buffer
+	nb, err := notebooks.New(source, intruders, &screen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nb.Dir, nb.Short = t.TempDir(), true
+	if err := intruders(context.Background(), nb); err != nil {
+		t.Fatal(err)
+	}
+	forgot := map[string]float64{}
+	for _, id := range []string{"lora_lr1e-3_seed1", "lora_lr1e-1_seed1"} {
+		r, err := record.ReadRun(filepath.Join(nb.Dir, "runs", id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		forgot[id] = r.Eval["base_after"] - r.Eval["base_before"]
+	}
+	if forgot["lora_lr1e-1_seed1"] <= forgot["lora_lr1e-3_seed1"] {
+		t.Errorf("forgetting is %v: must be more at the higher rate", forgot)
+	}
+	if want := "After LoRA forgetting rises with the number of intruder dimensions."; !strings.Contains(screen.String(), want) {
+		t.Errorf("the conclusion does not say %q:\n%s", want, &screen)
+	}
+	if strings.Contains(screen.String(), "NaN") {
+		t.Errorf("a number is missing:\n%s", &screen)
+	}
+	if err := nb.Write(&file); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(file.String(), `"image/svg+xml"`); n != 2 {
+		t.Errorf("the notebook has %d figures, want 2", n)
+	}
+}
+
+func TestCorrelations(t *testing.T) {
+	x, y, z := []float64{1, 2, 3, 4}, []float64{10, 20, 30, 29}, []float64{4, 1, 3, 2}
+	// By hand: differences of the ranks 0, 0, 1, 1, so 1 − 6·2/(4·15).
+	if got := spearman(x, y); math.Abs(got-0.8) > 1e-12 {
+		t.Errorf("Spearman's correlation is %v: must be 0.8", got)
+	}
+	if got, want := partial(x, y, z), (0.8-0.4*0.2)/math.Sqrt((1-0.4*0.4)*(1-0.2*0.2)); math.Abs(got-want) > 1e-12 {
+		t.Errorf("partial correlation is %v: must be %v", got, want) // x and z have −0.4, y and z −0.2
+	}
+	if got := ranks([]float64{2, 1, 2}); got[0] != got[2] || got[1] >= got[0] {
+		t.Errorf("ranks %v", got)
+	}
+}
