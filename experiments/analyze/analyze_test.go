@@ -179,3 +179,25 @@ func TestEveryMethod(t *testing.T) {
 		}
 	}
 }
+
+// There and back again: a path of twice the step, to where it began.
+func TestPath(t *testing.T) {
+	var adapters []*Adapter
+	for i, dir := range []string{"plain", "patterns", "plain"} {
+		a, err := Read("testdata/"+dir, nil)
+		require.NoError(t, err)
+		a.Name = string(rune('a' + i))
+		adapters = append(adapters, a)
+	}
+	r, err := Measure(context.Background(), adapters, Options{Checkpoints: true})
+	require.NoError(t, err)
+	x := r.index()
+	for _, m := range r.Modules {
+		step := x.of("b", "", m, "checkpoint_step")
+		for metric, want := range map[string]float64{"path": 2 * step, "displacement": 0, "efficiency": 0, "cosine": -1} {
+			// float32 factors of different scalings are stacked: 1e-7 of their norm
+			assert.InDelta(t, want, x.of("c", "", m, "checkpoint_"+metric), 1e-5*max(1, step), "%s of %s", metric, m)
+		}
+		assert.Equal(t, 1.0, x.of("b", "", m, "checkpoint_efficiency"))
+	}
+}

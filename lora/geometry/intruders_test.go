@@ -114,3 +114,11 @@ func TestSpread(t *testing.T) {
 		}
 	}
 }
+
+// What may be either counts neither as an intruder nor with its energy.
+func TestCounts(t *testing.T) {
+	x := Intruders{Low: []float64{0.9, 0.1, 0.2}, High: []float64{0.9, 0.3, 0.7}, S: []float64{5, 3, 2}, Epsilon: 0.5}
+	if yes, no, undecided := x.Counts(); yes != 1 || no != 1 || undecided != 1 || x.Energy() != 0.3 {
+		t.Errorf("%d, %d, %d, energy %v: must be 1 each and 0.3", yes, no, undecided, x.Energy())
+	}
+}

@@ -65,6 +65,12 @@ func TestSpan(t *testing.T) {
 	for i, a := range angles {
 		near(t, "cosine", math.Cos(a), cos[i], 1, 1e-12)
 	}
+	squares := 0.0
+	for _, c := range cos {
+		squares += c * c / 3 // of the smaller subspace
+	}
+	near(t, "overlap of unequal subspaces", Overlap(p, q), squares, 1, 1e-12)
+	near(t, "overlap of unequal subspaces", Overlap(q, p), squares, 1, 1e-12)
 	if !slices.IsSorted(angles) || len(angles) != 3 {
 		t.Errorf("angles %v: must be 3 in ascending order", angles)
 	}
