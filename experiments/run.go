@@ -28,6 +28,9 @@ type Run struct {
 	Dir     string
 	// Watch, if not nil, is called after every step.
 	Watch func(step, steps int, loss float64)
+	// Observe, if not nil, is called with the metrics of every step as they are
+	// logged, before Watch.
+	Observe func(rows []record.Metric)
 }
 
 // Fingerprint identifies what the run computes, whatever it is called: equal

@@ -64,8 +64,12 @@ func (t *training) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := t.log.Add(t.flush()...); err != nil {
+		rows := t.flush()
+		if err := t.log.Add(rows...); err != nil {
 			return err
+		}
+		if t.Observe != nil {
+			t.Observe(rows)
 		}
 		if every := t.Config.Checkpoint.Every; every > 0 && t.step%every == 0 && t.step < c.Steps {
 			if err := t.checkpoint(); err != nil {

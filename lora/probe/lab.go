@@ -38,6 +38,7 @@ type labState struct {
 
 // enterLab runs the batches that the tiers need.
 func (p *Probe) enterLab(due Tiers) error {
+	p.due = due
 	if p.Lab == nil || due&(Tier2|Tier3) == 0 {
 		return nil
 	}
@@ -73,7 +74,11 @@ type onBatch struct {
 	x, y   ag.Tensor
 	output *ag.Variable
 	sums   gradientSums
-	seen   bool // the gradient of the output was
+
+	dimensions dimensions
+	why        error // why these are not known
+
+	seen bool // the gradient of the output was
 
 	grad    once[gradient]
 	outputs once[outputs]
@@ -94,6 +99,9 @@ func (b *onBatch) open(l *layer) {
 		v.Watch(func(dy []float32) {
 			b.seen = true
 			b.sums.measure(l, dy)
+			if b.why = notDue; l.p.due&Tier3 != 0 {
+				b.why = b.dimensions.measure(l, dy, b.sums.total())
+			}
 			_, _ = l.features() // now, while what the graph has of the map is there
 			_, _ = l.outputs()
 		})
@@ -124,6 +132,7 @@ func (l *layer) visited() error {
 
 const (
 	usedAgain Undefined = "the map stands in the graph more than once"
+	notDue    Undefined = "tier 3 was not asked for"
 	lookedUp  Undefined = "the map's rows are looked up: it has no product"
 	noOutput  Undefined = "no gradient reaches the map's output"
 )

@@ -68,6 +68,7 @@ type Probe struct {
 	rows   []Row
 	step   int
 	tick   int
+	due    Tiers
 	before int // the step that Before was called for; 0: none since the last After
 
 	why    [][]error // by metric and map, why it was not measured the last time

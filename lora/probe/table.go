@@ -33,7 +33,7 @@ var table = slices.Concat(
 		equivalentGradientNorm, gradientInner, bestStepScale, capturedGradientNorm, alignment, updateAlignment,
 		gradientEffectiveRankA, gradientEffectiveRankB,
 		rankNow, rankPruned, rankGrown, totalRank,
-		load, loadEntropy, specialisation,
+		load, loadEntropy, specialisation, expertOverlapA, expertOverlapB,
 		gradientNorm, gradientNormError, gradientSignal, gradientVariance, gradientNoiseScale, modelNoiseScale,
 		capturedEnergy, gradientGap, trustRatio, rmsZ, rmsBase, functionalDrift,
 	},
@@ -42,7 +42,7 @@ var table = slices.Concat(
 	overlapTop, overlapTop4, overlapBottom,
 	[]Metric{
 		amplification, intruders, intrudersNot, intrudersUndecided, intruderEnergy,
-		magnitudeChange, directionChange, magnitudeSlope, magnitudeCorrelation,
+		dimensionalityLow, dimensionalityHigh, magnitudeChange, directionChange, magnitudeSlope, magnitudeCorrelation,
 	},
 	[]Metric{sharpness, sharpnessError, sharpnessIterations, sharpnessSeed, forgetting, baseKL},
 	ofRay(),

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -146,11 +147,16 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 	if !finished {
 		ui.Plan(1)
 		told := time.Now()
+		seen := live{}
+		run.Observe = func(rows []record.Metric) {
+			seen.see(rows)
+			ui.Show(seen.String())
+		}
 		run.Watch = func(step, steps int, loss float64) {
 			ui.Step(c.Name, step, steps, loss)
 			if ui.bars == nil && (time.Since(told) > every || step == steps) {
 				told = time.Now()
-				fmt.Fprintf(out, "step %d of %d, loss %.4f\n", step, steps, loss)
+				fmt.Fprintln(out, strings.TrimSuffix(fmt.Sprintf("step %d of %d, loss %.4f · %s", step, steps, loss, seen), " · "))
 			}
 		}
 		if rec, err = run.Do(ctx); err != nil {

@@ -27,7 +27,8 @@ type progress struct {
 	reused, diverged int
 	failed           int
 
-	left atomic.Value // string: how long the planned runs will take still
+	left  atomic.Value // string: how long the planned runs will take still
+	shown atomic.Value // string: what the instruments of a run that is alone say
 }
 
 // every is the time between plain lines.
@@ -35,7 +36,8 @@ const every = 10 * time.Second
 
 func newProgress(out io.Writer) *progress {
 	p := &progress{out: out, runs: map[string]*mpb.Bar{}, began: time.Now(), told: time.Now()}
-	p.left.Store("") // read by the display's own goroutine, which must never wait for mu
+	p.shown.Store("")
+	p.left.Store("") // both read by the display's own goroutine, which must never wait for mu
 	if f, ok := out.(*os.File); ok && isTerminal(f) {
 		p.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(60), mpb.WithRefreshRate(200*time.Millisecond))
 	}
@@ -90,11 +92,21 @@ func (p *progress) Step(id string, step, steps int, loss float64) {
 	}
 	bar := p.runs[id]
 	if bar == nil {
-		bar = p.bars.AddBar(int64(steps), mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name(id, decor.WC{W: 28, C: decor.DindentRight})))
+		options := []mpb.BarOption{mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name(id, decor.WC{W: 28, C: decor.DindentRight}))}
+		if p.shown.Load() != "" {
+			options = append(options, mpb.BarBtmExtender(mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
+				_, err := fmt.Fprintln(w, p.shown.Load())
+				return err
+			})))
+		}
+		bar = p.bars.AddBar(int64(steps), options...)
 		p.runs[id] = bar
 	}
 	bar.SetCurrent(int64(step))
 }
+
+// Show tells what the instruments of a run say, below its bar.
+func (p *progress) Show(text string) { p.shown.Store(text) }
 
 func (p *progress) End(rec *record.Run, reused bool, failure error) {
 	p.ended++
