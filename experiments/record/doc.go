@@ -5,7 +5,8 @@
 //	config.yaml               the resolved configuration
 //	adapters.json             what the configuration came to for each linear map
 //	metrics.jsonl             the live log, one metric a line (Log)
-//	metrics.parquet           the same rows as a table, at the end of the run
+//	metrics.parquet           the same rows as a table, at the end of the run:
+//	                          duckdb.sql("from 'RUN/metrics.parquet'"), pandas.read_parquet(…)
 //	events.out.tfevents.*     the same rows for TensorBoard, at the end of the run
 //	adapter/                  the trained adapter
 //	checkpoint.safetensors    the state to continue from, while the run lasts

@@ -94,8 +94,8 @@ func (p *progress) Step(id string, step, steps int, loss float64) {
 	if bar == nil {
 		options := []mpb.BarOption{mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name(id, decor.WC{W: 28, C: decor.DindentRight}))}
 		if p.shown.Load() != "" {
-			options = append(options, mpb.BarBtmExtender(mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
-				_, err := fmt.Fprintln(w, p.shown.Load())
+			options = append(options, mpb.BarBtmExtender(mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
+				_, err := fmt.Fprintln(w, cut(p.shown.Load().(string), s.AvailableWidth))
 				return err
 			})))
 		}
@@ -103,6 +103,16 @@ func (p *progress) Step(id string, step, steps int, loss float64) {
 		p.runs[id] = bar
 	}
 	bar.SetCurrent(int64(step))
+}
+
+// cut shortens a line to so many characters: one that wraps would stay on the
+// screen.
+func cut(s string, width int) string {
+	r := []rune(s)
+	if width < 1 || len(r) <= width {
+		return s
+	}
+	return string(r[:width-1]) + "…"
 }
 
 // Show tells what the instruments of a run say, below its bar.
