@@ -1,4 +1,4 @@
-// The notebook 02_teacher_student ranks the methods on a problem whose optimum is
+// The notebook 03_teacher_student ranks the methods on a problem whose optimum is
 // known.
 package main
 
@@ -21,7 +21,7 @@ import (
 //go:embed main.go
 var source string
 
-func main() { notebooks.Main("02_teacher_student", source, teacherStudent) }
+func main() { notebooks.Main("03_teacher_student", source, teacherStudent) }
 
 func teacherStudent(ctx context.Context, nb *notebooks.Notebook) error {
 	// # How fast do methods learn a linear map?
@@ -167,13 +167,14 @@ func teacherStudent(ctx context.Context, nb *notebooks.Notebook) error {
 			nb.Printf("%s: %t (%s against %s).\n", c.text, slices.Max(faster) < slices.Min(slower), span(faster), span(slower))
 		}
 	}
-	for _, c := range []struct{ text, faster, slower string }{
-		{"With AdamW the start from the gradient (LoRA-GA) needs fewer steps than the one from zero", "lora-ga", "lora"},
-		{"With AdamW the start from the principal directions of W₀ (PiSSA) needs fewer steps than the one from zero", "pissa", "lora"},
+	for _, c := range []struct{ text, init string }{
+		{"the gradient (LoRA-GA)", "lora-ga"},
+		{"the principal directions of W₀ (PiSSA)", "pissa"},
 	} {
-		faster, slower := steps("lora", c.faster), steps("lora", c.slower)
-		if len(faster) > 0 && len(slower) > 0 {
-			nb.Printf("%s: %t (%s against %s).\n", c.text, slices.Max(faster) < slices.Min(slower), span(faster), span(slower))
+		faster, slower := at[[2]string{"lora", c.init}], steps("lora", "lora")
+		if len(faster.steps) > 0 && len(slower) > 0 {
+			nb.Printf("With AdamW the start from %s needs fewer steps than the one from zero: %t (%s against %s), to an optimum %.2f times as high.\n",
+				c.text, slices.Max(faster.steps) < slices.Min(slower), span(faster.steps), span(slower), faster.floor)
 		}
 	}
 
