@@ -62,7 +62,7 @@ func teacherStudent(ctx context.Context, nb *notebooks.Notebook) error {
 	// Every row whose weight is the same for all inputs, best first: the median
 	// over the teachers of the steps that it takes at the learning rate whose
 	// median is lowest. A dot is a teacher. Those that do not arrive stand in a
-	// list below: a frozen factor may have no place for ΔW.
+	// list below: a frozen factor may have no place for ΔW. Colours are axes.
 
 	count := func(method lora.Method) (result, error) { return best(ctx, teachers, method, lrs, seeds, within, most) }
 	var rows []lora.Method
