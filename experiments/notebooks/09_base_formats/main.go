@@ -1,4 +1,4 @@
-// The notebook 02_base_formats asks what it costs to adapt a base whose weights
+// The notebook 09_base_formats asks what it costs to adapt a base whose weights
 // are kept in few bits.
 package main
 
@@ -23,7 +23,7 @@ import (
 //go:embed main.go
 var source string
 
-func main() { notebooks.Main("02_base_formats", source, baseFormats) }
+func main() { notebooks.Main("09_base_formats", source, baseFormats) }
 
 func baseFormats(ctx context.Context, nb *notebooks.Notebook) error {
 	// # What does it cost to keep the base in few bits?

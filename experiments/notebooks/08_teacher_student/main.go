@@ -1,4 +1,4 @@
-// The notebook 03_teacher_student ranks the methods on a problem whose optimum is
+// The notebook 08_teacher_student ranks the methods on a problem whose optimum is
 // known.
 package main
 
@@ -21,7 +21,7 @@ import (
 //go:embed main.go
 var source string
 
-func main() { notebooks.Main("03_teacher_student", source, teacherStudent) }
+func main() { notebooks.Main("08_teacher_student", source, teacherStudent) }
 
 func teacherStudent(ctx context.Context, nb *notebooks.Notebook) error {
 	// # How fast do methods learn a linear map?
