@@ -77,8 +77,8 @@ func TestKLDivergence(t *testing.T) {
 func TestInstrumentsOfEveryMethod(t *testing.T) {
 	for _, m := range lora.Methods() {
 		short := func(c *Config) {
-			c.Train.Steps, c.Train.Batch, c.Train.LR, c.Checkpoint.Every, c.Eval.Every = 3, 2, 1e-3, 0, 0
-			c.Probe = Probe{1, 1, 1, 3, 0}
+			c.Train.Steps, c.Train.Batch, c.Train.LR, c.Checkpoint.Every, c.Eval.Every = 4, 2, 1e-3, 0, 0
+			c.Probe = Probe{1, 1, 2, AtCheckpoints, 0}
 		}
 		r := tinyRun(t, m.Name, short)
 		with := finish(t, r)
