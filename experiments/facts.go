@@ -2,9 +2,11 @@ package experiments
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -58,12 +60,17 @@ func kept(model nn.Model) string {
 // out.
 func fileBytes(set *lora.Set) int {
 	values := 0
+	// A start that is taken out of the base is written beside the factors.
+	offset := slices.Contains(set.Method.Initial.Needs(), adapter.Additive)
+	if d, ok := set.Method.Delta.(adapter.Stored); ok && d.PEFT().OwnStart {
+		offset = false
+	}
 	for _, m := range set.Maps {
 		n := 0
 		for _, f := range m.Factors {
 			n += f.Size()
 		}
-		if a, _ := m.Start(); a != nil { // it is written beside them
+		if offset {
 			n *= 2
 		}
 		values += n

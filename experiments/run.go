@@ -17,9 +17,11 @@ import (
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/probe"
-	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/optim"
 )
+
+// Calibrations is the folder, beside that of the runs, which is their Cache.
+const Calibrations = "calibrations"
 
 // A Run is one training run of a setting, and the folder it is recorded in.
 type Run struct {
@@ -31,6 +33,12 @@ type Run struct {
 	// Observe, if not nil, is called with the metrics of every step as they are
 	// logged, before Watch.
 	Observe func(rows []record.Metric)
+	// Calibrating, if not nil, is called before every batch that a start is drawn
+	// from, with how many there were and will be, and about how many bytes it holds.
+	Calibrating func(batch, batches int, bytes int64)
+	// Cache is a folder in which such calibrations are kept for runs that differ in
+	// what they do not depend on; "": none is.
+	Cache string
 }
 
 // Fingerprint identifies what the run computes, whatever it is called: equal
@@ -169,19 +177,8 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		return err
 	}
 	options := t.Setting.options(t.Config)
-	if method.Needs(adapter.FullGradient) {
-		gradients, err := lora.Calibrate(model, t.Config.Targets.Patterns(), calibrationBatches, t.calibration(model))
-		if err != nil {
-			return err
-		}
-		options.Gradient = gradients.Of
-	}
-	if method.Needs(adapter.Activations) || method.Needs(adapter.OutputGradients) {
-		moments, err := lora.CalibrateMoments(model, t.Config.Targets.Patterns(), calibrationBatches, t.calibration(model))
-		if err != nil {
-			return err
-		}
-		options.Moments = moments.Of
+	if err := t.calibrate(model, method, &options); err != nil {
+		return err
 	}
 	if t.set, err = lora.Inject(model, method, options); err != nil {
 		return err
@@ -218,29 +215,6 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		t.rec.Train.TotalParameters += int64(p.Size())
 	}
 	return t.rec.Write(t.Dir)
-}
-
-// calibrationBatches is how many batches a calibration sees.
-const calibrationBatches = 8
-
-// calibration returns what runs a model forward and backward on batches of a
-// random stream of their own.
-func (t *training) calibration(model nn.Model) func(batch int) error {
-	c := t.Config.Train
-	feed := &t.Setting.feed
-	var g *graph
-	return func(batch int) (err error) {
-		if g == nil {
-			if g, err = newGraph(model, blockwise(feed.open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks), 1); err != nil {
-				return err
-			}
-		}
-		if err := feed.draw(g.batch, c.Seed, "calibration", batch); err != nil {
-			return err
-		}
-		g.forward()
-		return g.backward()
-	}
 }
 
 // close writes what a finished run leaves: the last losses, the adapter, the

@@ -109,6 +109,23 @@ var dtypeKernels = []kernel{
 			return near(right(p, j), p)
 		}))
 	}},
+	{name: "RoundNF4", finite: true, draw: func(t *trial) {
+		n := t.length()
+		x := t.out("x", 1, n)
+		t.call = func() {
+			if err := RoundNF4(x.x); err != nil {
+				panic(err)
+			}
+		}
+		t.want(x, false, func(i, j int) bounded {
+			v, most := x.old(i, j), 0.0
+			for e := j / nf4Block * nf4Block; e < min(n, (j/nf4Block+1)*nf4Block); e++ {
+				most = max(most, math.Abs(x.old(i, e).v))
+			}
+			v.err = 0.1525*most + tiny // half of the widest gap, that above -1
+			return v
+		})
+	}},
 	{name: "QuantizeNF4+DecodeNF4+PackNF4+RepackNF4", finite: true, draw: func(t *trial) {
 		m, n, k := t.sizes()
 		op, fresh, used := Op(t.below(2)), t.coin(), t.used()

@@ -199,6 +199,26 @@ func nf4Nearest(v float32) byte {
 	return code
 }
 
+// RoundNF4 replaces each element of x by the 4-bit NormalFloat that it rounds to:
+// in blocks of 64, it over the largest of its block to the nearest of the 16
+// numbers, times that largest. It is [QuantizeNF4] and [DecodeNF4] without the
+// second quantization, of the blocks' largest. It returns an error if an element is
+// not finite, and then changes nothing.
+func RoundNF4(x []float32) error {
+	if err := checkFinite("RoundNF4", 1, len(x), x, len(x)); err != nil {
+		return err
+	}
+	for block := range slices.Chunk(x, nf4Block) {
+		m := largest(block)
+		for i, v := range block {
+			if m > 0 {
+				block[i] = nf4[nf4Nearest(v/m)] * m
+			}
+		}
+	}
+	return nil
+}
+
 // nearest returns the place of the number nearest to v in a sorted list, of two
 // the lower one.
 func nearest(sorted []float32, v float32) byte {

@@ -1,17 +1,13 @@
 package lora
 
 import (
-	"errors"
 	"fmt"
+	"iter"
 	"math"
-	"regexp"
 	"slices"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas64"
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn"
 )
@@ -21,61 +17,6 @@ type Gradients map[string][]float32
 
 // Of returns the gradient of a map's weight, or nil.
 func (g Gradients) Of(m *adapter.Map) []float32 { return g[m.Name] }
-
-// EffectiveRanks returns half the effective rank of each gradient, rounded down
-// and within least..most, as an [Options.RankPattern]: how LoRA-GA-Pro, as
-// LoRAFactory has it, gives maps their ranks (2r triplets of the gradient start
-// r components). The effective rank of a matrix is the exponential of the
-// entropy of its singular values over their sum (Roy and Vetterli, EUSIPCO
-// 2007). A map never gets more than half of what its weight can have.
-func (g Gradients) EffectiveRanks(model nn.Model, least, most int) (map[string]int, error) {
-	if least < 1 || most < least {
-		return nil, fmt.Errorf("lora: ranks from %d to %d: must be from at least 1", least, most)
-	}
-	ranks := map[string]int{}
-	for _, l := range model.Linears() {
-		w, ok := g[l.Name]
-		if !ok {
-			continue
-		}
-		if len(w) != l.Out*l.In {
-			return nil, fmt.Errorf("lora: %s: the gradient has %d values, the weight is %d×%d", l.Name, len(w), l.Out, l.In)
-		}
-		erank, err := effectiveRank(w, l.Out, l.In)
-		if err != nil {
-			return nil, fmt.Errorf("lora: %s: the gradient: %w", l.Name, err)
-		}
-		const rounding = 1e-9 // of the entropy: 8 equal values have 4, not 3
-		r := min(max(int(erank/2+rounding), least), most, max(min(l.Out, l.In)/2, 1))
-		ranks["^"+regexp.QuoteMeta(l.Name)+"$"] = r
-	}
-	return ranks, nil
-}
-
-func effectiveRank(w []float32, out, in int) (float64, error) {
-	d, err := wide(ag.NewVariable(out, in, w))
-	if err != nil {
-		return 0, err
-	}
-	if _, exp := math.Frexp(mat.Max(absolute(d))); exp != 0 { // as LAPACK takes it
-		d.Scale(math.Ldexp(1, -exp), d)
-	}
-	var svd mat.SVD
-	if !svd.Factorize(d, mat.SVDNone) {
-		return 0, errors.New("its singular value decomposition did not converge")
-	}
-	values := svd.Values(nil)
-	sum, entropy := 0.0, 0.0
-	for _, s := range values {
-		sum += s
-	}
-	for _, s := range values {
-		if s > 0 {
-			entropy -= s / sum * math.Log(s/sum)
-		}
-	}
-	return math.Exp(entropy), nil // 1 of a matrix of zeros
-}
 
 // Moments are what entered the maps, and the gradients of what left them, by
 // the name of the module.
@@ -147,6 +88,25 @@ func CalibrateMoments(model nn.Model, targets Targets, batches int, run func(bat
 		}
 	}
 	return moments, nil
+}
+
+// CalibrationBytes returns about how much memory the gradients of the targets and
+// the moments of what enters them take while they are collected.
+func CalibrationBytes(model nn.Model, targets Targets, gradients, moments bool) (int64, error) {
+	selected, err := targets.Select(model.Linears())
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, l := range selected {
+		if gradients {
+			n += 8 * int64(l.Out) * int64(l.In) // what adds up, and its mean
+		}
+		if moments && l.Kind != nn.Table {
+			n += 16 * int64(l.In) * int64(l.In) // or less, for maps that share an input
+		}
+	}
+	return n, nil
 }
 
 // A calibration is a model whose targets alone are trained for a while.
@@ -277,34 +237,63 @@ type sums struct {
 	second, scaled []float64 // in×in
 }
 
-// add adds the rows of a batch.
+// add adds the rows of a batch: some of them at a time in float32, all of them in
+// float64.
 func (s *sums) add(passes []pass) {
 	n := s.of.In
 	largest := math.Inf(-1)
-	batch := make([]float64, n*n)
+	var rows []float32
 	for _, p := range passes {
-		var rows []float64
 		m, n := ag.Dims(p.x)
 		for _, row := range p.unpadded(m, n, ag.Floats(p.x)) {
 			for j, v := range row {
 				s.mean[j] += float64(v)
-				rows = append(rows, float64(v))
 				largest = max(largest, float64(v))
 			}
-		}
-		if len(rows) > 0 {
-			s.rows += len(rows) / n
-			x := mat.NewDense(len(rows)/n, n, rows).RawMatrix()
-			blas64.Gemm(blas.Trans, blas.NoTrans, 1, x, x, 1, blas64.General{Rows: n, Cols: n, Stride: n, Data: batch})
+			rows = append(rows, row...)
 		}
 	}
+	s.rows += len(rows) / n
 	c := 1.0
 	if largest != 0 && !math.IsInf(largest, 0) {
 		c = 1 / (largest * largest)
 	}
-	for i, v := range batch {
-		s.second[i] += v
-		s.scaled[i] += c * v
+	const few = 512 // rows, whose sums lose some 1e-6 in float32
+	square := make([]float32, n*n)
+	for block := range slices.Chunk(rows, few*n) {
+		for at := range strips(n) { // what is right of the diagonal, and a little more
+			kernels.MatMul(kernels.TN, false, min(strip, n-at), n-at, len(block)/n, block[at:], n, block[at:], n, square[at*n+at:], n)
+		}
+		kernels.Parallel(n, func(i int) {
+			for j := i*n + i; j < (i+1)*n; j++ {
+				v := float64(square[j])
+				s.second[j] += v
+				s.scaled[j] += c * v
+			}
+		})
+	}
+}
+
+// strip is how many columns of rows are multiplied by all that follow.
+const strip = 256
+
+// strips yields the first column of each strip of n.
+func strips(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for at := 0; at < n; at += strip {
+			if !yield(at) {
+				return
+			}
+		}
+	}
+}
+
+// mirror copies what is right of the diagonal of x, n×n, to its left.
+func mirror(x []float64, n int) {
+	for i := range n {
+		for j := range i {
+			x[i*n+j] = x[j*n+i]
+		}
 	}
 }
 
@@ -352,6 +341,8 @@ func (w *watch) moments(batches int) (*adapter.Moments, error) {
 		for i := range s.mean {
 			s.mean[i] /= float64(s.rows)
 		}
+		mirror(s.second, w.In)
+		mirror(s.scaled, w.In)
 		for i := range s.second {
 			s.second[i] /= float64(s.rows)
 			s.scaled[i] /= float64(batches)

@@ -119,10 +119,10 @@ func combinable(sets []*Set, weights []float64, how Combination, rank int) (Opti
 	return opt, nil
 }
 
-// moved reports whether the start of a set was taken out of the base.
+// moved reports whether the start of a set has changed the base.
 func moved(s *Set) bool {
 	for _, m := range s.Maps {
-		if a, _ := m.Start(); a != nil {
+		if m.Edited() {
 			return true
 		}
 	}

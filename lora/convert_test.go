@@ -44,7 +44,7 @@ func kept(s []float64, k int) float64 {
 func TestConvertEveryMethod(t *testing.T) {
 	const rank = 3
 	for _, method := range lora.Methods() {
-		full := method.Delta == delta.DoRA{} || method.Name == "hira" || method.Delta == delta.Full{}
+		full := method.Delta == delta.DoRA{} || method.Name == "hira" || method.Delta == delta.Full{} || method.Name == "loftq"
 		model := newUpDown(t, 20, 14, 9, random(1))
 		set := trained(t, model, method, lora.Options{Rank: rank, Alpha: 7, Bias: lora.AdaptedBiases, Seed: 2})
 		if method.Router != nil {

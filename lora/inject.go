@@ -43,6 +43,9 @@ type Options struct {
 	// Activations or OutputGradients: [Moments.Of] what [CalibrateMoments]
 	// returned.
 	Moments func(m *adapter.Map) *adapter.Moments
+	// Dry leaves all factors A and B at zero and needs no calibration: the set
+	// shows what would be adapted, and that it can be.
+	Dry bool
 	// State, when there is one, is where the values come from, instead of the
 	// initializer: that of an earlier Set of the same shape.
 	State State
@@ -56,6 +59,7 @@ type Set struct {
 	Wholes  []*Whole       // what is trained besides, in the order of the model's tensors
 
 	model   nn.Model
+	given   Options  // before ranks were allocated
 	trained []bool   // whether each of the model's tensors was, before
 	merged  []kept   // what Merge replaced; nil: not merged
 	hash    string   // of the base, once it was asked for
@@ -69,11 +73,12 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 	if err := method.Check(); err != nil {
 		return nil, err
 	}
-	if opt.State == nil && opt.Gradient == nil && method.Needs(adapter.FullGradient) {
+	makes := opt.State == nil && !opt.Dry // a start
+	if makes && opt.Gradient == nil && method.Needs(adapter.FullGradient) {
 		return nil, fmt.Errorf("lora: method %s needs %s: calibrate first", method.Name, adapter.FullGradient)
 	}
 	for _, c := range []adapter.Capability{adapter.OutputGradients, adapter.Activations} {
-		if opt.State == nil && opt.Moments == nil && method.Needs(c) {
+		if makes && opt.Moments == nil && method.Needs(c) {
 			return nil, fmt.Errorf("lora: method %s needs %s: run CalibrateMoments first", method.Name, c)
 		}
 	}
@@ -89,7 +94,7 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 	for _, l := range linears {
 		layers = max(layers, layerOf(l.Name)+1)
 	}
-	s := &Set{Method: method, Options: opt, model: model}
+	s := &Set{Method: method, Options: opt, given: opt, model: model}
 	for _, l := range selected {
 		m, err := s.adapt(l, layers)
 		if err != nil {
@@ -97,10 +102,14 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 		}
 		s.Maps = append(s.Maps, m)
 	}
+	in := adapter.Inputs{Rand: s.stream, Gradient: opt.Gradient, Moments: opt.Moments}
+	if err := s.allocate(in); err != nil {
+		return nil, err
+	}
 	if s.Wholes, err = opt.wholes(model, s.Maps); err != nil {
 		return nil, err
 	}
-	if err := s.start(); err != nil {
+	if err := s.start(in); err != nil {
 		return nil, err
 	}
 	s.attach()
@@ -166,6 +175,11 @@ func (s *Set) adapt(l *nn.Linear, layers int) (*adapter.Map, error) {
 	case !(alpha > 0) || math.IsInf(alpha, 0):
 		return nil, fmt.Errorf("lora: %s: alpha is %v: must be above 0", l.Name, alpha)
 	}
+	return s.build(l, layers, rank, alpha)
+}
+
+// build makes the map of l at a rank and an alpha of its own.
+func (s *Set) build(l *nn.Linear, layers, rank int, alpha float64) (*adapter.Map, error) {
 	m, err := adapter.New(l, layerOf(l.Name), layers, s.Method.Delta, s.Method.Router, rank, alpha)
 	if err != nil {
 		return nil, fmt.Errorf("lora: %w", err)
@@ -177,17 +191,21 @@ func (s *Set) adapt(l *nn.Linear, layers int) (*adapter.Map, error) {
 }
 
 // start gives the factors their first values.
-func (s *Set) start() error {
+func (s *Set) start(in adapter.Inputs) error {
 	for _, m := range s.Maps {
 		m.Maps = len(s.Maps)
 	}
-	if s.Options.State == nil {
-		in := adapter.Inputs{Rand: s.stream, Gradient: s.Options.Gradient, Moments: s.Options.Moments}
-		if err := s.Method.initialize(s.Maps, in); err != nil {
-			return fmt.Errorf("lora: %w", err)
-		}
-	} else if err := s.restoreBase(s.Options.State); err != nil {
-		return err
+	var err error
+	switch {
+	case s.Options.State != nil:
+		err = s.restoreBase(s.Options.State)
+	case s.Options.Dry:
+		err = s.Method.fits(s.Maps)
+	default:
+		err = s.Method.initialize(s.Maps, in)
+	}
+	if err != nil {
+		return fmt.Errorf("lora: %w", err)
 	}
 	if err := s.Method.Delta.Start(s.Maps, s.stream("delta")); err != nil {
 		return fmt.Errorf("lora: %w", err)

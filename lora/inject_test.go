@@ -230,6 +230,7 @@ func TestLoadIsStrict(t *testing.T) {
 		{"rank", func(c map[string]any) { c["r"] = "two" }, nil, "adapter_config.json: r is two: must be a whole number"},
 		{"no alpha", func(c map[string]any) { delete(c, "lora_alpha") }, nil, "lora_alpha is <nil>: must be a number"},
 		{"targets", func(c map[string]any) { c["target_modules"] = "c_attn" }, nil, `target_modules is c_attn: selects no linear map; there are, nearest first: `},
+		{"start beside a start", func(c map[string]any) { c["kasa_config"] = map[string]any{}; c["init_lora_weights"] = "pissa" }, nil, "init_lora_weights is pissa: not supported beside a start"},
 		{"own type", func(c map[string]any) { c["peft_type"] = "LOWRANK"; c["method"] = map[string]any{"metod": "lora"} }, nil, `unknown field "metod"`},
 		{"own method", func(c map[string]any) { c["peft_type"] = "LOWRANK" }, nil, "method: is missing"},
 	} {

@@ -138,6 +138,9 @@ func (m Method) Check() error {
 			}
 		}
 	}
+	if _, own := m.Rank.(adapter.Starter); own && m.allocates() {
+		return fmt.Errorf("lora: %s and %s both give maps ranks of their own", m.say(initSlot), m.say(rankSlot))
+	}
 	provided := map[adapter.Capability]bool{
 		adapter.FullGradient:    true, // these by whoever runs the training
 		adapter.Activations:     true,
@@ -174,7 +177,30 @@ func (m Method) Check() error {
 // initialize fills the factors of all maps: those of embeddings, where A and B
 // are free and trained, by a start of their own.
 func (m Method) initialize(all []*adapter.Map, in adapter.Inputs) error {
-	var tables, others []*adapter.Map
+	tables, others := m.split(all)
+	if err := (initial.Embedding{}).Init(tables, in); err != nil || len(others) == 0 {
+		return err
+	}
+	return m.Initial.Init(others, in)
+}
+
+// fits refuses maps that the initializer cannot fill.
+func (m Method) fits(all []*adapter.Map) error {
+	f, ok := m.Initial.(adapter.Fitter)
+	if !ok {
+		return nil
+	}
+	_, others := m.split(all)
+	for _, one := range others {
+		if err := f.Fits(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// split parts the embeddings that have a start of their own from the other maps.
+func (m Method) split(all []*adapter.Map) (tables, others []*adapter.Map) {
 	for _, one := range all {
 		if one.Kind == nn.Table && m.pair() {
 			tables = append(tables, one)
@@ -182,10 +208,7 @@ func (m Method) initialize(all []*adapter.Map, in adapter.Inputs) error {
 			others = append(others, one)
 		}
 	}
-	if err := (initial.Embedding{}).Init(tables, in); err != nil || len(others) == 0 {
-		return err
-	}
-	return m.Initial.Init(others, in)
+	return tables, others
 }
 
 // pair reports whether the factors A and B are free for an initializer to fill,

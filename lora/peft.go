@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -114,9 +116,21 @@ func (s *Set) wholeTensors() []pretrained.Tensor {
 // ranks or alphas of these maps.
 func (s *Set) peftConfig(d adapter.Stored) (map[string]any, bool) {
 	l := d.PEFT()
+	if l.OwnStart && ownStart(d) != s.Method.Initial {
+		return nil, false
+	}
 	fields := s.commonConfig()
-	for key, v := range l.Config {
-		fields[key] = v
+	maps.Copy(fields, l.Config)
+	if slices.ContainsFunc(s.Maps, func(m *adapter.Map) bool { return m.Replaced() != nil }) {
+		start, ok := s.Method.Initial.(adapter.RemadeStart)
+		if !ok || l.Type != "LORA" {
+			return nil, false
+		}
+		keys, ok := start.Stored()
+		if !ok {
+			return nil, false
+		}
+		maps.Copy(fields, keys)
 	}
 	fields["peft_type"], fields["bias"] = l.Type, s.bias(l.Type)
 	if _, ok := fields["fan_in_fan_out"]; ok {
@@ -150,12 +164,22 @@ func (s *Set) peftConfig(d adapter.Stored) (map[string]any, bool) {
 	return fields, true
 }
 
+// ownStart returns the start of the row of a delta.
+func ownStart(d adapter.Delta) adapter.Initializer {
+	for _, row := range table {
+		if reflect.TypeOf(row.Delta) == reflect.TypeOf(d) {
+			return row.Initial
+		}
+	}
+	return nil
+}
+
 // stored returns the rank that a map has in the file, and the alpha that gives
 // its scaling at that rank.
-func (s *Set) stored(d adapter.Delta, m *adapter.Map) (rank int, alpha float64) {
+func (s *Set) stored(d adapter.Stored, m *adapter.Map) (rank int, alpha float64) {
 	alpha, _ = ofPattern(s.Options.AlphaPattern, m.Name, s.Options.Alpha) // compiled by Inject
 	rank = m.Rank
-	for _, h := range m.Held() {
+	for _, h := range storedTerms(m, d.PEFT()) {
 		rank += h.Rank()
 	}
 	if rank != m.Rank {
@@ -170,7 +194,7 @@ func (s *Set) peftTensors(l adapter.Layout) []pretrained.Tensor {
 	shared := map[string]pretrained.Tensor{}
 	for _, m := range s.Maps {
 		for _, t := range l.Tensors {
-			x := stack(m, t)
+			x := stack(m, t, storedTerms(m, l))
 			if t.Shared { // the largest is the one that the others are corners of
 				name := sharedPrefix + t.Name
 				if len(x.Data) > len(shared[name].Data) {
@@ -189,14 +213,23 @@ func (s *Set) peftTensors(l adapter.Layout) []pretrained.Tensor {
 	return tensors
 }
 
-// stack returns a factor with what the base holds behind it.
-func stack(m *adapter.Map, t adapter.Tensor) pretrained.Tensor {
+// storedTerms returns what the base holds that is stored: all but a start that the
+// type implies.
+func storedTerms(m *adapter.Map, l adapter.Layout) []adapter.Term {
+	if l.OwnStart {
+		return m.Folded()
+	}
+	return m.Held()
+}
+
+// stack returns a factor with terms behind it.
+func stack(m *adapter.Map, t adapter.Tensor, terms []adapter.Term) pretrained.Tensor {
 	f := m.Factor(t.Factor)
 	rows, cols, x := f.Rows(), f.Cols(), slices.Clone(f.Floats())
 	if t.Factor == "B" && m.Followed() != 0 {
 		kernels.Scale(1+m.Followed(), x)
 	}
-	for _, h := range m.Held() {
+	for _, h := range terms {
 		switch r := h.Rank(); {
 		case t.Factor == "A":
 			x = append(x, ag.Floats(h.A)...)

@@ -73,6 +73,9 @@ func (r *reader) alone(set *Set) error {
 		if err := r.factors(m); err != nil {
 			return fmt.Errorf("%s: %w", WeightsFile, err)
 		}
+		if r.state[m.Name+".base"] != nil {
+			return fmt.Errorf("%s: %s has another base in the place of its own: %w", WeightsFile, m.Name, ErrNeedsBase)
+		}
 		if r.state[m.Name+".A0"] != nil {
 			return fmt.Errorf("%s: the start of %s was taken out of the base: %w", WeightsFile, m.Name, ErrNeedsBase)
 		}

@@ -77,7 +77,9 @@ func parseConfig(config []byte) (*peftConfig, error) {
 	}
 	layout := found.Delta.(adapter.Stored).PEFT()
 	c.method, c.layout = *found, &layout
-	c.start()
+	if err := c.start(); err != nil {
+		return nil, err
+	}
 	return c, c.method.Check()
 }
 
@@ -109,9 +111,15 @@ func (c *peftConfig) startKey() (key string, v any) {
 }
 
 // start makes the initializer the one that the table has for PEFT's name of
-// it, if there is one.
-func (c *peftConfig) start() {
-	_, v := c.startKey()
+// it, if there is one. A type with a start of its own takes no other.
+func (c *peftConfig) start() error {
+	key, v := c.startKey()
+	if c.layout.OwnStart {
+		if v != nil && v != true {
+			return nn.Unsupported(fmt.Errorf("%s is %v: not supported beside a start that the type has of its own", key, v))
+		}
+		return nil
+	}
 	for _, m := range Methods() {
 		if s, ok := m.Initial.(adapter.StoredStart); ok {
 			if described, ok := s.FromPEFT(v, c.fields); ok {
@@ -119,10 +127,11 @@ func (c *peftConfig) start() {
 				if m.Initial == described && len(m.Update.Freezes()) > 0 {
 					c.method.Update = m.Update // the start is one of what is not frozen
 				}
-				return
+				return nil
 			}
 		}
 	}
+	return nil
 }
 
 // startIsKnown refuses a start that no part of the table makes.
@@ -143,6 +152,9 @@ func (c *peftConfig) startIsKnown() error {
 // the adapters are not those of the base as it stands. It refuses one that
 // cannot be made again from the base alone.
 func (c *peftConfig) movesBase() (bool, error) {
+	if c.layout != nil && c.layout.OwnStart {
+		return true, nil
+	}
 	key, v := c.startKey()
 	name, _ := v.(string)
 	if slices.Contains([]string{"", "gaussian", "orthogonal", "eva", "mica"}, name) {
@@ -158,7 +170,7 @@ func (c *peftConfig) movesBase() (bool, error) {
 // fan_in_fan_out is the base's to know: PEFT corrects it too.
 var harmless = strings.Fields(`alpha_pattern auto_mapping base_model_name_or_path beta1 beta2 bias corda_config d_initial deltaT
 	ensure_weight_tying eva_config exclude_modules fan_in_fan_out hira_dropout inference_mode init_r init_weights init_lora_weights
-	layers_pattern layers_to_transform lora_alpha lora_bias lora_dropout lora_ga_config megatron_config megatron_core
+	layers_pattern layers_to_transform lora_alpha lora_bias lora_dropout loftq_config lora_ga_config megatron_config megatron_core
 	modules_to_save orth_reg_weight peft_type peft_version projection_prng_key qalora_group_size r revision
 	runtime_config save_projection target_modules target_r task_type tfinal tinit total_step use_dora use_rslora vera_dropout`)
 
@@ -171,6 +183,8 @@ func (c *peftConfig) options(model nn.Model) (Options, error) {
 	known := append([]string{rank, alpha, ranks, alphas}, harmless...)
 	if c.layout == nil {
 		known = append(known, "method")
+	} else {
+		known = slices.AppendSeq(known, maps.Keys(c.layout.Config))
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.fields)) {
 		if v := c.fields[key]; !slices.Contains(known, key) && !empty(v) {

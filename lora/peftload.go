@@ -127,6 +127,9 @@ func (r *reader) base(all []*adapter.Map) error {
 		if a, b := m.Start(); a != nil {
 			r.state[m.Name+".A0"], r.state[m.Name+".B0"] = ag.Floats(a), ag.Floats(b)
 		}
+		if w := m.Replaced(); w != nil {
+			r.state[m.Name+".base"] = w
+		}
 	}
 	return nil
 }
@@ -212,6 +215,11 @@ func (r *reader) factors(m *adapter.Map) error {
 
 // held reads what the base of a map holds.
 func (r *reader) held(m *adapter.Map) error {
+	if base := modelPrefix + m.Name + ".base"; r.left[base] {
+		if err := r.tensor(m.Name+".base", base, []int{m.Out, m.In}); err != nil {
+			return err
+		}
+	}
 	for k := 0; ; k++ {
 		n := strconv.Itoa(k)
 		have, ok := r.file.Shape(modelPrefix + m.Name + ".A" + n)

@@ -12,7 +12,7 @@ import (
 
 // A State is the values of a set's adapters by name, bit for bit: every factor
 // as module.A, as module.A0 and module.B0 the factors whose product was taken
-// out of the base, as A1, B1, A2 … those whose product was put in, as follow how
+// out of the base, as module.base what stands in the place of W0, as A1, B1, A2 … those whose product was put in, as follow how
 // many times it has that of the present factors, and under its own name every
 // tensor that is trained whole.
 type State map[string][]float32
@@ -42,6 +42,9 @@ const follow = "follow"
 // State.
 func heldTensors(m *adapter.Map) map[string]ag.Tensor {
 	all := map[string]ag.Tensor{}
+	if w := m.Replaced(); w != nil {
+		all["base"] = ag.NewVariable(m.Out, m.In, w)
+	}
 	if a, b := m.Start(); a != nil {
 		all["A0"], all["B0"] = a, b
 	}
@@ -68,6 +71,12 @@ func (s *Set) Restore(st State) error {
 // factors.
 func (s *Set) restoreBase(st State) error {
 	for _, m := range s.Maps {
+		if w, ok := st[m.Name+".base"]; ok {
+			if len(w) != m.Out*m.In {
+				return fmt.Errorf("state: %s.base has %d values: must have %d×%d", m.Name, len(w), m.Out, m.In)
+			}
+			m.Replace(slices.Clone(w))
+		}
 		var start adapter.Term
 		var folded []adapter.Term
 		for k := 0; ; k++ {
@@ -81,7 +90,7 @@ func (s *Set) restoreBase(st State) error {
 			}
 			r := len(a) / m.In
 			if r < 1 || len(a) != r*m.In || len(b) != m.Out*r {
-				return fmt.Errorf("lora: state: %s.A%d and B%d have %d and %d values: must have r×%d and %d×r", m.Name, k, k, len(a), len(b), m.In, m.Out)
+				return fmt.Errorf("state: %s.A%d and B%d have %d and %d values: must have r×%d and %d×r", m.Name, k, k, len(a), len(b), m.In, m.Out)
 			}
 			p := adapter.Term{A: variable(r, m.In, a), B: variable(m.Out, r, b)}
 			if k == 0 {

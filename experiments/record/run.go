@@ -80,7 +80,11 @@ type Parts struct {
 
 // Train is the size and the cost of a run.
 type Train struct {
-	Steps             int      `json:"steps"`
+	Steps int `json:"steps"`
+	// CalibrationBatches is how many batches the start was drawn from, besides the
+	// steps: in a comparison each counts as one.
+	CalibrationBatches int `json:"calibration_batches,omitempty"`
+
 	Tokens            int64    `json:"tokens"`
 	Seconds           float64  `json:"seconds"`
 	StepMS            float64  `json:"step_ms"` // median, in milliseconds

@@ -66,7 +66,7 @@ func round(ctx context.Context, setting *experiments.Setting, configs []*experim
 	runs := make([]*experiments.Run, len(configs))
 	var left []int
 	for i, c := range configs {
-		runs[i] = &experiments.Run{Setting: setting, Config: c, Dir: filepath.Join(dir, c.Name)}
+		runs[i] = &experiments.Run{Setting: setting, Config: c, Dir: filepath.Join(dir, c.Name), Cache: filepath.Join(filepath.Dir(dir), experiments.Calibrations)}
 		if rec, finished := runs[i].Finished(); finished {
 			recs[i] = rec
 			w.End(rec, true, nil)

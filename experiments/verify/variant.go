@@ -7,6 +7,7 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/delta"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -35,6 +36,7 @@ func runVariant(r *rows, rec *recording) {
 	}
 	v.scalars()
 	v.pass()
+	v.penalty()
 	v.delta()
 	v.merge()
 	v.train()
@@ -144,8 +146,11 @@ func (v *variant) delta() {
 		return
 	}
 	a, b, s := f.A, f.B, m.Scaling
-	if !f.LowRank() {
+	switch _, kasa := m.Delta.(delta.KaSA); {
+	case !f.LowRank():
 		a, b, s = m.Factor("A"), m.Factor("B"), 1
+	case kasa: // PEFT's function leaves the diagonal out, which its forward has
+		a = m.Factor("A")
 	}
 	w := ag.Floats(ag.NewTape().Run(ag.NewProduct(b, a, s)))
 	v.tensors.near(v.rows, "delta", v.stored(w), v.w, Values)

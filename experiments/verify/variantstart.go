@@ -85,6 +85,9 @@ func (s *start) compare() {
 	case initial.Minor, initial.Oriented, initial.Gradient:
 		s.components()
 		return
+	case initial.Truncate:
+		s.truncated()
+		return
 	}
 	if a, _ := m.Start(); a != nil {
 		s.offset()

@@ -151,7 +151,7 @@ func (m *Map) Gates() ag.Tensor { return m.gates }
 // values of the factors. Where W0 is unknown it is that of a delta that adds a
 // product to it, without a gain; others have none.
 func (m *Map) Freestanding() (f Form, err error) {
-	if m.W0() == nil && !slices.Contains(m.Delta.Provides(), Additive) {
+	if can := m.Delta.Provides(); m.W0() == nil && !slices.Contains(can, Additive) && !slices.Contains(can, ZeroCore) {
 		return f, fmt.Errorf("%s: what its factors do to the weight depends on the weight", m.Name)
 	}
 	err = ag.Guard(func() { f = m.Delta.Form(&nn.Context{Tape: ag.NewTape()}, m) })
@@ -277,7 +277,7 @@ func (m *Map) MergedBias() ([]float32, error) {
 func (m *Map) RankBound() int {
 	p := min(m.In, m.Out)
 	f, err := m.Freestanding()
-	if err != nil || !f.LowRank() || f.Gain != nil {
+	if err != nil || !f.LowRank() || f.Gain != nil || m.held.base != nil {
 		return p
 	}
 	r, _ := ag.Dims(f.A)

@@ -21,6 +21,7 @@ func (p Term) Rank() int {
 // as components of a plain adapter.
 type held struct {
 	own    bool      // the base is no longer the model's
+	base   []float32 // what stands in the place of W0; nil: W0
 	start  Term      // taken out: s·B0·A0
 	folded []Term    // put in: s·B_k·A_k
 	follow float32   // how many times s·B·A of the present factors is in it
@@ -106,9 +107,28 @@ func (m *Map) Held() []Term {
 	return append(all, m.held.folded...)
 }
 
-// rebase computes the base from W0 and what it holds.
+// Replace puts w, out×in, which it keeps, in the place of W0: a rounded base, from
+// which no product of factors leads back.
+func (m *Map) Replace(w []float32) {
+	m.held.base = w
+	m.rebase()
+}
+
+// Replaced returns what has taken the place of W0, or nil.
+func (m *Map) Replaced() []float32 { return m.held.base }
+
+// Edited reports whether an initializer has changed the base: the product of the
+// factors then makes up for it at the start.
+func (m *Map) Edited() bool { return m.held.base != nil || m.held.start.A != nil }
+
+// rebase computes the base from W0, or what has taken its place, and what
+// it holds.
 func (m *Map) rebase() {
-	w := append([]float32(nil), m.W0()...)
+	from := m.held.base
+	if from == nil {
+		from = m.W0()
+	}
+	w := append([]float32(nil), from...)
 	addProducts(w, m.Out, m.In, m.Scaling, m.Held()...)
 	m.SetBase(w)
 	if m.held.fixed != nil {
@@ -139,23 +159,26 @@ func (m *Map) SetBase(w []float32) {
 
 // addProducts adds s·Σ B_k·A_k to w, out×in, in float64, rounded once.
 func addProducts(w []float32, out, in int, s float32, products ...Term) {
-	row := make([]float64, in)
-	for i := range out {
-		clear(row)
-		for _, p := range products {
-			r := p.Rank()
-			av, bv := ag.Floats(p.A), ag.Floats(p.B)
-			for k := range r {
-				sb := float64(s) * float64(bv[i*r+k])
-				for j, x := range av[k*in : (k+1)*in] {
-					row[j] += sb * float64(x)
+	const rows = 16 // of a job, which share a buffer
+	kernels.Parallel((out+rows-1)/rows, func(job int) {
+		row := make([]float64, in)
+		for i := job * rows; i < min((job+1)*rows, out); i++ {
+			clear(row)
+			for _, p := range products {
+				r := p.Rank()
+				av, bv := ag.Floats(p.A), ag.Floats(p.B)
+				for k := range r {
+					sb := float64(s) * float64(bv[i*r+k])
+					for j, x := range av[k*in : (k+1)*in] {
+						row[j] += sb * float64(x)
+					}
 				}
 			}
+			for j, x := range row {
+				w[i*in+j] = float32(float64(w[i*in+j]) + x)
+			}
 		}
-		for j, x := range row {
-			w[i*in+j] = float32(float64(w[i*in+j]) + x)
-		}
-	}
+	})
 }
 
 func copyOf(t ag.Tensor) *ag.Variable {

@@ -30,6 +30,26 @@ type Initializer interface {
 	Init(maps []*Map, in Inputs) error
 }
 
+// An Allocator is an initializer that may give the maps ranks of their own
+// before it fills them.
+type Allocator interface {
+	Initializer
+	// Allocates reports whether it does.
+	Allocates() bool
+	// Ranks returns a rank for each of the maps, which have the configured ones. A
+	// map of rank 0 gets no adapter. It returns nil where it does not allocate.
+	Ranks(maps []*Map, in Inputs) ([]int, error)
+	// KeepsScaling reports whether s is the one of the configured rank, whatever
+	// rank a map gets.
+	KeepsScaling() bool
+}
+
+// A Fitter is an initializer that cannot fill any map: it refuses one whose rank
+// or shape it cannot, before any start is made.
+type Fitter interface {
+	Fits(m *Map) error
+}
+
 // Inputs are what initializers draw from.
 type Inputs struct {
 	// Rand returns the named random stream; equal names give equal streams.
@@ -162,6 +182,16 @@ const (
 	// Additive: W' is a function of W0 + s·B·A, so that a product can be
 	// taken out of the base.
 	Additive Capability = "an update s·B·A that is added to the base"
+	// ZeroCore: something stands between A and B that may start about zero, so
+	// that both of them need not.
+	ZeroCore Capability = "a core between A and B that may start at zero"
+	// DiagonalCore: an initializer may fill that with a diagonal matrix.
+	DiagonalCore Capability = "a core between A and B that takes singular values"
+	// FullCore: an initializer may fill it with any r×r matrix, factor R.
+	FullCore Capability = "an r×r core between A and B"
+	// Filled: neither A nor B starts at zero, so that what is between them can be
+	// trained alone.
+	Filled Capability = "a start with neither A nor B at zero"
 	// Gated: the low-rank term may be weighed for every token.
 	Gated Capability = "a low-rank term that gates can weigh"
 	// Static: the weight is the same for every token. All routers but none

@@ -22,6 +22,14 @@ type StoredStart interface {
 	FromPEFT(start any, config map[string]any) (Initializer, bool)
 }
 
+// A RemadeStart is an initializer that replaces the base by what PEFT makes anew
+// from W0 as it reads the adapters.
+type RemadeStart interface {
+	// Stored returns the keys of an adapter_config.json that say so, or false where
+	// there are none.
+	Stored() (map[string]any, bool)
+}
+
 // A Layout is how PEFT stores a delta.
 type Layout struct {
 	Type    string         // peft_type
@@ -31,6 +39,10 @@ type Layout struct {
 	Alphas  string         // of their alphas
 	Config  map[string]any // keys that the type wants besides
 	Tensors []Tensor
+	// OwnStart: the type implies how to start, the start of the delta's row. What
+	// that takes out of the base is not stored, but taken out anew by whoever
+	// reads the files.
+	OwnStart bool
 }
 
 // A Tensor is how PEFT stores a factor.

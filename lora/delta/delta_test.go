@@ -50,7 +50,7 @@ func TestScaling(t *testing.T) {
 		want float64
 	}{
 		{delta.LoRA{}, 2}, {delta.LoRA{RankRoot: true}, 4}, {delta.DoRA{}, 2}, {delta.DoRA{RankRoot: true}, 4},
-		{delta.SVD{}, 2}, {delta.VeRA{}, 1}, {delta.HiRA{}, 1}, {delta.Full{}, 1},
+		{delta.SVD{}, 2}, {delta.Core{}, 2}, {delta.VeRA{}, 1}, {delta.HiRA{}, 1}, {delta.Full{}, 1},
 	} {
 		if s := c.d.Scaling(8, 4); s != c.want {
 			t.Errorf("%T: alpha 8 at rank 4 gives the scaling %v, want %v", c.d, s, c.want)
@@ -59,7 +59,7 @@ func TestScaling(t *testing.T) {
 }
 
 func TestRankIsChecked(t *testing.T) {
-	for _, d := range []adapter.Delta{delta.LoRA{}, delta.DoRA{}, delta.SVD{}, delta.VeRA{}, delta.HiRA{}} {
+	for _, d := range []adapter.Delta{delta.LoRA{}, delta.DoRA{}, delta.SVD{}, delta.Core{}, delta.VeRA{}, delta.HiRA{}} {
 		if _, err := adapter.New(nn.NewLinear("lin", 2, 3, make([]float32, 6)), 0, 1, d, nil, 0, 8); err == nil {
 			t.Errorf("%T takes rank 0", d)
 		}
@@ -73,6 +73,7 @@ func TestTrainedParameters(t *testing.T) {
 		want int
 	}{
 		{delta.LoRA{}, 3 * (5 + 7)}, {delta.DoRA{}, 3*(5+7) + 5}, {delta.SVD{}, 3 * (5 + 7 + 1)},
+		{delta.Core{}, 3*(5+7) + 9}, {delta.Core{CoreOnly: true}, 9}, {delta.Core{CoreOnly: true, Inner: 2}, 12},
 		{delta.VeRA{}, 5 + 3}, {delta.HiRA{}, 3 * (5 + 7)}, {delta.Full{}, 5 * 7},
 	} {
 		if n := adapted(t, c.d, 5, 7, 3).TrainedParameters(); n != c.want {
@@ -170,6 +171,7 @@ func TestSVDStart(t *testing.T) {
 	d := delta.SVD{Orthogonality: 0.5}
 	start := func(prepare func(m *adapter.Map)) float32 {
 		m := adapted(t, d, 5, 7, 3)
+		clear(m.Factor("E").Floats())
 		prepare(m)
 		if err := d.Start([]*adapter.Map{m}, nil); err != nil {
 			t.Fatal(err)
@@ -184,6 +186,9 @@ func TestSVDStart(t *testing.T) {
 	}
 	if e := start(func(m *adapter.Map) { m.Offset() }); e != 1 {
 		t.Errorf("E is %v with the product taken out of the base", e)
+	}
+	if e := start(func(m *adapter.Map) { m.Factor("E").Floats()[0] = 3 }); e != 3 {
+		t.Errorf("E is %v where an initializer made it 3", e)
 	}
 }
 
@@ -205,6 +210,25 @@ func TestSVDPenalty(t *testing.T) {
 		if l.Weight != 0.5/20 || math.Abs(float64(ag.Floats(l.Value)[0])/f.norm-1) > 1e-5 { // float32 sums
 			t.Errorf("%s: weight %v, penalty %v, want 0.025 and %v", f.name, l.Weight, ag.Floats(l.Value)[0], f.norm)
 		}
+	}
+}
+
+// KaSA's penalties are of each map, and are summed.
+func TestKaSAPenalty(t *testing.T) {
+	m := adapted(t, delta.KaSA{Values: 0.25, Orthogonality: 0.5}, 5, 7, 3)
+	m.Maps = 10
+	c := &nn.Context{Tape: ag.NewTape()}
+	m.Delta.Form(c, m)
+	got := 0.0
+	for _, l := range c.Losses {
+		got += float64(l.Weight) * float64(ag.Floats(l.Value)[0])
+	}
+	want := 0.5 * (gram(m.Factor("A").Floats(), 3, 7, false) + gram(m.Factor("B").Floats(), 5, 3, true))
+	for _, e := range m.Factor("E").Floats() {
+		want += 0.25 * float64(e) * float64(e)
+	}
+	if math.Abs(got/want-1) > 1e-5 { // float32 sums
+		t.Errorf("the penalty is %v, want %v", got, want)
 	}
 }
 

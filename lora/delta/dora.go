@@ -67,5 +67,5 @@ func (d DoRA) PEFT() adapter.Layout {
 func (DoRA) FromPEFT(config map[string]any) (adapter.Delta, bool) {
 	root, _ := config["use_rslora"].(bool)
 	dora, _ := config["use_dora"].(bool)
-	return DoRA{RankRoot: root}, config["peft_type"] == "LORA" && dora
+	return DoRA{RankRoot: root}, config["peft_type"] == "LORA" && dora && config["kasa_config"] == nil
 }

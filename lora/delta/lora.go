@@ -70,7 +70,7 @@ func (LoRA) FromPEFT(config map[string]any) (adapter.Delta, bool) {
 	root, _ := config["use_rslora"].(bool)
 	dora, _ := config["use_dora"].(bool)
 	bias, _ := config["lora_bias"].(bool)
-	return LoRA{RankRoot: root, Bias: bias}, config["peft_type"] == "LORA" && !dora
+	return LoRA{RankRoot: root, Bias: bias}, config["peft_type"] == "LORA" && !dora && config["kasa_config"] == nil
 }
 
 // scaling returns α/r, or α/√r.

@@ -21,7 +21,7 @@ type SVD struct {
 func (SVD) Needs() []adapter.Capability { return nil }
 
 func (SVD) Provides() []adapter.Capability {
-	return []adapter.Capability{adapter.Pair, adapter.TrainedPair, adapter.Additive, adapter.Gated}
+	return []adapter.Capability{adapter.Pair, adapter.TrainedPair, adapter.Additive, adapter.Gated, adapter.ZeroCore, adapter.DiagonalCore}
 }
 
 // Check refuses a weight that is no penalty.
@@ -39,12 +39,15 @@ func (SVD) Factors(m *adapter.Map) ([]adapter.Spec, error) {
 	return append(specs, adapter.Spec{Name: "E", Rows: m.Rank, Cols: 1, Trained: true}), err
 }
 
-// Start makes exactly one factor the one that starts at zero: E is zero where
-// B is not, and one where B is zero or its product was taken out of the base.
+// Start keeps the E that an initializer has filled. Else it makes exactly one
+// factor the one that starts at zero: E is zero where B is not, and one where B
+// is zero or its product was taken out of the base.
 func (SVD) Start(maps []*adapter.Map, _ *rand.Rand) error {
 	for _, m := range maps {
-		a, _ := m.Start()
-		if a == nil && nonzero(m.Factor("B").Floats()) {
+		if nonzero(m.Factor("E").Floats()) {
+			continue
+		}
+		if !m.Edited() && nonzero(m.Factor("B").Floats()) {
 			clear(m.Factor("E").Floats())
 			continue
 		}

@@ -55,9 +55,12 @@ func (d DataAware) Check() error {
 	return checkGamma(d.Gamma)
 }
 
+// Fits refuses a rank that the weight cannot have.
+func (DataAware) Fits(m *adapter.Map) error { return within(m, m.Rank, "rank") }
+
 func (d DataAware) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
-		if err := within(m, m.Rank, "rank"); err != nil {
+		if err := d.Fits(m); err != nil {
 			return err
 		}
 		x, err := momentsOf(m, in)
@@ -136,7 +139,7 @@ func (d DataAware) start(m *adapter.Map, gradient []float32, x *adapter.Moments)
 	a, b, root := m.Factor("A").Floats(), m.Factor("B").Floats(), 1/math.Sqrt(d.Gamma)
 	for k := range m.Rank {
 		row := a[k*m.In : (k+1)*m.In]
-		component(row, &e, k, root)
+		direction(row, func(i int) float64 { return e.U[i*m.In+k] }, root)
 		for j := range m.Out {
 			dot := 0.0
 			for i, v := range row {

@@ -38,9 +38,12 @@ func (d Descent) Check() error {
 	return checkIterations(d.Iterations)
 }
 
+// Fits refuses a rank that the weight cannot have.
+func (Descent) Fits(m *adapter.Map) error { return within(m, m.Rank, "rank") }
+
 func (d Descent) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
-		if err := within(m, m.Rank, "rank"); err != nil {
+		if err := d.Fits(m); err != nil {
 			return err
 		}
 		t, err := gradientOf(m, in, m.Rank, d.Iterations)

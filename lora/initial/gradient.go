@@ -29,6 +29,11 @@ type Gradient struct {
 	Direction  Direction
 	Scale      Scale
 	PEFT       bool
+	// Least and Most, where Most is above zero, bound ranks that follow from the
+	// gradients: half the effective rank of each, rounded down, since 2r triplets
+	// start r components, and no more than half of what the weight can have. So
+	// LoRA-GA-Pro, as LoRAFactory has it (without a paper).
+	Least, Most int
 }
 
 // A Direction says which of the first 2r singular triplets of the gradient A
@@ -64,6 +69,8 @@ func (Gradient) Needs() []adapter.Capability {
 	return []adapter.Capability{adapter.Pair, adapter.Additive, adapter.Static, adapter.FullGradient}
 }
 
+// Provides nothing: a core alone, the identity to begin with, would not be trained
+// well between factors of the size of Stable.
 func (Gradient) Provides() []adapter.Capability { return nil }
 
 // FromPEFT returns the start of a lora_ga_config.
@@ -92,15 +99,47 @@ func (g Gradient) Check() error {
 	case g.Scale < Stable || g.Scale > Unit:
 		return fmt.Errorf("initial: scale is %d: must be 0 (stable), 1 (over the scaling), 2 (weights) or 3 (unit)", g.Scale)
 	}
+	if g.Most != 0 && (g.Least < 1 || g.Most < g.Least) {
+		return fmt.Errorf("initial: ranks from %d to %d: must be from at least 1", g.Least, g.Most)
+	}
 	if err := checkGamma(g.Gamma); err != nil {
 		return err
 	}
 	return checkIterations(g.Iterations)
 }
 
+// Allocates reports whether the ranks follow from the gradients.
+func (g Gradient) Allocates() bool { return g.Most > 0 }
+
+// KeepsScaling: s is that of the rank which a map gets.
+func (Gradient) KeepsScaling() bool { return false }
+
+func (g Gradient) Ranks(maps []*adapter.Map, in adapter.Inputs) ([]int, error) {
+	if !g.Allocates() {
+		return nil, nil
+	}
+	var ranks []int
+	for _, m := range maps {
+		w, err := gradient(m, in)
+		if err != nil {
+			return nil, err
+		}
+		erank, err := effectiveRank(w, m.Out, m.In)
+		if err != nil {
+			return nil, fmt.Errorf("initial: %s: the gradient: %w", m.Name, err)
+		}
+		const rounding = 1e-9 // of the entropy: 8 equal values have 4, not 3
+		ranks = append(ranks, min(max(int(erank/2+rounding), g.Least), g.Most, max(min(m.Out, m.In)/2, 1)))
+	}
+	return ranks, nil
+}
+
+// Fits refuses a rank that the weight cannot have.
+func (Gradient) Fits(m *adapter.Map) error { return within(m, 2*m.Rank, "twice the rank") }
+
 func (g Gradient) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
-		if err := within(m, 2*m.Rank, "twice the rank"); err != nil {
+		if err := g.Fits(m); err != nil {
 			return err
 		}
 		t, err := gradientOf(m, in, 2*m.Rank, g.Iterations)
@@ -120,15 +159,24 @@ func (g Gradient) Init(maps []*adapter.Map, in adapter.Inputs) error {
 
 // gradientOf returns the k largest triplets of the gradient for m's weight.
 func gradientOf(m *adapter.Map, in adapter.Inputs, k, iterations int) (triplet, error) {
-	grad := in.Gradient(m)
-	if len(grad) != m.Out*m.In {
-		return triplet{}, fmt.Errorf("initial: %s: the gradient has %d values, the weight is %d×%d", m.Name, len(grad), m.Out, m.In)
+	grad, err := gradient(m, in)
+	if err != nil {
+		return triplet{}, err
 	}
 	t, err := triplets(grad, m.Out, m.In, k, iterations, stream(in, m, "SVD"))
 	if err != nil {
 		return t, fmt.Errorf("initial: %s: the gradient: %w", m.Name, err)
 	}
 	return t, nil
+}
+
+// gradient returns the gradient for m's weight, or refuses one of another shape.
+func gradient(m *adapter.Map, in adapter.Inputs) ([]float32, error) {
+	g := in.Gradient(m)
+	if len(g) != m.Out*m.In {
+		return nil, fmt.Errorf("initial: %s: the gradient has %d values, the weight is %d×%d", m.Name, len(g), m.Out, m.In)
+	}
+	return g, nil
 }
 
 // triplets returns the indices of A's triplets and of B's.

@@ -26,6 +26,12 @@ func adapted(t *testing.T, shape [2]int, init adapter.Initializer) (*adapter.Map
 
 func seeded(t *testing.T, shape [2]int, init adapter.Initializer, seed uint64) (*adapter.Map, []float32) {
 	t.Helper()
+	return on(t, delta.LoRA{}, shape, init, seed)
+}
+
+// on is seeded with another delta than plain LoRA.
+func on(t *testing.T, d adapter.Delta, shape [2]int, init adapter.Initializer, seed uint64) (*adapter.Map, []float32) {
+	t.Helper()
 	out, in := shape[0], shape[1]
 	rng := rand.New(rand.NewPCG(1, 2))
 	draw := func() []float32 {
@@ -35,7 +41,7 @@ func seeded(t *testing.T, shape [2]int, init adapter.Initializer, seed uint64) (
 		}
 		return w
 	}
-	m, err := adapter.New(nn.NewLinear("lin", out, in, draw()), 0, 1, delta.LoRA{}, nil, rank, alpha)
+	m, err := adapter.New(nn.NewLinear("lin", out, in, draw()), 0, 1, d, nil, rank, alpha)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,6 +380,7 @@ func TestRandom(t *testing.T) {
 		{initial.Gaussian{}, 1.0 / 9, 3, math.Inf(1), false},
 		{initial.Gaussian{Std: 0.02, Both: true}, 0.0004, 3, math.Inf(1), true},
 		{initial.Gaussian{Law: initial.FanIn}, 1.0 / 400, 3, math.Inf(1), false},
+		{initial.Gaussian{Law: initial.OverRootRank}, 1.0 / 3, 3, math.Inf(1), false},
 		{initial.Gaussian{Law: initial.Xavier, Both: true}, 2.0 / 403, 3, math.Inf(1), true},
 		{initial.NonZero{A: 2, B: 2}, 4.0 / 400 / 3, 9.0 / 5, 2.0 / 20, true},
 	} {

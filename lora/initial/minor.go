@@ -30,9 +30,12 @@ func (i Minor) FromPEFT(start any, _ map[string]any) (adapter.Initializer, bool)
 	return i, start == "mica"
 }
 
-func (Minor) Init(maps []*adapter.Map, in adapter.Inputs) error {
+// Fits refuses a rank that the weight cannot have.
+func (Minor) Fits(m *adapter.Map) error { return within(m, m.Rank, "rank") }
+
+func (i Minor) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
-		if err := within(m, m.Rank, "rank"); err != nil {
+		if err := i.Fits(m); err != nil {
 			return err
 		}
 		p := min(m.In, m.Out)

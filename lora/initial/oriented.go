@@ -36,7 +36,7 @@ func (Oriented) Needs() []adapter.Capability {
 	return []adapter.Capability{adapter.Pair, adapter.Additive, adapter.Static, adapter.Activations}
 }
 
-func (Oriented) Provides() []adapter.Capability { return nil }
+func (Oriented) Provides() []adapter.Capability { return []adapter.Capability{adapter.Filled} }
 
 // FromPEFT returns the start of a corda_config.
 func (Oriented) FromPEFT(start any, config map[string]any) (adapter.Initializer, bool) {
@@ -54,9 +54,12 @@ func (o Oriented) Check() error {
 	return nil
 }
 
+// Fits refuses a rank that the weight cannot have.
+func (Oriented) Fits(m *adapter.Map) error { return within(m, m.Rank, "rank") }
+
 func (o Oriented) Init(maps []*adapter.Map, in adapter.Inputs) error {
 	for _, m := range maps {
-		if err := within(m, m.Rank, "rank"); err != nil {
+		if err := o.Fits(m); err != nil {
 			return err
 		}
 		x, err := momentsOf(m, in)

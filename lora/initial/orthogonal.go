@@ -23,7 +23,7 @@ func (Orthogonal) Needs() []adapter.Capability {
 	return []adapter.Capability{adapter.Pair, adapter.Static}
 }
 
-func (Orthogonal) Provides() []adapter.Capability { return nil }
+func (Orthogonal) Provides() []adapter.Capability { return []adapter.Capability{adapter.Filled} }
 
 func (o Orthogonal) FromPEFT(v any, _ map[string]any) (adapter.Initializer, bool) {
 	return o, v == "orthogonal"

@@ -1,16 +1,16 @@
 package initial
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/lowrank/lowrank/lora/adapter"
-	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
 // Principal starts with the principal components of what enters the map in A,
-// and B at zero: EVA (arXiv 2410.07170, section 3), without its redistribution
-// of the ranks. With the covariance C of the inputs over the calibration
+// and B at zero: EVA (arXiv 2410.07170, section 3). With the covariance C of the inputs over the calibration
 // batches, C = V·Λ·Vᵀ,
 //
 //	A = V_rᵀ    B = 0
@@ -22,12 +22,21 @@ import (
 // The paper and PEFT update a truncated decomposition batch by batch, until it
 // stands still; here the covariance is exact.
 //
+// With Rho above 1 the maps share their ranks anew: each may have up to ρ times
+// the configured rank, and the components that explain the largest part of their
+// map's variance are taken, over all maps together, as many as the configured
+// ranks add up to (section 3.2). A map without any gets no adapter. s is that of
+// the configured rank, as in PEFT; with Factory it is α over the rank that the
+// map gets, as in LoRAFactory, so that a map of twice the rank has half of it.
+//
 // Whiten divides row k by the root of the singular value σ_k = √(N·λ_k) of the
 // N centred inputs, as PEFT's option does; Scale multiplies it by σ_k/σ_1, as
 // LoRAFactory's scale_by_singular_values.
 type Principal struct {
-	Whiten bool
-	Scale  bool
+	Rho     float64
+	Factory bool
+	Whiten  bool
+	Scale   bool
 }
 
 func (Principal) Needs() []adapter.Capability {
@@ -36,13 +45,20 @@ func (Principal) Needs() []adapter.Capability {
 
 func (Principal) Provides() []adapter.Capability { return nil }
 
-// FromPEFT returns the start of an eva_config with rho 1, by which all ranks stay
-// as they are.
+// FromPEFT returns the start of an eva_config.
 func (Principal) FromPEFT(start any, config map[string]any) (adapter.Initializer, bool) {
 	c, _ := config["eva_config"].(map[string]any)
-	rho, _ := c["rho"].(float64)
-	whiten, _ := c["whiten"].(bool)
-	return Principal{Whiten: whiten}, start == "eva" && rho == 1
+	p := Principal{Rho: 2} // PEFT's default
+	if rho, ok := c["rho"].(float64); ok {
+		p.Rho = rho
+	}
+	if p.Rho == 1 {
+		p.Rho = 0 // equal ranks have one form
+	}
+	p.Whiten, _ = c["whiten"].(bool)
+	adjust, ok := c["adjust_scaling_factors"].(bool)
+	p.Factory = ok && !adjust
+	return p, start == "eva" && p.Check() == nil
 }
 
 // Check refuses options that exclude each other.
@@ -50,66 +66,77 @@ func (p Principal) Check() error {
 	if p.Whiten && p.Scale {
 		return fmt.Errorf("initial: whiten and scale are both set: the one undoes the other")
 	}
+	if p.Rho != 0 && !(p.Rho >= 1 && p.Rho <= 1e6) {
+		return fmt.Errorf("initial: rho is %v: must be in 1..1e6, or 0 for equal ranks", p.Rho)
+	}
+	return nil
+}
+
+// Allocates reports whether ranks are shared anew.
+func (p Principal) Allocates() bool { return p.Rho > 1 }
+
+// KeepsScaling reports whether s is that of the configured rank.
+func (p Principal) KeepsScaling() bool { return !p.Factory }
+
+func (p Principal) Ranks(maps []*adapter.Map, in adapter.Inputs) ([]int, error) {
+	if !p.Allocates() {
+		return nil, nil
+	}
+	type component struct {
+		of    int // which map
+		ratio float64
+	}
+	var all []component
+	budget, known := 0, known{}
+	for i, m := range maps {
+		budget += m.Rank
+		most := min(int(math.Round(p.Rho*float64(m.Rank))), m.In, m.Out)
+		c, err := known.components(m, in, most)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range c.s[:most] {
+			all = append(all, component{i, l / c.total})
+		}
+	}
+	slices.SortStableFunc(all, func(x, y component) int { return cmp.Compare(y.ratio, x.ratio) })
+	ranks := make([]int, len(maps))
+	for _, c := range all[:min(budget, len(all))] {
+		ranks[c.of]++
+	}
+	return ranks, nil
+}
+
+// Fits refuses a rank above the number of inputs.
+func (Principal) Fits(m *adapter.Map) error {
+	if m.Rank > m.In {
+		return fmt.Errorf("initial: %s: rank is %d: must be at most its %d inputs", m.Name, m.Rank, m.In)
+	}
 	return nil
 }
 
 func (p Principal) Init(maps []*adapter.Map, in adapter.Inputs) error {
+	known := known{}
 	for _, m := range maps {
-		if m.Rank > m.In {
-			return fmt.Errorf("initial: %s: rank is %d: must be at most its %d inputs", m.Name, m.Rank, m.In)
+		if err := p.Fits(m); err != nil {
+			return err
 		}
-		x, err := momentsOf(m, in)
+		c, err := known.components(m, in, m.Rank)
 		if err != nil {
 			return err
 		}
-		var e gram.Eigen
-		if !e.Of(m.In, covariance(x, m.In)) {
-			return fmt.Errorf("initial: %s: the covariance of its activations has no eigenvalues", m.Name)
-		}
-		last := m.In - 1 // the largest
-		if e.L[last] <= 0 {
-			return fmt.Errorf("initial: %s: its activations are all the same: they have no components", m.Name)
-		}
-		a := m.Factor("A").Floats()
+		a, rows := m.Factor("A").Floats(), float64(in.Moments(m).Rows)
 		for k := range m.Rank {
-			sigma := math.Sqrt(e.L[last-k] * float64(x.Rows))
+			sigma := math.Sqrt(c.s[k] * rows)
 			scale := 1.0
 			switch {
 			case p.Whiten && sigma > 0:
 				scale = 1 / math.Sqrt(sigma)
 			case p.Scale:
-				scale = math.Sqrt(e.L[last-k] / e.L[last])
+				scale = math.Sqrt(c.s[k] / c.s[0])
 			}
-			component(a[k*m.In:(k+1)*m.In], &e, last-k, scale)
+			c.write(a[k*m.In:(k+1)*m.In], k, scale)
 		}
 	}
 	return nil
-}
-
-// covariance returns C = E xᵀ·x − (E x)ᵀ·(E x).
-func covariance(x *adapter.Moments, n int) []float64 {
-	c := append([]float64(nil), x.Second...)
-	for i := range n {
-		for j := range n {
-			c[i*n+j] -= x.Mean[i] * x.Mean[j]
-		}
-	}
-	return c
-}
-
-// component writes an eigenvector, with the sign that makes its largest entry
-// positive, the first among equals.
-func component(dst []float32, e *gram.Eigen, k int, scale float64) {
-	n, largest := len(dst), 0.0
-	for i := range n {
-		if v := e.U[i*n+k]; math.Abs(v) > math.Abs(largest) {
-			largest = v
-		}
-	}
-	if largest < 0 {
-		scale = -scale
-	}
-	for i := range dst {
-		dst[i] = float32(scale * e.U[i*n+k])
-	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/geometry"
+	"gonum.org/v1/gonum/mat"
 )
 
 // QR starts from the first r columns of Q and rows of R in W0 = Q·R and takes
@@ -21,20 +22,29 @@ func (QR) Needs() []adapter.Capability {
 	return []adapter.Capability{adapter.Pair, adapter.Additive, adapter.Static}
 }
 
-func (QR) Provides() []adapter.Capability { return nil }
+func (QR) Provides() []adapter.Capability { return []adapter.Capability{adapter.Filled} }
 
 func (q QR) FromPEFT(v any, _ map[string]any) (adapter.Initializer, bool) { return q, v == "olora" }
 
-func (QR) Init(maps []*adapter.Map, _ adapter.Inputs) error {
+// Fits refuses a rank that the weight cannot have.
+func (QR) Fits(m *adapter.Map) error { return within(m, m.Rank, "rank") }
+
+func (q QR) Init(maps []*adapter.Map, _ adapter.Inputs) error {
 	for _, m := range maps {
-		if err := within(m, m.Rank, "rank"); err != nil {
+		if err := q.Fits(m); err != nil {
 			return err
 		}
 		w, err := geometry.Dense(m.W0(), m.Out, m.In)
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}
-		q, r := geometry.QR(w)
+		// The first columns alone determine these of Q, and with them the rows of R.
+		q, _ := geometry.QR(mat.DenseCopyOf(w.Slice(0, m.Out, 0, m.Rank)))
+		var r mat.Dense
+		r.Mul(q.T(), w)
+		for k := range m.Rank {
+			clear(r.RawRowView(k)[:k])
+		}
 		a, b := m.Factor("A").Floats(), m.Factor("B").Floats()
 		for k := range m.Rank {
 			for j := range m.In {

@@ -43,6 +43,9 @@ const (
 	// FanIn is 1/√in, which keeps the size of x: the default of LoRAFactory,
 	// and "unit" of the authors of LoRA-GA. It is √3 times Kaiming's.
 	FanIn
+	// OverRootRank is 1/√r, so that the columns of A have the length 1 in the mean
+	// and Aᵀ·A is the identity in expectation, whatever the rank is.
+	OverRootRank
 	// Xavier is √(2/(in+r)), for A as for B √(2/(r+out)): Glorot's, which keeps
 	// the size forward and backward.
 	Xavier
@@ -53,6 +56,8 @@ func (l Law) deviation(rank, in, out int) float64 {
 	switch l {
 	case FanIn:
 		return 1 / math.Sqrt(float64(in))
+	case OverRootRank:
+		return 1 / math.Sqrt(float64(rank))
 	case Xavier:
 		return math.Sqrt(2 / float64(in+out))
 	}
@@ -66,7 +71,12 @@ func (g Gaussian) Needs() []adapter.Capability {
 	return zeroB()
 }
 
-func (Gaussian) Provides() []adapter.Capability { return nil }
+func (g Gaussian) Provides() []adapter.Capability {
+	if g.Both {
+		return []adapter.Capability{adapter.Filled}
+	}
+	return nil
+}
 
 func (Gaussian) FromPEFT(v any, _ map[string]any) (adapter.Initializer, bool) {
 	return Gaussian{}, v == "gaussian"
@@ -78,7 +88,7 @@ func (g Gaussian) Check() error {
 		return fmt.Errorf("initial: std is %v: must be in 0..1e6", g.Std)
 	}
 	if g.Law < OverRank || g.Law > Xavier {
-		return fmt.Errorf("initial: law is %d: must be 0 (1/rank), 1 (1/√in) or 2 (Xavier's)", g.Law)
+		return fmt.Errorf("initial: law is %d: must be 0 (1/rank), 1 (1/√in), 2 (1/√rank) or 3 (Xavier's)", g.Law)
 	}
 	return nil
 }

@@ -17,9 +17,10 @@ import (
 var starts = []adapter.Initializer{
 	initial.Kaiming{}, initial.Gaussian{}, initial.Gaussian{Law: initial.FanIn}, initial.Gaussian{Law: initial.Xavier},
 	initial.Orthogonal{}, initial.Orthonormal{}, initial.NonZero{A: 1, B: 1}, initial.NonZero{A: 1, B: 1, Offset: true},
-	initial.SVD{}, initial.SVD{Iterations: 4}, initial.SVD{Smallest: true}, initial.QR{}, initial.Minor{},
+	initial.SVD{}, initial.Truncate{}, initial.SVD{Iterations: 4}, initial.SVD{Smallest: true}, initial.QR{}, initial.Minor{},
 	initial.Gradient{Gamma: 16}, initial.Gradient{Gamma: 16, Direction: initial.Random}, initial.Gradient{Gamma: 16, Scale: initial.Weights, PEFT: true},
 	initial.Descent{Gamma: 128}, initial.Descent{Gamma: 128, Offset: true},
+	initial.Null{}, initial.Quantized{Rounds: 2}, initial.Projected{Step: 0.05}, initial.Projected{Step: 0.05, Ascend: true},
 	initial.Principal{}, initial.Principal{Whiten: true}, initial.Principal{Scale: true},
 	initial.Oriented{Damping: 0.01}, initial.Oriented{Damping: 0.01, Preserve: true, Scaled: true},
 	initial.DataAware{Gamma: 1024, Bias: 1, Variance: 0.03, Population: 1000, Damping: 1e-6},
@@ -58,7 +59,7 @@ func TestSeeds(t *testing.T) {
 		}
 		drawn := false
 		switch i := init.(type) {
-		case initial.Kaiming, initial.Gaussian, initial.Orthogonal, initial.Orthonormal, initial.NonZero:
+		case initial.Kaiming, initial.Gaussian, initial.Orthogonal, initial.Orthonormal, initial.NonZero, initial.Truncate, initial.Projected:
 			drawn = true
 		case initial.SVD:
 			drawn = i.Iterations > 0
@@ -421,10 +422,15 @@ func TestRefused(t *testing.T) {
 		{initial.Principal{}, 3, moments(mat.NewDense(4, 12, nil)), "all the same"},
 		{initial.Oriented{Damping: 0.01}, 13, ok(), "rank is 13"},
 		{initial.Oriented{Damping: 0.01}, 3, moments(mat.NewDense(4, 12, nil)), "activations are all zero"},
+		{initial.Quantized{Rounds: 1}, 13, nil, "rank is 13"},
+		{initial.Null{}, 13, ok(), "rank is 13"},
 		{initial.Minor{}, 13, nil, "rank is 13"},
 		{initial.SVD{Smallest: true}, 13, nil, "rank is 13"},
 		{initial.Descent{Gamma: 128}, 13, nil, "rank is 13"},
 		{initial.Descent{Gamma: 128}, 3, nil, "the gradient is zero"},
+		{initial.Projected{Step: 1}, 13, nil, "rank is 13"},
+		{initial.Projected{Step: 1}, 3, nil, "no step to start with"},
+		{initial.Truncate{}, 12, nil, "rank is 12, the weight 20×12: must be below 12"},
 		{initial.DataAware{Gamma: 1, Bias: 1, Population: 1, Damping: 1e-6}, 3, moments(activations(12)), "no gradients of its outputs"},
 		{initial.DataAware{Gamma: 1, Bias: 1, Population: 1, Damping: 1e-6}, 3, ok(), "the gradient is zero"},
 	} {
@@ -442,7 +448,15 @@ func TestRefused(t *testing.T) {
 		says string
 	}{
 		{initial.SVD{Smallest: true, Iterations: 2}, "iterations is 2: must be 0"},
-		{initial.Gaussian{Law: 3}, "law is 3"},
+		{initial.Gaussian{Law: 4}, "law is 4"},
+		{initial.SVD{Split: 3}, "split is 3"},
+		{initial.SVD{Split: initial.Middle, Keep: true}, "keep is set"},
+		{initial.FirstStep{}, "step is 0"},
+		{initial.Projected{}, "step is 0"},
+		{initial.Quantized{}, "rounds is 0"},
+		{initial.Projected{Step: 1, Least: 5, Most: 4}, "ranks from 5 to 4"},
+		{initial.Gradient{Gamma: 16, Least: 3, Most: 2}, "ranks from 3 to 2"},
+		{initial.Principal{Rho: 0.5}, "rho is 0.5"},
 		{initial.Gradient{Gamma: 16, Direction: 4}, "direction is 4"},
 		{initial.Gradient{Gamma: 16, Scale: -1}, "scale is -1"},
 		{initial.Gradient{}, "gamma is 0"},
@@ -476,8 +490,13 @@ func TestFromPEFTRefuses(t *testing.T) {
 		{initial.Gradient{}, "pissa", map[string]any{}, false},
 		{initial.Oriented{}, "corda", map[string]any{"corda_config": map[string]any{"corda_method": []any{}}}, false},
 		{initial.Oriented{}, "corda", map[string]any{"corda_config": nil}, true},
-		{initial.Principal{}, "eva", map[string]any{"eva_config": map[string]any{"rho": 2.0}}, false},
-		{initial.Principal{}, "eva", map[string]any{}, false},
+		{initial.Principal{}, "eva", map[string]any{"eva_config": map[string]any{"rho": 2.0}}, true},
+		{initial.Principal{}, "eva", map[string]any{"eva_config": map[string]any{"rho": 0.5}}, false},
+		{initial.Principal{}, "eva", map[string]any{}, true},
+		{initial.Quantized{}, "loftq", map[string]any{}, true},
+		{initial.Quantized{}, "loftq", map[string]any{"loftq_config": map[string]any{"loftq_bits": 4.0, "loftq_iter": 3.0}}, true},
+		{initial.Quantized{}, "loftq", map[string]any{"loftq_config": map[string]any{"loftq_bits": 8.0}}, false},
+		{initial.Quantized{}, "loftq", map[string]any{"loftq_config": map[string]any{"loftq_iter": 0.0}}, false},
 		{initial.Principal{}, []any{}, map[string]any{}, false},
 	} {
 		if got, ok := c.init.FromPEFT(c.start, c.config); ok != c.ok {

@@ -11,10 +11,28 @@ import (
 // A triplet holds singular triplets of an out×in matrix, the largest first.
 type triplet struct{ geometry.SVD }
 
-// triplets returns the k largest singular triplets of w, out×in: exactly, or
-// from so many rounds of subspace iteration. Each sign is the one that makes
-// the largest entry of u positive, the first among equals.
+// exact is the length of a shorter side up to which a matrix is decomposed exactly,
+// in float64, unless rounds of iteration are asked for; and few the part of it up to
+// which so many triplets are few, and found by iteration beyond.
+const (
+	exact = 192
+	few   = 8
+)
+
+// triplets returns the k largest singular triplets of w, out×in: those of an exact
+// decomposition; of a large matrix by subspace iteration, until each singular value
+// is known to 1e-4; or from so many rounds of it. Each sign is the one that makes
+// the largest entry of u positive, the first among equals. Without rounds nothing
+// depends on rng.
 func triplets(w []float32, out, in, k, iterations int, rng *rand.Rand) (triplet, error) {
+	if p := min(out, in); p > exact && few*k <= p {
+		if iterations == 0 {
+			rng = rand.New(rand.NewPCG(uint64(out), uint64(in)))
+		}
+		t, err := leading(w, out, in, k, iterations, rng)
+		t.FixSigns()
+		return t, err
+	}
 	a, err := geometry.Dense(w, out, in)
 	if err != nil {
 		return triplet{}, err

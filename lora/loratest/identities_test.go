@@ -14,6 +14,7 @@ import (
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/delta"
+	"github.com/lowrank/lowrank/lora/initial"
 	"github.com/lowrank/lowrank/lora/probe"
 	"github.com/lowrank/lowrank/lora/rank"
 	"github.com/lowrank/lowrank/lora/update"
@@ -43,7 +44,7 @@ var identities = []identity{
 	}, descends},
 	{"T3 gA·Aᵀ = Bᵀ·gB", []exemption{
 		{"it has no pair that is trained", noPair},
-		{"a factor of each component stands between A and B", func(m lora.Method) bool { return is(m.Delta, delta.SVD{}) }},
+		{"something stands between A and B", cored},
 		{"one factor of the pair is frozen and has no gradient", freezes},
 		{"gates weigh the rows of each expert", routed},
 	}, agree},
@@ -52,7 +53,7 @@ var identities = []identity{
 	}, oneSided},
 	{"T5 the step is the same for every split of B·A, or is not", []exemption{
 		{"it has no pair that is trained", noPair},
-		{"a factor of each component stands between A and B", func(m lora.Method) bool { return is(m.Delta, delta.SVD{}) }},
+		{"something stands between A and B", cored},
 		{"gates weigh the experts: there is no one weight", routed},
 		{"it is invariant to first order only, as X is the closest", func(m lora.Method) bool {
 			p, ok := m.Update.(update.LoRAPro)
@@ -60,6 +61,7 @@ var identities = []identity{
 		}},
 	}, gauge},
 	{"T6 metrics are those of the dense matrices", []exemption{
+		{"its change is told from the rounded base on", func(m lora.Method) bool { return is(m.Initial, initial.Quantized{}) }},
 		{"gates weigh the experts: there is no one weight", routed},
 	}, measured},
 	{"T7 convert and back", []exemption{
@@ -68,7 +70,7 @@ var identities = []identity{
 	{"T9 the scale collapses", []exemption{
 		{"it has no pair that is trained", noPair},
 		{"its magnitude is trained at a rate of its own", func(m lora.Method) bool { return is(m.Delta, delta.DoRA{}) }},
-		{"its orthogonality has a size of its own", func(m lora.Method) bool { return is(m.Delta, delta.SVD{}) }},
+		{"what stands between A and B, or its penalty, has a size of its own", cored},
 		{"its scaling is fixed at 1", func(m lora.Method) bool { return is(m.Delta, delta.HiRA{}) }},
 		{"gates weigh the experts: there is no one weight", routed},
 		{"A is drawn anew on the way, at a size of its own", func(m lora.Method) bool {
@@ -107,6 +109,11 @@ func TestIdentities(t *testing.T) {
 			}
 		})
 	}
+}
+
+// cored reports whether a core stands between A and B.
+func cored(m lora.Method) bool {
+	return is(m.Delta, delta.SVD{}) || is(m.Delta, delta.KaSA{}) || is(m.Delta, delta.Core{})
 }
 
 // reason returns why a row is exempt, or "".

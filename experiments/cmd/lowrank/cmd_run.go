@@ -159,6 +159,8 @@ func runRun(ctx context.Context, opts runOptions, out io.Writer) error {
 				fmt.Fprintln(out, strings.TrimSuffix(fmt.Sprintf("step %d of %d, loss %.4f · %s", step, steps, loss, seen), " · "))
 			}
 		}
+		run.Cache = filepath.Join(opts.out, experiments.Calibrations)
+		run.Calibrating = ui.calibrating()
 		if rec, err = run.Do(ctx); err != nil {
 			return err
 		}

@@ -71,6 +71,25 @@ func (p *progress) pretraining(steps int) func(step int, loss float64) {
 	}
 }
 
+// calibrating returns what to call before every batch that a start is drawn from.
+func (p *progress) calibrating() func(batch, batches int, bytes int64) {
+	out := p.out
+	if p.bars != nil {
+		out = p.bars // above them
+	}
+	return func(batch, batches int, bytes int64) {
+		switch {
+		case batch == 0:
+			fmt.Fprintf(out, "calibration: %d batches, which count as steps; up to %.1f MB are held\n", batches, float64(bytes)/1e6)
+		case time.Since(p.told) > every:
+			fmt.Fprintf(out, "calibration: batch %d of %d\n", batch+1, batches)
+		default:
+			return
+		}
+		p.told = time.Now()
+	}
+}
+
 func (p *progress) Plan(runs int) {
 	p.total += runs
 	if p.bars == nil {

@@ -1,0 +1,241 @@
+package initial
+
+import (
+	"fmt"
+	"github.com/lowrank/lowrank/lora/geometry"
+	"math"
+	"math/rand/v2"
+
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/internal/gram"
+	"gonum.org/v1/gonum/mat"
+)
+
+// A block is what subspace iteration carries: rows x, each of the length n of the
+// matrix's shorter side, orthonormal, and their images w of the longer side's
+// length and z = x·M, where M is the matrix times its transpose, the shorter way.
+// Products are in float32, on all threads; what is r×r is in float64.
+type block struct {
+	there, back *kernels.Packed // x → w and w → z
+	size, n, m  int             // rows; the shorter and the longer side
+	x, w, z     []float32
+	theta       []float64 // eigenvalues of M on the rows, the largest first
+	residual    []float64 // ‖z − θ·x‖ of each row
+	eigen       gram.Eigen
+	h           []float64
+	turn, spare []float32
+}
+
+const (
+	more    = 16   // rows beyond those that are wanted: errors fall with the gap behind them
+	precise = 1e-4 // of each singular value is known, when it is enough
+)
+
+// leading returns the k largest singular triplets of w, out×in, by subspace
+// iteration that Chebyshev polynomials speed up (Zhou et al., J. Comput. Phys. 219,
+// 2006; with random rows to begin with, arXiv 0909.4061): until the residuals say
+// that each singular value is within 1e-4 of an exact one, or for so many rounds.
+func leading(w []float32, out, in, k, rounds int, rng *rand.Rand) (triplet, error) {
+	for i, v := range w {
+		if v-v != 0 {
+			return triplet{}, fmt.Errorf("entry (%d, %d) is %v", i/in, i%in, v)
+		}
+	}
+	b := newBlock(w, out, in, k+more, rng)
+	most := rounds
+	if rounds == 0 {
+		most = 60
+	}
+	for round := range most {
+		b.ritz()
+		if rounds == 0 && b.converged(k) {
+			break
+		}
+		if round == 0 {
+			b.x, b.z = b.z, b.x
+		} else {
+			b.filter()
+		}
+		b.orthonormalize()
+	}
+	b.ritz()
+	return b.triplet(k, out, in), nil
+}
+
+func newBlock(w []float32, out, in, size int, rng *rand.Rand) *block {
+	b := &block{n: min(out, in), m: max(out, in)}
+	b.size = min(size, b.n)
+	// The shorter side's rows go to the longer side by A or by its transpose.
+	if in <= out {
+		b.there, b.back = kernels.Pack(kernels.NT, in, out, w, in), kernels.Pack(kernels.NN, out, in, w, in)
+	} else {
+		b.there, b.back = kernels.Pack(kernels.NN, out, in, w, in), kernels.Pack(kernels.NT, in, out, w, in)
+	}
+	b.x, b.z, b.w = make([]float32, b.size*b.n), make([]float32, b.size*b.n), make([]float32, b.size*b.m)
+	b.spare = make([]float32, b.size*b.m)
+	b.turn, b.h = make([]float32, b.size*b.size), make([]float64, b.size*b.size)
+	b.theta, b.residual = make([]float64, b.size), make([]float64, b.size)
+	for i := range b.x {
+		b.x[i] = float32(rng.NormFloat64())
+	}
+	b.orthonormalize()
+	return b
+}
+
+// rotate replaces rows×cols x by t·x, t being rows×rows.
+func (b *block) rotate(x []float32, cols int) {
+	kernels.MatMul(kernels.NN, false, b.size, cols, b.size, b.turn, b.size, x, cols, b.spare, cols)
+	copy(x, b.spare[:len(x)])
+}
+
+// gramOf writes x·xᵀ into h, each entry summed in float64.
+func (b *block) gramOf(x []float32, cols int) {
+	kernels.Parallel(b.size, func(i int) {
+		for j := range i + 1 {
+			b.h[i*b.size+j] = kernels.Dot(x[i*cols:(i+1)*cols], x[j*cols:(j+1)*cols])
+		}
+	})
+	for i := range b.size {
+		for j := range i {
+			b.h[j*b.size+i] = b.h[i*b.size+j]
+		}
+	}
+}
+
+// orthonormalize makes the rows of x orthonormal: what they span stays, and rows
+// that the others span become random.
+func (b *block) orthonormalize() {
+	for range 3 { // once as far as float32 shows, then for what that has left
+		for i := range b.size {
+			row := b.x[i*b.n : (i+1)*b.n]
+			if norm := math.Sqrt(kernels.SumSquares(row)); norm > 0 {
+				kernels.Scale(float32(1/norm), row)
+			}
+		}
+		b.gramOf(b.x, b.n)
+		b.eigen.Of(b.size, b.h)
+		const cut = 1e-10
+		for k, l := range b.eigen.L {
+			for i := range b.size {
+				c := 0.0
+				if l > cut {
+					c = b.eigen.U[i*b.size+k] / math.Sqrt(l)
+				}
+				b.turn[k*b.size+i] = float32(c)
+			}
+		}
+		b.rotate(b.x, b.n)
+		if b.eigen.L[0] > 0.9 {
+			return
+		}
+		if b.eigen.L[0] <= cut {
+			b.refill(cut)
+		}
+	}
+}
+
+// refill puts unit rows in the place of those that had nothing of their own.
+func (b *block) refill(cut float64) {
+	for k, l := range b.eigen.L {
+		if l <= cut {
+			row := b.x[k*b.n : (k+1)*b.n]
+			rng := rand.New(rand.NewPCG(uint64(k), uint64(b.n)))
+			for i := range row {
+				row[i] = float32(rng.NormFloat64())
+			}
+		}
+	}
+}
+
+// ritz turns the rows into the eigenvectors of M within what they span, and sees
+// how far they are from being those of M.
+func (b *block) ritz() {
+	kernels.MatMulPacked(false, b.size, b.x, b.n, b.there, b.w, b.m)
+	b.gramOf(b.w, b.m)
+	b.eigen.Of(b.size, b.h)
+	for k := range b.size {
+		j := b.size - 1 - k // the largest come last
+		b.theta[k] = b.eigen.L[j]
+		for i := range b.size {
+			b.turn[k*b.size+i] = float32(b.eigen.U[i*b.size+j])
+		}
+	}
+	b.rotate(b.x, b.n)
+	b.rotate(b.w, b.m)
+	kernels.MatMulPacked(false, b.size, b.w, b.m, b.back, b.z, b.n)
+	kernels.Parallel(b.size, func(k int) {
+		x, z, sum := b.x[k*b.n:(k+1)*b.n], b.z[k*b.n:(k+1)*b.n], 0.0
+		for i, v := range x {
+			d := float64(z[i]) - b.theta[k]*float64(v)
+			sum += d * d
+		}
+		b.residual[k] = math.Sqrt(sum)
+	})
+}
+
+// converged reports whether k singular values are known to 1e-4: an eigenvalue of
+// M is within the residual, and its root within half of that.
+func (b *block) converged(k int) bool {
+	for i := range min(k, b.size) {
+		if b.theta[i] > geometry.Rounding*geometry.Rounding*b.theta[0] && b.residual[i] > 2*precise*b.theta[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// filter applies a Chebyshev polynomial of M that is small from 0 to the least of
+// the block's eigenvalues, and grows fast above.
+func (b *block) filter() {
+	least := b.theta[b.size-1]
+	if least <= geometry.Rounding*b.theta[0] {
+		b.x, b.z = b.z, b.x // nothing to damp: M itself
+		return
+	}
+	// The largest must not drown the least in float32.
+	const growth, highest = 1e5, 12
+	ratio := 2*b.theta[0]/least - 1
+	degree := min(max(int(math.Acosh(growth)/math.Acosh(max(ratio, 1+1e-6))), 1), highest)
+	// With y(0) = x and y(1) = t(M)·x for t(λ) = 2λ/least − 1, y(i+1) =
+	// 2·t(M)·y(i) − y(i−1); z is M·x already.
+	before, now := b.x, b.z
+	for i := range now {
+		now[i] = float32(2/least)*now[i] - before[i]
+	}
+	for range degree - 1 {
+		kernels.MatMulPacked(false, b.size, now, b.n, b.there, b.w, b.m)
+		next := b.spare[:len(now)]
+		kernels.MatMulPacked(false, b.size, b.w, b.m, b.back, next, b.n)
+		c := float32(4 / least)
+		kernels.Parallel(b.size, func(k int) {
+			for i := k * b.n; i < (k+1)*b.n; i++ {
+				before[i] = c*next[i] - 2*now[i] - before[i]
+			}
+		})
+		before, now = now, before
+	}
+	b.x, b.z = now, before
+}
+
+// triplet returns the first k rows as singular triplets.
+func (b *block) triplet(k, out, in int) triplet {
+	short, long := mat.NewDense(b.n, k, nil), mat.NewDense(b.m, k, nil)
+	t := triplet{geometry.SVD{S: make([]float64, k)}}
+	for j := range k {
+		w := b.w[j*b.m : (j+1)*b.m]
+		t.S[j] = math.Sqrt(kernels.SumSquares(w))
+		for i, v := range b.x[j*b.n : (j+1)*b.n] {
+			short.Set(i, j, float64(v))
+		}
+		for i, v := range w {
+			if t.S[j] > 0 {
+				long.Set(i, j, float64(v)/t.S[j])
+			}
+		}
+	}
+	t.U, t.V = long, short
+	if out < in {
+		t.U, t.V = short, long
+	}
+	return t
+}

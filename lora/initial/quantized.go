@@ -1,0 +1,113 @@
+package initial
+
+import (
+	"fmt"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/adapter"
+)
+
+// Quantized rounds the base to 4-bit NormalFloat and starts from what that lost:
+// LoftQ (arXiv 2310.08659, algorithm 1). From B·A = 0 on, Rounds times,
+//
+//	Q = nf4(W0 − s·B·A)    W0 − Q = U·S·Vᵀ    B = U_r·(S_r/s)^½    A = (S_r/s)^½·V_rᵀ
+//
+// The base becomes Q, in blocks of 64 with a float32 each or, with Double, with
+// the maxima quantized too, as bitsandbytes stores it. The function is not that of
+// W0, but nearer to it than that of Q; no decomposition makes the error larger,
+// though a rounding may. What is written is right on Q alone: states have Q with
+// them, and files where reading cannot make it anew.
+//
+// PEFT leaves out the 1/s, so that the error shrinks at s = 1 alone, and has one
+// round where the paper has five.
+type Quantized struct {
+	Rounds int
+	Double bool
+	PEFT   bool
+}
+
+func (Quantized) Needs() []adapter.Capability {
+	return []adapter.Capability{adapter.Pair, adapter.Additive, adapter.Static}
+}
+
+func (Quantized) Provides() []adapter.Capability {
+	return []adapter.Capability{adapter.Moved, adapter.Filled}
+}
+
+// Check refuses a number of rounds that cannot be.
+func (q Quantized) Check() error {
+	if q.Rounds < 1 || q.Rounds > 1000 {
+		return fmt.Errorf("initial: rounds is %d: must be in 1..1000", q.Rounds)
+	}
+	return nil
+}
+
+// FromPEFT returns the start of a loftq_config of 4 bits.
+func (Quantized) FromPEFT(start any, config map[string]any) (adapter.Initializer, bool) {
+	c, _ := config["loftq_config"].(map[string]any)
+	q := Quantized{Rounds: 1, PEFT: true}
+	if rounds, ok := c["loftq_iter"].(float64); ok {
+		q.Rounds = int(min(max(rounds, 0), 1e6))
+	}
+	bits, ok := c["loftq_bits"].(float64)
+	return q, start == "loftq" && (bits == 4 || !ok && c["loftq_bits"] == nil) && q.Check() == nil
+}
+
+// Stored returns the keys by which PEFT makes the same base again: that of one
+// round, which no decomposition has a part in.
+func (q Quantized) Stored() (map[string]any, bool) {
+	return map[string]any{
+		"init_lora_weights": "loftq", "loftq_config": map[string]any{"loftq_bits": 4, "loftq_iter": 1},
+	}, q.Rounds == 1 && !q.Double
+}
+
+// Fits refuses a rank that the weight cannot have.
+func (Quantized) Fits(m *adapter.Map) error { return within(m, m.Rank, "rank") }
+
+func (q Quantized) Init(maps []*adapter.Map, in adapter.Inputs) error {
+	for _, m := range maps {
+		if err := q.Fits(m); err != nil {
+			return err
+		}
+		by := float64(m.Scaling)
+		if q.PEFT {
+			by = 1
+		}
+		for range q.Rounds {
+			base, lost, err := q.round(m, float32(by))
+			if err != nil {
+				return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
+			}
+			t, err := triplets(lost, m.Out, m.In, m.Rank, 0, stream(in, m, "SVD"))
+			if err != nil {
+				return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
+			}
+			t.balance(m, 0, by)
+			m.Replace(base)
+		}
+	}
+	return nil
+}
+
+// round returns W0 − by·B·A, rounded, and what W0 has more than that.
+func (q Quantized) round(m *adapter.Map, by float32) (base, lost []float32, err error) {
+	w := m.W0()
+	ba := ag.Floats(ag.NewTape().Run(ag.NewProduct(m.Factor("B"), m.Factor("A"), by)))
+	base, lost = make([]float32, len(w)), make([]float32, len(w))
+	for i, v := range w {
+		base[i] = v - ba[i]
+	}
+	if q.Double {
+		var packed *kernels.NF4Weight
+		if packed, err = kernels.QuantizeNF4(m.Out, m.In, base, m.In); err == nil {
+			kernels.DecodeNF4(packed, base, m.In)
+		}
+	} else {
+		err = kernels.RoundNF4(base)
+	}
+	for i, v := range w {
+		lost[i] = v - base[i]
+	}
+	return base, lost, err
+}
