@@ -115,20 +115,14 @@ func readCalibration(path string) (calibration, bool) {
 
 func decodeCalibration(r io.Reader, size int64) (c calibration, err error) {
 	in, sum := bufio.NewReader(r), crc32.NewIEEE()
-	line, err := in.ReadSlice('\n')
-	for err == bufio.ErrBufferFull {
-		var more []byte
-		line = slices.Clone(line)
-		more, err = in.ReadSlice('\n')
-		line = append(line, more...)
-	}
+	line, err := in.ReadBytes('\n')
 	var list contents
 	if err != nil || json.Unmarshal(line, &list) != nil {
 		return c, errors.New("it has no contents")
 	}
 	sum.Write(line)
 	from := io.TeeReader(in, sum)
-	left := size
+	left := size - int64(len(line)) - crc32.Size
 	take := func(values any, bytes int64) error {
 		if left -= bytes; left < 0 {
 			return io.ErrUnexpectedEOF
@@ -147,7 +141,7 @@ func decodeCalibration(r io.Reader, size int64) (c calibration, err error) {
 		c.Gradients[g.Name] = values
 	}
 	for _, m := range list.Moments {
-		if m.Inputs < 1 || m.Outputs < 0 || int64(m.Inputs) > left || int64(m.Inputs)*int64(m.Inputs) > left || int64(m.Outputs) > left {
+		if m.Outputs < 0 || int64(m.Outputs) > left/8 {
 			return c, io.ErrUnexpectedEOF
 		}
 		x := &adapter.Moments{Rows: m.Rows}
@@ -163,6 +157,9 @@ func decodeCalibration(r io.Reader, size int64) (c calibration, err error) {
 			return c, errors.New("a map shares the moments of none")
 		} else {
 			n := m.Inputs
+			if n < 1 || int64(n) > left/8 || int64(n)*int64(n) > left/16 {
+				return c, io.ErrUnexpectedEOF
+			}
 			x.Mean, x.Second, x.Scaled = make([]float64, n), make([]float64, n*n), make([]float64, n*n)
 			for _, values := range [][]float64{x.Mean, x.Second, x.Scaled} {
 				if err := take(values, 8*int64(len(values))); err != nil {
