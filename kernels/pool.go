@@ -62,9 +62,10 @@ func (w *workers) share(n int, f func(i int), helpers int) {
 		w.helpers = append(w.helpers, h)
 		go h.help()
 	}
-	if len(w.parts) != helpers+1 {
+	if cap(w.parts) <= helpers {
 		w.parts = make([]part, helpers+1)
 	}
+	w.parts = w.parts[:helpers+1] // fewer jobs than threads take fewer parts
 	for i := range w.parts {
 		w.parts[i].next.Store(int64(n * i / len(w.parts)))
 		w.parts[i].end = int64(n * (i + 1) / len(w.parts))
