@@ -65,7 +65,7 @@ func (t task) run(method lora.Method, lr float64, steps int, at []int) (course, 
 			c.metrics[step] = map[string]float64{}
 		}
 		for _, row := range rows {
-			if row.Layer == "*" && tiers&(1<<tier[row.Name]) != 0 {
+			if (row.Layer == "*" || len(r.Set.Maps) == 1) && tiers&(1<<tier[row.Name]) != 0 {
 				c.metrics[step][row.Name] = row.Value
 			}
 		}

@@ -198,7 +198,7 @@ func equivalentGradient(ctx context.Context, nb *notebooks.Notebook) error {
 					x, y = append(x, value(runs[name][i], step)), append(y, lastLoss(runs[name][i]))
 				}
 			}
-			if rho := spearman(x, y); !math.IsNaN(rho) {
+			if rho := notebooks.Spearman(x, y); !math.IsNaN(rho) {
 				all = append(all, rho)
 			}
 		}
@@ -245,7 +245,7 @@ func equivalentGradient(ctx context.Context, nb *notebooks.Notebook) error {
 			for _, c := range runs[name] {
 				x, y = append(x, p.value(c, early)), append(y, lastLoss(c))
 			}
-			line = append(line, correlation(x, y))
+			line = append(line, notebooks.Correlation(x, y))
 		}
 		lines = append(lines, line)
 	}

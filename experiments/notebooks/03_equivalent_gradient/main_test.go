@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/lowrank/lowrank/experiments/notebooks"
+	"github.com/lowrank/lowrank/lora"
 )
 
 func TestShortForm(t *testing.T) {
@@ -43,17 +44,22 @@ func TestShortForm(t *testing.T) {
 	}
 }
 
-// The rank correlation of Spearman's definition: 1 − 6·Σd²/(n(n²−1)) without
-// ties, and the mean of the ranks where there are.
-func TestSpearman(t *testing.T) {
-	// ranks 0 3 1 2 and 0 1 3 2: Σd² = 0 + 4 + 4 + 0
-	if got, want := spearman([]float64{1, 10, 3, 4}, []float64{5, 6, 8, 7}), 1-6.0*8/60; math.Abs(got-want) > 1e-12 {
-		t.Errorf("%v, want %v", got, want)
+// What is put together from a step and from the batch after the step before is of
+// the same factors: on one map 1 − cos²(g̃, G) is the gap that the probe has.
+func TestCourse(t *testing.T) {
+	method, err := lora.Row("lora")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := ranks([]float64{2, 1, 2}); got[0] != 1.5 || got[1] != 0 || got[2] != 1.5 {
-		t.Errorf("ranks with a tie: %v", got)
+	at := []int{1, 2, 5}
+	c, err := newTask([]int{8, 6}, 2, 32, 1).run(method, 0.1, 5, at)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := spearman([]float64{1, 1, 1}, []float64{1, 2, 3}); !math.IsNaN(got) {
-		t.Errorf("of a constant: %v", got)
+	for _, step := range at {
+		cos, gap := c.follows(step), c.value(step, "gradient_gap")
+		if math.Abs(1-cos*cos-gap) > 1e-5 || !(gap > 0) { // the gradients are float32
+			t.Errorf("step %d: cos(g̃, G) is %v, the gap %v", step, cos, gap)
+		}
 	}
 }

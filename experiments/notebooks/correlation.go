@@ -1,4 +1,4 @@
-package main
+package notebooks
 
 import (
 	"fmt"
@@ -8,9 +8,10 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// spearman is the rank correlation of the pairs without NaN; NaN where x or y is
-// constant, or of fewer than three pairs.
-func spearman(x, y []float64) float64 {
+// Spearman returns the rank correlation (Spearman, Am. J. Psychol. 15(1), 1904) of
+// the pairs without NaN; NaN where x or y is constant, or of fewer than three
+// pairs.
+func Spearman(x, y []float64) float64 {
 	x, y = defined(x, y)
 	if len(x) < 3 {
 		return math.NaN()
@@ -43,11 +44,11 @@ func ranks(values []float64) []float64 {
 	return r
 }
 
-// correlation writes it with its 95 % interval (Bonett and Wright, Psychometrika
-// 65(1), 2000, eq. 4).
-func correlation(x, y []float64) string {
+// Correlation writes the rank correlation with its 95 % interval (Bonett and
+// Wright, Psychometrika 65(1), 2000).
+func Correlation(x, y []float64) string {
 	x, y = defined(x, y)
-	rho, n := spearman(x, y), float64(len(x))
+	rho, n := Spearman(x, y), float64(len(x))
 	switch {
 	case math.IsNaN(rho) || n < 4:
 		return "–"
