@@ -24,8 +24,8 @@ const (
 )
 
 // Main is func main of a notebook's program: it runs the experiment, prints
-// its results on standard output, and writes name.ipynb into the folder given
-// by -o, whole or not at all. It ends the process if that fails.
+// its results on standard output, and writes name.ipynb and name.html into the
+// folder given by -o, each whole or not at all. It ends the process if that fails.
 func Main(name, source string, experiment Experiment) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := command(ctx, name, source, experiment, os.Args[1:], os.Stdout, os.Stderr)
@@ -39,7 +39,7 @@ func Main(name, source string, experiment Experiment) {
 func command(ctx context.Context, name, source string, experiment Experiment, args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(errs)
-	dir := flags.String("o", ".", "folder for `DIR`/"+name+".ipynb and, in DIR/"+name+", the runs it is made from")
+	dir := flags.String("o", ".", "folder for `DIR`/"+name+".ipynb, .html and, in DIR/"+name+", the runs it is made from")
 	short := flags.Bool("short", false, "a tiny form of the experiment: see the path, not the answer")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -85,10 +85,13 @@ func produce(ctx context.Context, name, source string, experiment Experiment, di
 	if err := experiment(ctx, nb); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, name+".ipynb")
-	if err := record.WriteFile(path, nb.Write); err != nil {
+	path := filepath.Join(dir, name)
+	if err := record.WriteFile(path+".ipynb", nb.Write); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, path)
+	if err := record.WriteFile(path+".html", func(w io.Writer) error { return nb.WritePage(w, name) }); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s.ipynb\n%s.html\n", path, path)
 	return err
 }

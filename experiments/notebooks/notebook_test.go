@@ -128,6 +128,9 @@ func TestCommand(t *testing.T) {
 		var out bytes.Buffer
 		code := command(test.ctx, "sample", source, test.experiment, append([]string{"-o", dir}, test.args...), &out, &out)
 		_, err := os.Stat(filepath.Join(dir, "sample.ipynb"))
+		if _, page := os.Stat(filepath.Join(dir, "sample.html")); (page == nil) != test.written {
+			t.Errorf("%s: the page is written: %v, want %v", test.name, page == nil, test.written)
+		}
 		if code != test.code || !strings.Contains(out.String(), test.says) || (err == nil) != test.written {
 			t.Errorf("%s: code %d, written %v, output %q; want code %d, written %v, %q", test.name, code, err == nil, out.String(), test.code, test.written, test.says)
 		}

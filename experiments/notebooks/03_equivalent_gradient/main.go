@@ -55,7 +55,7 @@ func equivalentGradient(ctx context.Context, nb *notebooks.Notebook) error {
 	// is the same network with a change of rank 4 in each map, half as large as
 	// the map. Students have rank 4, α = 4, and see all samples in every step, so
 	// that G is exact. Each teacher has its own weights, change, samples, and start
-	// of the students. A dot or a row of a band is a teacher.
+	// of the students; bands and intervals are over teachers.
 
 	widths, rank, samples, steps := []int{24, 32, 32, 16}, 4, 128, 200
 	teachers, tuning, lrs := 24, 6, sweep.Decades(-3, 1)

@@ -1,0 +1,32 @@
+package notebooks
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestWritePage(t *testing.T) {
+	nb, err := New(source, sample, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sample(context.Background(), nb); err != nil {
+		t.Fatal(err)
+	}
+	var page bytes.Buffer
+	if err := nb.WritePage(&page, "a < b"); err != nil {
+		t.Fatal(err)
+	}
+	rest := page.String()
+	for _, want := range []string{"<title>a &lt; b</title>", "<h1>Sample</h1>", "nb.Printf(&#34;first\\n&#34;)", "<pre>first\nagain", "<p>Two.</p>", "<pre>from a goroutine",
+		"<td style=\"text-align:left\">a&lt;b</td>", "<svg xmlns=", "<pre>after 2"} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("%q does not follow in\n%s", want, rest)
+		}
+		rest = after
+	}
+}
