@@ -9,11 +9,11 @@ import (
 )
 
 // Spearman returns the rank correlation (Spearman, Am. J. Psychol. 15(1), 1904) of
-// the pairs without NaN; NaN where x or y is constant, or of fewer than three
+// the pairs without NaN; NaN where x or y is constant, or of fewer than two
 // pairs.
 func Spearman(x, y []float64) float64 {
 	x, y = defined(x, y)
-	if len(x) < 3 {
+	if len(x) < 2 {
 		return math.NaN()
 	}
 	return stat.Correlation(ranks(x), ranks(y), nil)

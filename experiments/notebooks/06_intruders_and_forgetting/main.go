@@ -139,8 +139,8 @@ func intruders(ctx context.Context, nb *notebooks.Notebook) error {
 		at := where(points, func(p point) bool { return p.method == method })
 		row := []string{method, fmt.Sprint(len(at))}
 		for i, statistic := range []func([]point) float64{
-			func(p []point) float64 { return spearman(of(p, count), of(p, forgetting)) },
-			func(p []point) float64 { return spearman(of(p, norm), of(p, forgetting)) },
+			func(p []point) float64 { return notebooks.Spearman(of(p, count), of(p, forgetting)) },
+			func(p []point) float64 { return notebooks.Spearman(of(p, norm), of(p, forgetting)) },
 			func(p []point) float64 { return partial(of(p, count), of(p, forgetting), of(p, norm)) },
 		} {
 			value, low, high := statistic(at), math.NaN(), math.NaN()
@@ -251,45 +251,11 @@ func of(points []point, value func(point) float64) (values []float64) {
 	return values
 }
 
-// ranks gives each value its place in the order, equal ones their mean place.
-func ranks(x []float64) []float64 {
-	r := make([]float64, len(x))
-	for i, v := range x {
-		for _, w := range x {
-			switch {
-			case w < v:
-				r[i]++
-			case w == v:
-				r[i] += 0.5
-			}
-		}
-	}
-	return r
-}
-
-// spearman is the correlation of the ranks; NaN where one does not vary.
-func spearman(x, y []float64) float64 { return correlation(ranks(x), ranks(y)) }
-
 // partial is the rank correlation of x and y with what z explains of each taken
 // out.
 func partial(x, y, z []float64) float64 {
-	xy, xz, yz := spearman(x, y), spearman(x, z), spearman(y, z)
+	xy, xz, yz := notebooks.Spearman(x, y), notebooks.Spearman(x, z), notebooks.Spearman(y, z)
 	return (xy - xz*yz) / math.Sqrt((1-xz*xz)*(1-yz*yz))
-}
-
-func correlation(x, y []float64) float64 {
-	mean := func(v []float64) (m float64) {
-		for _, a := range v {
-			m += a / float64(len(v))
-		}
-		return m
-	}
-	mx, my := mean(x), mean(y)
-	var xx, yy, xy float64
-	for i := range x {
-		xx, yy, xy = xx+(x[i]-mx)*(x[i]-mx), yy+(y[i]-my)*(y[i]-my), xy+(x[i]-mx)*(y[i]-my)
-	}
-	return xy / math.Sqrt(xx*yy)
 }
 
 // resampled is the middle 95 % of a statistic over resamplings of the points.

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/lowrank/lowrank/experiments"
 	"github.com/lowrank/lowrank/experiments/analyze"
 	"github.com/lowrank/lowrank/experiments/notebooks"
@@ -172,7 +174,7 @@ func fullAndLowRank(ctx context.Context, nb *notebooks.Notebook) error {
 		}
 	}
 	for _, g := range []*group{highest, full} {
-		nb.Printf("Over the maps of %s, changes of magnitude and of direction have a correlation of %.2f.\n", g.name, correlation(g.values["direction_change"], g.values["magnitude_change"]))
+		nb.Printf("Over the maps of %s, changes of magnitude and of direction have a correlation of %.2f.\n", g.name, stat.Correlation(g.values["direction_change"], g.values["magnitude_change"], nil))
 	}
 
 	// What this does not show. Energy says where ΔW is large, not where it matters
@@ -269,19 +271,4 @@ func (g *group) kept(r int) (parts []float64) {
 		}
 	}
 	return parts
-}
-
-func correlation(x, y []float64) float64 {
-	mean := func(v []float64) (m float64) {
-		for _, a := range v {
-			m += a / float64(len(v))
-		}
-		return m
-	}
-	mx, my := mean(x), mean(y)
-	var xx, yy, xy float64
-	for i := range x {
-		xx, yy, xy = xx+(x[i]-mx)*(x[i]-mx), yy+(y[i]-my)*(y[i]-my), xy+(x[i]-mx)*(y[i]-my)
-	}
-	return xy / math.Sqrt(xx*yy)
 }
