@@ -100,6 +100,7 @@ func (l *lesson) all(ctx context.Context, methods []string, seeds []uint64, rule
 				mu.Lock()
 				done++
 				if errs[i] == nil {
+					progress.End(nil, false, nil)
 					progress.Step(fmt.Sprintf("%s, seed %d", o.method, o.seed), done, len(results), o.curves[0].loss)
 				}
 				mu.Unlock()
