@@ -8,8 +8,8 @@ import (
 	"github.com/lowrank/lowrank/experiments/report/chart"
 )
 
-// theory is the style of what theory says.
-const theory = 22
+// theory is the style of what theory says, in a colour that no method has.
+const theory = 23
 
 // curves draws the loss over the learning rate, or over lr·λ.
 func (all outcomes) curves(methods []string, rule rule, r int, start float64, scaled bool) chart.Plot {
