@@ -161,9 +161,10 @@ func rateAndSharpness(ctx context.Context, nb *notebooks.Notebook) error {
 	// it begins to fall. For the second we take the rate at which a run gains
 	// half as much as the worst method does at its best, between the rates of the grid.
 	// That is a place where runs are slow and stable. There gradient descent follows the
-	// gradient's flow for a time lr × steps, at a speed that the tangent kernel gives,
-	// and the kernel's eigenvalues are those of the Hessian's Gauss-Newton part: λ has a
-	// reason to say something there, whatever it says of the edge.
+	// gradient's flow for a time lr × steps, at a speed that the tangent kernel gives.
+	// But for the loss's curvature in the outputs, the kernel has the eigenvalues of
+	// the Hessian's Gauss-Newton part: λ has a reason to say something there, whatever it
+	// says of the edge.
 	//
 	// The spread is the standard deviation over the methods of log₁₀ of such a rate,
 	// in decades, of each seed by itself; then that of the rate times a power of λ. The
@@ -260,16 +261,16 @@ func rateAndSharpness(ctx context.Context, nb *notebooks.Notebook) error {
 	}
 
 	// What this does not show. The base is tiny and the runs are short. On a model of
-	// 0.6 billion parameters arXiv 2602.04998 finds OLoRA and LoRA-GA a hundred times as sharp as LoRA and
-	// their best rates 18 times lower; such a difference may rule what is lost here
-	// among the seeds. MiLoRA is sharper than LoRA there and flatter here. The methods are
-	// a handful that was chosen, not a sample: the intervals are over seeds and say
-	// nothing of other methods. Five seeds agree by chance once in 16 times, and many
-	// comparisons are made. The best rate is that for this number of steps at a constant rate;
-	// a schedule or a warm-up exists to move it. With AdamW the sharpness that
-	// counts is that of the preconditioned Hessian, which is not measured. And λ is that of
-	// one batch, in the coordinates of the factors: under (M·A, B·M⁻¹) the function
-	// stays and λ does not.
+	// 0.6 billion parameters arXiv 2602.04998 finds OLoRA and LoRA-GA a hundred times
+	// as sharp as LoRA and their best rates 18 times lower; such a difference may rule
+	// what is lost here among the seeds. MiLoRA is sharper than LoRA there and flatter
+	// here. The methods are a handful that was chosen, not a sample: the intervals are
+	// over seeds and say nothing of other methods. Five seeds agree by chance once in
+	// 16 times, and many comparisons are made. The best rate is that for this number
+	// of steps at a constant rate; a schedule or a warm-up exists to move it. With
+	// AdamW the sharpness that counts is that of the preconditioned Hessian, which is
+	// not measured. And λ is that of one batch, in the coordinates of the factors:
+	// under (M·A, B·M⁻¹) the function stays and λ does not.
 
 	return nil
 }
