@@ -10,11 +10,11 @@ type block struct{ from, to int } // of the tape's steps
 // returns. Of the block's outputs the tape keeps this one alone; the others lie in
 // memory that all blocks of the tape share, and Backward runs the block's
 // operators forward once more before it needs them (arXiv 1604.06174), except those
-// whose output no Backward reads and nobody watches. They
-// compute what they have computed before, so that losses and gradients are those
-// of the plain graph, bit for bit. Who reads another output of the block
-// afterwards calls [Tape.Own] for it while the block is built. Inside another
-// block Checkpoint is build alone.
+// whose output no Backward reads, unless a block has an output that is watched. They
+// compute what they have computed before, so that losses and gradients are those of
+// the plain graph, bit for bit. Who reads another output of the block afterwards
+// calls [Tape.Own] for it while the block is built. Inside another block Checkpoint
+// is build alone.
 func (t *Tape) Checkpoint(build func() Tensor) Tensor {
 	if t.building {
 		return build()

@@ -24,8 +24,8 @@ func streamDepth(row int) int {
 	return depth
 }
 
-// streams tells whether a product of m columns or rows, of the other operand's k rows
-// of n elements, is best computed as a stream: if its reading counts.
+// streams tells whether C (m×n) = A·b is best computed as a stream: if b, k×n, is read
+// from memory, or its rows share a set of the first-level cache.
 func (s *shape) streams(m int, b matrix, k, n int) bool {
 	return (s.masked || n%s.wide == 0) && m <= streamRows && b.col == 1 && k >= streamK &&
 		(4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet())

@@ -1,6 +1,7 @@
 // Package notebooks turns a Go program into a notebook: a program that embeds
 // its own source is read from top to bottom as cells, is run once, and leaves
-// a Jupyter notebook, and a page, in which each cell of code holds what it printed and drew.
+// a Jupyter notebook, and a page, in which each cell of code holds what it printed
+// and drew.
 //
 // The source is the notebook. In the body of its experiment a comment that
 // stands alone, with an empty line before and after, is prose in Markdown; the
@@ -24,6 +25,6 @@
 //	}
 //
 // and go run ./notebooks/NN_name -o DIR writes DIR/NN_name.ipynb, and the same as
-// a page to read, DIR/NN_name.html. What the experiment keeps (its base model and its runs) lies in DIR/NN_name, where
-// the same command finds it again.
+// a page to read, DIR/NN_name.html. What the experiment keeps (its base model and
+// its runs) lies in DIR/NN_name, where the same command finds it again.
 package notebooks

@@ -2,13 +2,14 @@ package initial
 
 import (
 	"fmt"
-	"github.com/lowrank/lowrank/lora/geometry"
 	"math"
 	"math/rand/v2"
 
-	"github.com/lowrank/lowrank/kernels"
-	"github.com/lowrank/lowrank/lora/internal/gram"
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/geometry"
+	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
 // A block is what subspace iteration carries: rows x, each of the length n of the
@@ -35,6 +36,8 @@ const (
 // iteration that Chebyshev polynomials speed up (Zhou et al., J. Comput. Phys. 219,
 // 2006; with random rows to begin with, arXiv 0909.4061): until the residuals say
 // that each singular value is within 1e-4 of an exact one, or for so many rounds.
+// A start needs no more, of every weight of a model; [geometry.Leading] goes on until
+// the vectors are exact to rounding, which angles are measured by.
 func leading(w []float32, out, in, k, rounds int, rng *rand.Rand) (triplet, error) {
 	for i, v := range w {
 		if v-v != 0 {
