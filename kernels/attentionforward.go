@@ -142,11 +142,7 @@ func (a *attention) queries(group, first, end int) {
 
 // begin takes the queries of a head.
 func (g *attentionQueries) begin(a *attention, q matrix) {
-	for i := range g.runs {
-		copy(g.q.x[i*g.q.row:], q.x[i*q.row:i*q.row+a.Dim])
-	}
-	x := g.q.x[:len(g.runs)*g.q.row]
-	scale(x, a.scale2, x)
+	scaleRows(g.q.x[:a.Dim], g.q.row, q.x[:a.Dim], q.row, []float32{a.scale2}, 0, len(g.runs))
 	for i := range g.runs {
 		g.tops[i], g.totals[i] = float32(math.Inf(-1)), 0
 	}
@@ -177,12 +173,13 @@ func (g *attentionQueries) weights(dim int) {
 // finish writes the rows of y and lse of a head.
 func (g *attentionQueries) finish(y matrix, lse []float32, dim int) {
 	for i, total := range g.totals {
-		out := y.x[i*y.row : i*y.row+dim]
 		lse[i] = float32(math.Ln2*float64(g.tops[i]) + math.Log(total))
+		g.tops[i] = float32(1 / total) // from here on what y is of the sums
+	}
+	scaleRows(y.x[:dim], y.row, g.sums.x[:dim], g.sums.row, g.tops, 1, len(g.tops))
+	for i, total := range g.totals {
 		if total == 0 {
-			clear(out)
-			continue
+			clear(y.x[i*y.row:][:dim])
 		}
-		scale(out, float32(1/total), g.sums.x[i*g.sums.row:][:dim])
 	}
 }

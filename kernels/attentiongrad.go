@@ -179,9 +179,9 @@ func (a *attention) block(g *attentionKeys, b, h, t int, reached run) {
 	for i := range g.runs {
 		y, dy := y.x[i*y.row:i*y.row+a.Dim], dy.x[i*dy.row:i*dy.row+a.Dim]
 		g.means[i], g.shifts[i] = float32(dot(dy, y)), float32(math.Log2E*float64(lse[i]))
-		scale(g.q.x[i*a.Dim:(i+1)*a.Dim], a.scale2, q.x[i*q.row:i*q.row+a.Dim])
 		copy(g.dy.x[i*a.Dim:(i+1)*a.Dim], dy)
 	}
+	scaleRows(g.q.x[:a.Dim], g.q.row, q.x[:a.Dim], q.row, []float32{a.scale2}, 0, len(g.runs))
 	g.queries.k, g.slopes.k = len(g.runs), len(g.runs)
 	g.queries.pack(a.level, q)
 	g.slopes.pack(a.level, dy)
@@ -216,12 +216,11 @@ func (a *attention) block(g *attentionKeys, b, h, t int, reached run) {
 
 // deliver writes rows of a head, times a factor, or adds them to what is there.
 func (a *attention) deliver(rows int, factor float32, from, to matrix, acc bool) {
+	if !acc {
+		scaleRows(to.x[:a.Dim], to.row, from.x[:a.Dim], from.row, []float32{factor}, 0, rows)
+		return
+	}
 	for i := range rows {
-		x, y := from.x[i*from.row:i*from.row+a.Dim], to.x[i*to.row:i*to.row+a.Dim]
-		if acc {
-			axpy(factor, x, y)
-		} else {
-			scale(y, factor, x)
-		}
+		axpy(factor, from.x[i*from.row:][:a.Dim], to.x[i*to.row:][:a.Dim])
 	}
 }

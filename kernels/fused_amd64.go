@@ -15,6 +15,17 @@ func rotateHeads(y, x, cos, sin []float32, sign float32, acc bool) {
 	}
 }
 
+func scaleRows(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int) {
+	switch active {
+	case Generic:
+		scaleRowsGeneric(y, ldy, x, ldx, factors, step, rows)
+	case AVX512:
+		scaleRowsAVX512(y, ldy, x, ldx, factors, step, rows)
+	default:
+		scaleRowsAVX2(y, ldy, x, ldx, factors, step, rows)
+	}
+}
+
 func tanh(y, x []float32) {
 	switch active {
 	case Generic:
@@ -122,6 +133,9 @@ func softmaxInput(dx, y, dy []float32, mean float32, acc bool) {
 }
 
 //go:noescape
+func scaleRowsAVX2(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int)
+
+//go:noescape
 func rotateHeadsAVX2(y, x, cos, sin []float32, sign float32, acc bool)
 
 //go:noescape
@@ -153,6 +167,9 @@ func normInputAVX2(dx, x, w, dy []float32, direct, shift, slope, level float32, 
 
 //go:noescape
 func softmaxInputAVX2(dx, y, dy []float32, mean float32, acc bool)
+
+//go:noescape
+func scaleRowsAVX512(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int)
 
 //go:noescape
 func rotateHeadsAVX512(y, x, cos, sin []float32, sign float32, acc bool)

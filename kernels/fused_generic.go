@@ -33,6 +33,14 @@ func expSumGeneric(y, x []float32, shift float32) float64 {
 	return s
 }
 
+func scaleRowsGeneric(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int) {
+	n := len(y)
+	y, x = y[:cap(y)], x[:cap(x)]
+	for i := range rows {
+		scaleGeneric(y[i*ldy:][:n], factors[i*step], x[i*ldx:][:n])
+	}
+}
+
 func exp2SumGeneric(y, x []float32, shift float32) float64 {
 	y = y[:len(x)]
 	var s float64

@@ -8,6 +8,14 @@ func rotateHeads(y, x, cos, sin []float32, sign float32, acc bool) {
 	}
 }
 
+func scaleRows(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int) {
+	n := len(y)
+	y, x = y[:cap(y)], x[:cap(x)]
+	for i := range rows {
+		scale(y[i*ldy:][:n], factors[i*step], x[i*ldx:][:n])
+	}
+}
+
 func tanh(y, x []float32) {
 	tanhGeneric(y, x)
 }

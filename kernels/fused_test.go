@@ -3,9 +3,39 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
+
+// scaleRows against scale a row: equal, with nothing between the rows touched.
+func TestScaleRows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	random := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = rng.Float32() - 0.5
+		}
+		return x
+	}
+	eachLevel(t, func(t *testing.T) {
+		for n := 1; n <= 70; n++ {
+			for _, step := range []int{0, 1, 3} {
+				const rows, gap = 5, 3
+				x, factors := random(rows*(n+gap)), random(rows*3)
+				y := random(rows * (n + 2*gap))
+				want := slices.Clone(y)
+				for i := range rows {
+					scaleGeneric(want[i*(n+2*gap):][:n], factors[i*step], x[i*(n+gap):][:n])
+				}
+				scaleRows(y[:n], n+2*gap, x[:n], n+gap, factors, step, rows)
+				if !slices.Equal(y, want) {
+					t.Errorf("%d columns, factors %d apart: %v, want %v", n, step, y, want)
+				}
+			}
+		}
+	})
+}
 
 // The fused loops against their plain Go, which the tests of what they serve hold
 // to the definitions: to a few units of the terms, on all lengths up to some

@@ -373,6 +373,74 @@ done:
 	VZEROUPPER
 	RET
 
+// func scaleRowsAVX2(y []float32, ldy int, x []float32, ldx int, factors []float32, step int, rows int)
+// Requires: AVX
+TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-104
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+32(FP), CX
+	MOVQ factors_base+64(FP), DX
+	MOVQ ldy+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ ldx+56(FP), SI
+	SHLQ $0x02, SI
+	MOVQ step+88(FP), DI
+	SHLQ $0x02, DI
+	MOVQ rows+96(FP), R8
+
+row:
+	VBROADCASTSS (DX), Y0
+	MOVQ         y_len+8(FP), R9
+	XORQ         R10, R10
+
+many:
+	LEAQ    32(R10), R11
+	CMPQ    R11, R9
+	JGT     manyEnd
+	VMOVUPS (CX)(R10*4), Y1
+	VMOVUPS 32(CX)(R10*4), Y2
+	VMOVUPS 64(CX)(R10*4), Y3
+	VMOVUPS 96(CX)(R10*4), Y4
+	VMULPS  Y1, Y0, Y1
+	VMULPS  Y2, Y0, Y2
+	VMULPS  Y3, Y0, Y3
+	VMULPS  Y4, Y0, Y4
+	VMOVUPS Y1, (AX)(R10*4)
+	VMOVUPS Y2, 32(AX)(R10*4)
+	VMOVUPS Y3, 64(AX)(R10*4)
+	VMOVUPS Y4, 96(AX)(R10*4)
+	MOVQ    R11, R10
+	JMP     many
+
+manyEnd:
+one:
+	LEAQ    8(R10), R11
+	CMPQ    R11, R9
+	JGT     oneEnd
+	VMOVUPS (CX)(R10*4), Y1
+	VMULPS  Y1, Y0, Y1
+	VMOVUPS Y1, (AX)(R10*4)
+	MOVQ    R11, R10
+	JMP     one
+
+oneEnd:
+	SUBQ       R10, R9
+	JE         done
+	LEAQ       tailMasks<>+0(SB), R11
+	NEGQ       R9
+	VMOVUPS    32(R11)(R9*4), Y1
+	VMASKMOVPS (CX)(R10*4), Y1, Y2
+	VMULPS     Y2, Y0, Y2
+	VMASKMOVPS Y2, Y1, (AX)(R10*4)
+
+done:
+	ADDQ BX, AX
+	ADDQ SI, CX
+	ADDQ DI, DX
+	DECQ R8
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func normWeightsAVX2(dw []float32, db []float32, x []float32, dy []float32, alpha float32, shift float32)
 // Requires: AVX, FMA3
 TEXT ·normWeightsAVX2(SB), NOSPLIT, $0-104

@@ -355,6 +355,74 @@ done:
 	VZEROUPPER
 	RET
 
+// func scaleRowsAVX512(y []float32, ldy int, x []float32, ldx int, factors []float32, step int, rows int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleRowsAVX512(SB), NOSPLIT, $0-104
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+32(FP), CX
+	MOVQ factors_base+64(FP), DX
+	MOVQ ldy+24(FP), BX
+	SHLQ $0x02, BX
+	MOVQ ldx+56(FP), SI
+	SHLQ $0x02, SI
+	MOVQ step+88(FP), DI
+	SHLQ $0x02, DI
+	MOVQ rows+96(FP), R8
+
+row:
+	VBROADCASTSS (DX), Z0
+	MOVQ         y_len+8(FP), R9
+	XORQ         R10, R10
+
+many:
+	LEAQ    64(R10), R11
+	CMPQ    R11, R9
+	JGT     manyEnd
+	VMOVUPS (CX)(R10*4), Z1
+	VMOVUPS 64(CX)(R10*4), Z2
+	VMOVUPS 128(CX)(R10*4), Z3
+	VMOVUPS 192(CX)(R10*4), Z4
+	VMULPS  Z1, Z0, Z1
+	VMULPS  Z2, Z0, Z2
+	VMULPS  Z3, Z0, Z3
+	VMULPS  Z4, Z0, Z4
+	VMOVUPS Z1, (AX)(R10*4)
+	VMOVUPS Z2, 64(AX)(R10*4)
+	VMOVUPS Z3, 128(AX)(R10*4)
+	VMOVUPS Z4, 192(AX)(R10*4)
+	MOVQ    R11, R10
+	JMP     many
+
+manyEnd:
+one:
+	LEAQ    16(R10), R11
+	CMPQ    R11, R9
+	JGT     oneEnd
+	VMOVUPS (CX)(R10*4), Z1
+	VMULPS  Z1, Z0, Z1
+	VMOVUPS Z1, (AX)(R10*4)
+	MOVQ    R11, R10
+	JMP     one
+
+oneEnd:
+	SUBQ      R10, R9
+	JE        done
+	MOVL      $0xffffffff, R11
+	BZHIL     R9, R11, R11
+	KMOVW     R11, K1
+	VMOVUPS.Z (CX)(R10*4), K1, Z1
+	VMULPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)(R10*4)
+
+done:
+	ADDQ BX, AX
+	ADDQ SI, CX
+	ADDQ DI, DX
+	DECQ R8
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func normWeightsAVX512(dw []float32, db []float32, x []float32, dy []float32, alpha float32, shift float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·normWeightsAVX512(SB), NOSPLIT, $0-104

@@ -35,6 +35,7 @@ func loops(c *build.Context, level string, lanes int) {
 
 	l.axpy()
 	l.scale()
+	l.scaleRows()
 	l.normWeights()
 	l.add()
 	l.mul()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // reduceSum is Σ of the product of two or three slices. The lanes are widened
@@ -77,6 +78,33 @@ func (l *loopWriter) scale() {
 		l.VMULPS(x, alpha, x)
 		l.store(x, "y")
 	})
+	l.end()
+}
+
+// scaleRows is scale for each row of a matrix: a row of a head is so short that a call
+// for each costs more than its products.
+func (l *loopWriter) scaleRows() {
+	l.function("scaleRows", "func(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int)", "y", "x")
+	next := l.Load(l.Param("factors").Base(), l.GP64())
+	bytes := func(name string) reg.Register {
+		r := l.Load(l.Param(name), l.GP64())
+		l.SHLQ(operand.U8(2), r)
+		return r
+	}
+	ldy, ldx, step := bytes("ldy"), bytes("ldx"), bytes("step")
+	rows, factor := l.Load(l.Param("rows"), l.GP64()), l.vec()
+	l.Label("row")
+	l.VBROADCASTSS(operand.Mem{Base: next}, factor)
+	l.each("y", 4, func() {
+		x := l.load("x")
+		l.VMULPS(x, factor, x)
+		l.store(x, "y")
+	})
+	l.ADDQ(ldy, l.slices["y"])
+	l.ADDQ(ldx, l.slices["x"])
+	l.ADDQ(step, next)
+	l.DECQ(rows)
+	l.JNZ(operand.LabelRef("row"))
 	l.end()
 }
 
