@@ -17,6 +17,7 @@ type LowRankLinear struct {
 	m, in      int
 	out, r     int
 	experts    int
+	drops      *dropping
 	output
 	p, u []float32 // x·Aᵀ (with gates) and u: M×r
 }
@@ -51,6 +52,14 @@ func NewLowRankLinear(x Tensor, w *Weight, a, b Tensor, s float32, g Tensor) *Lo
 	return f
 }
 
+// Drop makes the low-rank term be of x with entries dropped with probability p,
+// y = x·W0ᵀ + s·(drop(x)·Aᵀ)·Bᵀ, while the noise is on. Nothing more is saved: the
+// gradients draw the same again.
+func (f *LowRankLinear) Drop(p float64, noise *Noise) *LowRankLinear {
+	f.drops = newDropping("LowRankLinear", p, noise)
+	return f
+}
+
 func (f *LowRankLinear) Operands() []Tensor {
 	if f.g == nil {
 		return []Tensor{f.x, f.a, f.b}
@@ -60,11 +69,17 @@ func (f *LowRankLinear) Operands() []Tensor {
 
 func (f *LowRankLinear) Forward() (Tensor, error) {
 	x, a, b, y := Floats(f.x), Floats(f.a), Floats(f.b), f.y.Floats()
-	if f.g == nil && !f.w.streamed {
+	if f.g == nil && !f.w.streamed && !f.drops.on() {
 		kernels.LowRankForward(f.m, f.r, x, f.in, f.w.Forward(), a, f.in, b, f.r, f.s, f.u, f.r, y, f.out)
 		return f.y, nil
 	}
-	kernels.MatMul(kernels.NT, false, f.m, f.r, f.in, x, f.in, a, f.in, f.u, f.r)
+	into := x // the low-rank term
+	if f.drops.on() {
+		dropped := f.drops.of(x)
+		defer vectors.put(dropped)
+		into = *dropped
+	}
+	kernels.MatMul(kernels.NT, false, f.m, f.r, f.in, into, f.in, a, f.in, f.u, f.r)
 	if f.g == nil {
 		kernels.Scale(f.s, f.u)
 	} else {
@@ -101,10 +116,19 @@ func (f *LowRankLinear) Backward(gy Tensor) error {
 	}
 	if f.x.RequiresGrad() {
 		Accumulate(f.x, func(dx []float32, acc bool) {
+			if f.drops.on() {
+				f.droppedInputGrad(acc, dy, v, a, dx)
+				return
+			}
 			f.w.backward(acc, f.m, dy, f.r, v, a, dx)
 		})
 	}
 	if f.a.RequiresGrad() {
+		if f.drops.on() {
+			dropped := f.drops.of(x)
+			defer vectors.put(dropped)
+			x = *dropped
+		}
 		Accumulate(f.a, func(da []float32, acc bool) {
 			kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, x, f.in, nil, 0, nil, 0, v, f.r, da, f.in, nil, 0)
 		})
@@ -115,6 +139,15 @@ func (f *LowRankLinear) Backward(gy Tensor) error {
 		})
 	}
 	return nil
+}
+
+// droppedInputGrad writes dx = dy·W0 + drop((v∘g)·A).
+func (f *LowRankLinear) droppedInputGrad(acc bool, dy, v, a, dx []float32) {
+	f.w.backward(acc, f.m, dy, 0, nil, nil, dx)
+	spare := borrow(f.m * f.in)
+	defer vectors.put(spare)
+	kernels.MatMul(kernels.NN, false, f.m, f.in, f.r, v, f.r, a, f.in, *spare, f.in)
+	f.drops.addGrad(dx, *spare)
 }
 
 // gateGrad writes dg_e = s·Σ_{k in e} (dy·B)_k·(x·Aᵀ)_k.

@@ -105,7 +105,13 @@ func operators() (list []operator) {
 		add("LowRankLinear", none, func(in inputs) ag.Function {
 			return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, nil)
 		}, random(m, n), random(r, n), random(out, r))
+		add("LowRankLinear dropped", none, func(in inputs) ag.Function {
+			return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, nil).Drop(0.4, &ag.Noise{Seed: 1, Draw: 2, On: true})
+		}, random(m, n), random(r, n), random(out, r))
 		for _, experts := range slices.Compact([]int{1, r/2 + r%2, r}) {
+			add("LowRankLinear gated and dropped", none, func(in inputs) ag.Function {
+				return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, in[3]).Drop(0.4, &ag.Noise{Seed: 1, Draw: 2, On: true})
+			}, random(m, n), random(r, n), random(out, r), random(m, experts))
 			add("LowRankLinear gated", none, func(in inputs) ag.Function {
 				return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, in[3])
 			}, random(m, n), random(r, n), random(out, r), random(m, experts))

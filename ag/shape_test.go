@@ -41,6 +41,7 @@ func TestShapeErrors(t *testing.T) {
 		{func() { ag.NewFrozenLinear(v(2, 7), w) }, "FrozenLinear: x is 2×7, W0 is 5×8: x must have 8 columns"},
 		{func() { ag.NewProduct(v(5, 2), v(3, 8), 1) }, "Product: B is 5×2, A is 3×8: A must have 2 rows"},
 		{func() { ag.NewLowRankLinear(v(4, 7), w, v(2, 8), v(5, 2), 1, nil) }, "LowRankLinear: x is 4×7, W0 is 5×8: x must have 8 columns"},
+		{func() { ag.NewLowRankLinear(v(4, 8), w, v(2, 8), v(5, 2), 1, nil).Drop(1, &ag.Noise{}) }, "LowRankLinear: dropout is 1: must be in [0, 1)"},
 		{func() { ag.NewLowRankLinear(v(4, 8), w, v(2, 7), v(5, 2), 1, nil) }, "LowRankLinear: A is 2×7, W0 is 5×8: A must have 8 columns"},
 		{func() { ag.NewLowRankLinear(v(4, 8), w, v(2, 8), v(5, 3), 1, nil) }, "LowRankLinear: B is 5×3, W0 is 5×8, A is 2×8: B must be 5×2"},
 		{func() { ag.NewLowRankLinear(v(4, 8), w, v(2, 8), v(5, 2), 1, v(3, 1)) }, "LowRankLinear: gates are 3×1, x is 4×8, A is 2×8: gates need 4 rows and columns that divide 2"},

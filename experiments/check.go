@@ -10,7 +10,7 @@ func (s *Setting) options(c *Config) lora.Options {
 	return lora.Options{
 		Targets: c.Targets.Patterns(), Exclude: lora.Targets(c.Exclude), Blocks: c.Blocks,
 		Save: s.saved(c), Bias: lora.Biases(c.Bias),
-		Rank: c.Rank, Alpha: c.Alpha,
+		Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout,
 		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, Seed: c.Train.Seed,
 	}
 }

@@ -31,6 +31,7 @@ type Config struct {
 	Method  Method  `yaml:"method" json:"method"`
 	Rank    int     `yaml:"rank" json:"rank"`
 	Alpha   float64 `yaml:"alpha" json:"alpha"`
+	Dropout float64 `yaml:"dropout,omitempty" json:"dropout,omitempty"` // of the adapters' inputs, while they train
 	Targets Targets `yaml:"targets" json:"targets"`
 	// Other ranks and alphas for the maps whose whole name, or its end at a dot,
 	// a key matches, a regular expression; the longest key that matches counts.
@@ -296,6 +297,9 @@ func (c *Config) Validate() error {
 	case "constant", "linear", "cosine":
 	default:
 		return &fieldError{"train.schedule", fmt.Sprintf("is %q, must be constant, linear or cosine", c.Train.Schedule)}
+	}
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
+		return &fieldError{"dropout", fmt.Sprintf("is %v, must be at least 0 and below 1", c.Dropout)}
 	}
 	if c.Name != "" && !runName.MatchString(c.Name) {
 		return &fieldError{"name", fmt.Sprintf("is %q, must be at most 100 letters, digits and _ . + - that do not start with . + or -", c.Name)}

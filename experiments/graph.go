@@ -37,6 +37,9 @@ func newGraph(model nn.Model, b *batch, passes int) (*graph, error) {
 	g := &graph{batch: b, tape: ag.NewTape(), task: model.Task()}
 	c := b.input
 	c.Tape = g.tape
+	if c.Decoder != nil {
+		c.Decoder.Noise = c.Noise
+	}
 	err := ag.Guard(func() {
 		g.logits = model.Forward(c)
 		own, weight := g.own(passes)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora"
@@ -190,7 +191,9 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 	if t.eval, err = newGraph(model, blockwise(open(c.Batch, c.Tokens), true), 1); err != nil {
 		return err
 	}
-	if t.train, err = newGraph(model, blockwise(open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks), c.Accumulate); err != nil {
+	b := blockwise(open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks)
+	b.input.Noise = &ag.Noise{Seed: c.Seed}
+	if t.train, err = newGraph(model, b, c.Accumulate); err != nil {
 		return err
 	}
 	t.opt = optim.New(method.Update.Transform(c.WeightDecay), t.set.Groups())

@@ -1,8 +1,10 @@
 package experiments
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -167,6 +169,39 @@ func TestThreadsDoNotMatter(t *testing.T) {
 	}
 }
 
+// Dropout acts on training alone, and on nothing but the adapters: the first losses
+// of an evaluation are those without it, instruments and threads change nothing, and
+// neither does computing the blocks again for the gradients, or stopping in between.
+func TestDropout(t *testing.T) {
+	for _, method := range []string{"lora", "dora", "adalora", "lora-moe"} {
+		drop := func(c *Config) { c.Dropout = 0.3 }
+		want, plain := finish(t, tinyRun(t, method, drop)), finish(t, tinyRun(t, method))
+		if bytes.Equal(want.adapter["adapter_model.safetensors"], plain.adapter["adapter_model.safetensors"]) {
+			t.Errorf("%s: dropout changes nothing", method)
+		}
+		if have, want := want.eval["adapt_before"], plain.eval["adapt_before"]; have != want {
+			t.Errorf("%s: before the first step the loss is %v, without dropout %v", method, have, want)
+		}
+		wantSameAdapter(t, method+" without instruments", finish(t, tinyRun(t, method, drop, func(c *Config) { c.Probe = Probe{} })), want)
+		wantSame(t, method+" with blocks computed again", finish(t, tinyRun(t, method, drop, func(c *Config) { c.Checkpoint.Blocks = true })), want)
+		kernels.SetThreads(1)
+		wantSame(t, method+" on one thread", finish(t, tinyRun(t, method, drop)), want)
+		kernels.SetThreads(0)
+
+		r := tinyRun(t, method, drop)
+		ctx, cancel := context.WithCancel(context.Background())
+		r.Watch = func(step, _ int, _ float64) {
+			if step == 5 {
+				cancel()
+			}
+		}
+		if _, err := r.Do(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		wantSame(t, method+" cut at step 5", finish(t, r), want)
+	}
+}
+
 func TestProbeOnlyReads(t *testing.T) {
 	for _, method := range []string{"lora", "dora", "hira", "adalora", "lora-pro", "mola", "full"} {
 		with := finish(t, tinyRun(t, method, func(c *Config) { c.Probe = Probe{1, 1, 1, 1, 0} }))
@@ -244,6 +279,7 @@ func TestRefusedRuns(t *testing.T) {
 		"parts":     {func(c *Config) { c.Method = Method{Delta: Part{Row: "hira"}, Init: Part{Row: "pissa"}} }, []string{"init pissa needs", "delta hira"}},
 		"target":    {func(c *Config) { c.Targets = Targets{Names: []string{"q_porj"}} }, []string{`"q_porj"`, "q_proj"}},
 		"rank":      {func(c *Config) { c.Rank = 1000 }, []string{"rank is 1000", "model.layers.0.self_attn.q_proj"}},
+		"dropout":   {func(c *Config) { c.Method, c.Dropout = Method{Name: "hira"}, 0.1 }, []string{"dropout is 0.1", "hira"}},
 		"part rank": {func(c *Config) { c.Method, c.Rank = Method{Name: "pissa"}, 40 }, []string{"rank", "40"}},
 	} {
 		r := tinyRun(t, "lora", c.change)

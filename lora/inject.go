@@ -35,7 +35,12 @@ type Options struct {
 	// that matches no adapted map is an error.
 	RankPattern  map[string]int
 	AlphaPattern map[string]float64
-	Seed         uint64 // of every random draw
+	// Dropout is the probability that an entry of x is dropped before the low-rank
+	// term of a map, W0·x + s·B·A·drop(x) (arXiv 2106.09685, PEFT's lora_dropout), in
+	// graphs whose context has noise. It needs a method whose update is a product of
+	// factors. With a gain (DoRA) it is Gain∘(W0·x + s·B·A·drop(x)).
+	Dropout float64
+	Seed    uint64 // of every random draw
 	// Gradient returns the gradient of a map's full weight, out×in, for
 	// methods that need FullGradient: [Gradients.Of] what [Calibrate] returned.
 	Gradient func(m *adapter.Map) []float32
@@ -112,6 +117,9 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 	if err := s.start(in); err != nil {
 		return nil, err
 	}
+	if err := s.checkDropout(); err != nil {
+		return nil, err
+	}
 	s.attach()
 	return s, nil
 }
@@ -184,6 +192,7 @@ func (s *Set) build(l *nn.Linear, layers, rank int, alpha float64) (*adapter.Map
 	if err != nil {
 		return nil, fmt.Errorf("lora: %w", err)
 	}
+	m.Dropout = s.Options.Dropout
 	for _, name := range s.Method.Update.Freezes() {
 		m.Freeze(name)
 	}

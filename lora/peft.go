@@ -69,6 +69,7 @@ func (s *Set) contents() (map[string]any, []pretrained.Tensor, error) {
 	fields["method"] = s.Method.recipe
 	fields["r"], fields["lora_alpha"] = s.Options.Rank, s.Options.Alpha
 	fields["rank_pattern"], fields["alpha_pattern"] = s.Options.RankPattern, s.Options.AlphaPattern
+	fields[dropoutKey(nil)] = s.Options.Dropout
 	return fields, slices.Concat(s.ownTensors(), s.wholeTensors(), s.grownTensors()), nil
 }
 
@@ -133,6 +134,9 @@ func (s *Set) peftConfig(d adapter.Stored) (map[string]any, bool) {
 		maps.Copy(fields, keys)
 	}
 	fields["peft_type"], fields["bias"] = l.Type, s.bias(l.Type)
+	if key := dropoutKey(&l); key != "" {
+		fields[key] = s.Options.Dropout
+	}
 	if _, ok := fields["fan_in_fan_out"]; ok {
 		fields["fan_in_fan_out"] = slices.ContainsFunc(s.Maps, func(m *adapter.Map) bool { return m.FanInFanOut })
 	}

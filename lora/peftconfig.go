@@ -219,6 +219,9 @@ func (c *peftConfig) options(model nn.Model) (Options, error) {
 		}
 		opt.Alpha = a
 	}
+	if p, _ := c.fields[dropoutKey(c.layout)].(float64); p > 0 && p < 1 && c.method.drops() {
+		opt.Dropout = p
+	}
 	switch bias, _ := c.fields["bias"].(string); {
 	case bias == "" || bias == "none":
 	case bias == "all":

@@ -22,6 +22,7 @@ type Context struct {
 	Decoder    *Context     // the decoder's batch, of an encoder with a decoder
 	Cache      *Cache       // keys and values of the tokens that went before; nil: none
 	Last       bool         // the logits of a sequence's last token are wanted alone
+	Noise      *ag.Noise    // of adapters' dropout; nil: none
 	Checkpoint bool         // of each block of the model the output alone is kept: see [Context.Block]
 
 	Losses []Loss

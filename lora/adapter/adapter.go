@@ -23,6 +23,7 @@ type Map struct {
 	Maps          int // how many maps are adapted together, for what they share in the objective
 	Rank          int // of A and B, all experts together
 	Scaling       float32
+	Dropout       float64 // of the entries of x in the low-rank term, where the context has noise
 	Delta         Delta
 	Router        Router // nil: none
 
@@ -167,7 +168,11 @@ func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 			m.gates = m.Router.Gates(c, m, x)
 			c.Own(m.gates)
 		}
-		y = c.Run(ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, m.gates))
+		product := ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, m.gates)
+		if m.Dropout > 0 && c.Noise != nil {
+			product.Drop(m.Dropout, c.Noise)
+		}
+		y = c.Run(product)
 	} else {
 		y = c.Run(ag.NewLinear(x, f.W))
 	}
