@@ -55,6 +55,12 @@ func (f *square) Backward(gy ag.Tensor) error {
 			dx[i] += 2 * x[i] * dy[i]
 		}
 		switch f.fault {
+		case "double":
+			for i := range dx {
+				if acc {
+					dx[i] = 2 * 2 * x[i] * dy[i]
+				}
+			}
 		case "all":
 			for i := range dx {
 				dx[i] *= 1.01
@@ -78,7 +84,8 @@ func TestCheck(t *testing.T) {
 		"missing":    "input 0 has no gradient",
 		"other":      "input 1 has a gradient, but is no trained operand",
 		"values":     "the values of input 0 were changed",
-		"overwrite":  "after two backward passes",
+		"overwrite":  "after 2 backward passes",
+		"double":     "after 3 backward passes",
 		"replay":     "another output in a replay",
 		"twice":      "AccGrad was called 2 times",
 		"allocation": "a step allocates 1 objects",
