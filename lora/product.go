@@ -115,12 +115,6 @@ func (p product) norm() float64 {
 	return mat.Norm(&core, 2) // of a matrix this is Frobenius'
 }
 
-func absolute(m *mat.Dense) *mat.Dense {
-	var a mat.Dense
-	a.Apply(func(_, _ int, v float64) float64 { return math.Abs(v) }, m)
-	return &a
-}
-
 func scaleColumn(m *mat.Dense, k int, by float64) {
 	rows, _ := m.Dims()
 	for i := range rows {

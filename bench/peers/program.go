@@ -4,7 +4,6 @@ import (
 	"embed"
 	"fmt"
 	"os/exec"
-	"slices"
 )
 
 //go:embed c
@@ -58,9 +57,6 @@ var (
 
 // Programs are all of them.
 func Programs() []Program { return []Program{OneDNN, OpenBLAS, PyTorch, Stream} }
-
-// Does reports whether a program knows a kind of work.
-func (p Program) Does(k Kind) bool { return slices.Contains(p.kinds, k) }
 
 // Missing is a peer that this machine does not have.
 type Missing struct {

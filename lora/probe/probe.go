@@ -77,8 +77,7 @@ type Probe struct {
 	known  []bool
 	seen   [][]bool // by metric and map, whether it has been measured
 
-	predicted float64 // by all maps' steps
-	lab       labState
+	lab labState
 }
 
 // New returns a probe of the maps, which it does not touch. What is measured

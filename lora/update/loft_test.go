@@ -14,7 +14,6 @@ import (
 // space of the other factor, which is kept whole.
 type columnWise struct {
 	LoFT
-	space  *mat.Dense   // other×r, at the last step
 	first  *mat.Dense   // other×dim: the first moment, whole
 	second []*mat.Dense // other×other for each column: of the moments' outer products
 }
