@@ -1,6 +1,9 @@
 package experiments
 
-import "github.com/lowrank/lowrank/lora"
+import (
+	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/nn/llama"
+)
 
 // Check composes the method of the configuration, or refuses it.
 func (c *Config) Check() (lora.Method, error) { return lora.Compose(c.Method.Recipe()) }
@@ -13,6 +16,17 @@ func (s *Setting) options(c *Config) lora.Options {
 		Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout,
 		RankPattern: c.RankPattern, AlphaPattern: c.AlphaPattern, Seed: c.Train.Seed,
 	}
+}
+
+// checkUntrained is [Setting.Check] on the study's own model as it is before its
+// pretraining: its names and shapes are those of after.
+func checkUntrained(c *Config, p Pretraining) error {
+	model, err := llama.New(p.Model, p.Seed)
+	if err != nil {
+		return err
+	}
+	_, err = (&Setting{Base: model}).Check(c)
+	return err
 }
 
 // Check refuses a configuration that cannot be trained in this setting: a

@@ -62,6 +62,9 @@ func OpenSetting(ctx context.Context, out string, c *Config, p Pretraining, watc
 	if c.Model != "" {
 		s.Base, err = LoadBase(c.Model, c.Base)
 	} else {
+		if err := checkUntrained(c, p); err != nil { // before the base is pretrained, not after
+			return nil, err
+		}
 		s.Base, err = prepareBase(ctx, filepath.Join(out, "base"), c.Base, p, s.Prose, watch)
 	}
 	if err != nil {

@@ -113,7 +113,7 @@ func partOf(row string, s slot) (adapter.Part, error) {
 		have = append(have, none)
 	}
 	if _, err := Row(row); err != nil {
-		return nil, fmt.Errorf("lora: %s: no method is called %q: rows with a part of that kind, nearest first: %s", s, row, strings.Join(nearest(row, have), ", "))
+		return nil, fmt.Errorf("lora: %s: no method is called %q: rows with a part of that kind, nearest first: %s", s, row, choices(row, have))
 	}
 	return nil, fmt.Errorf("lora: %s: the row %s has none of its own: rows that have: %s", s, row, strings.Join(have, ", "))
 }

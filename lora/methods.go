@@ -151,5 +151,5 @@ func Row(name string) (Method, error) {
 		}
 		names = append(names, m.Name)
 	}
-	return Method{}, fmt.Errorf("lora: no method is called %q; there are, nearest first: %s", name, strings.Join(nearest(name, names), ", "))
+	return Method{}, fmt.Errorf("lora: no method is called %q; there are, nearest first: %s", name, choices(name, names))
 }

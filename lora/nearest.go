@@ -1,6 +1,10 @@
 package lora
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // nearest returns names by their edit distance from name, equal ones in their
 // order.
@@ -8,6 +12,17 @@ func nearest(name string, names []string) []string {
 	names = slices.Clone(names)
 	slices.SortStableFunc(names, func(a, b string) int { return EditDistance(name, a) - EditDistance(name, b) })
 	return names
+}
+
+// choices lists the names nearest to one that is none of them, and says how many
+// more there are: a line that can be read, of a table that may be long.
+func choices(name string, names []string) string {
+	const most = 8
+	names = nearest(name, names)
+	if more := len(names) - most; more > 1 {
+		names = append(names[:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // EditDistance is the least number of bytes to insert, delete or replace that

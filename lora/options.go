@@ -32,7 +32,7 @@ func (m *Method) setOption(name string, value float64) error {
 		if len(all) == 0 {
 			return fmt.Errorf("lora: option %q: method %s has no options", name, m.Name)
 		}
-		return fmt.Errorf("lora: option %q: method %s has, nearest first: %s", name, m.Name, strings.Join(nearest(name, all), ", "))
+		return fmt.Errorf("lora: option %q: method %s has, nearest first: %s", name, m.Name, choices(name, all))
 	}
 	p, err := override(m.part(found), strings.TrimPrefix(name, string(found)+"."), value)
 	if err != nil {

@@ -255,7 +255,7 @@ func (c *peftConfig) asPEFT(model nn.Model, opt *Options) error {
 	}
 	if len(opt.Targets) == 0 {
 		target := fmt.Sprint(c.fields["target_modules"])
-		return fmt.Errorf("target_modules is %s: selects no linear map; there are, nearest first: %s", target, strings.Join(nearest(target, endings(linears)), ", "))
+		return fmt.Errorf("target_modules is %s: selects no linear map; there are, nearest first: %s", target, choices(target, endings(linears)))
 	}
 	if opt.Exclude, err = selecting(opt.Exclude, c.fields["exclude_modules"], linears); err != nil {
 		return err

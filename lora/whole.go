@@ -43,7 +43,7 @@ func (o *Options) wholes(model nn.Model, maps []*adapter.Map) ([]*Whole, error) 
 	params, heads := untied(model, o.Save)
 	for _, module := range o.Save {
 		if !slices.ContainsFunc(params, func(p nn.Param) bool { return savedBy(p.Path(), module) }) {
-			return nil, fmt.Errorf("lora: module to save %q is not in the model; there are, nearest first: %s", module, strings.Join(nearest(module, modulesOf(params)), ", "))
+			return nil, fmt.Errorf("lora: module to save %q is not in the model; there are, nearest first: %s", module, choices(module, modulesOf(params)))
 		}
 	}
 	var list []*Whole

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/probe"
 )
 
@@ -56,11 +57,17 @@ func runMetrics(opts metricsOptions, args []string, out io.Writer) error {
 		rows = append(rows, metricRow{m.Name, m.Many, m.Tier, m.Unit, m.Range, string(m.Gauge), string(m.Rescaling), string(m.Aggregate), m.Cost, m.Definition, m.Source})
 	}
 	if len(args) == 1 {
+		near := rows[0].Name
+		for _, r := range rows {
+			if lora.EditDistance(args[0], r.Name) < lora.EditDistance(args[0], near) {
+				near = r.Name
+			}
+		}
 		rows = slices.DeleteFunc(rows, func(r metricRow) bool {
 			return r.Name != args[0] && !(r.Numbered && r.Name == strings.TrimRight(args[0], "0123456789"))
 		})
 		if len(rows) == 0 {
-			return usage(fmt.Errorf("no metric is called %q: see lowrank metrics", args[0]))
+			return usage(fmt.Errorf("no metric is called %q; the nearest is %s: see lowrank metrics", args[0], near))
 		}
 	}
 	if opts.json {

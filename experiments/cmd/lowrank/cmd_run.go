@@ -60,6 +60,9 @@ on from its last checkpoint.`,
 			if config.Name == "" {
 				config.Name = trimExt(filepath.Base(args[0]))
 			}
+			if _, err := config.Check(); err != nil {
+				return usage(fmt.Errorf("%s: method: %w", args[0], err))
+			}
 			opts.config = config
 			return runRun(cmd.Context(), opts, cmd.OutOrStdout())
 		},

@@ -170,7 +170,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"report", empty}, []string{empty}},
 		{[]string{"methods", "lora_ga"}, []string{`"lora_ga"`, "nearest first: lora-ga"}},
 		{[]string{"methods", "lora", "dora"}, []string{"at most 1"}},
-		{[]string{"metrics", "x"}, []string{`no metric is called "x"`}},
+		{[]string{"metrics", "efective_rank"}, []string{`no metric is called "efective_rank"`, "nearest is effective_rank"}},
 	} {
 		code, _, errs := command(t, c.args...)
 		if code != exitUsage {
