@@ -64,7 +64,7 @@ func runAnalyze(ctx context.Context, opts analyzeOptions, dirs []string, out io.
 			return usage(err)
 		}
 		if model, _, err = baseOfAdapter(opts.base, weights); err != nil {
-			return usage(err)
+			return usage(fmt.Errorf("%s on %s: %w", dirs[0], opts.base, err))
 		}
 	}
 	var adapters []*analyze.Adapter

@@ -140,7 +140,7 @@ func adapted(base, dir string) (nn.Model, *lora.Set, error) {
 	}
 	model, _, err := baseOfAdapter(base, weights)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s on %s: %w", dir, base, err)
 	}
 	set, err := lora.Load(model, config, weights)
 	if err != nil {
