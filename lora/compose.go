@@ -77,7 +77,7 @@ func Compose(r Recipe) (Method, error) {
 	}
 	m.Name = strings.Join(name, "+")
 	if len(name) > 1 {
-		m.Paper, m.ArXiv = "", ""
+		m.Paper, m.ArXiv, m.Published = "", "", Published{}
 	}
 	if len(r.Options) > 0 {
 		r.Options = maps.Clone(r.Options)

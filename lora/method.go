@@ -12,10 +12,11 @@ import (
 
 // A Method is a composition of five parts.
 type Method struct {
-	Name  string // of its row in the table, or of its composition
-	Paper string // its title or common name
-	ArXiv string // id, "" where there is none
-	Axis  Axis
+	Name      string // of its row in the table, or of its composition
+	Paper     string // its title or common name
+	ArXiv     string // id, "" where there is none
+	Axis      Axis
+	Published Published
 
 	Delta   adapter.Delta
 	Initial adapter.Initializer

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,11 @@ func newMethodsCmd() *cobra.Command {
 		Short: "List the methods: axis, paper, parts",
 		Long: `List every method of the table with its axis, its paper and its parts: for each
 part the row that it comes from and, in brackets, its kind. Parts of different rows
-may be combined in a configuration: method: {init: pissa, update: lora-pro}.`,
+may be combined in a configuration: method: {init: pissa, update: lora-pro}.
+
+R, ALPHA and LR are the rank, the α and the largest learning rate of one experiment
+of the method's authors, IN which model and data; rs marks a scaling of α/√r, and -
+what they leave open. They are to be compared with: no run takes them by itself.`,
 		Args: func(cmd *cobra.Command, args []string) error { return usage(cobra.MaximumNArgs(1)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error { return runMethods(opts, args, cmd.OutOrStdout()) },
 	}
@@ -36,6 +41,36 @@ type methodRow struct {
 	Paper string `json:"paper"`
 	ArXiv string `json:"arxiv"`
 	Parts parts  `json:"parts"`
+	// Published is absent where no numbers of the authors are known.
+	Published *published `json:"published,omitempty"`
+}
+
+// published are the numbers of one experiment of the method's authors; what they
+// leave open is absent.
+type published struct {
+	Rank   int     `json:"rank,omitempty"`
+	Alpha  float64 `json:"alpha,omitempty"`
+	RSLoRA bool    `json:"rslora,omitempty"` // s = α/√r
+	LR     float64 `json:"lr,omitempty"`
+	In     string  `json:"in"`
+}
+
+// columns are R, ALPHA, LR and IN.
+func (p *published) columns() string {
+	if p == nil {
+		return "-\t-\t-\t-"
+	}
+	number := func(v float64) string {
+		if v == 0 {
+			return "-"
+		}
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	alpha := number(p.Alpha)
+	if p.RSLoRA {
+		alpha += " rs"
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s", number(float64(p.Rank)), alpha, number(p.LR), p.In)
 }
 
 type parts struct {
@@ -70,18 +105,26 @@ func runMethods(opts methodsOptions, args []string, out io.Writer) error {
 	}
 	rows := make([]methodRow, len(methods))
 	for i, m := range methods {
-		rows[i] = methodRow{m.Name, string(m.Axis), m.Paper, m.ArXiv, partsOf(m)}
+		rows[i] = methodRow{m.Name, string(m.Axis), m.Paper, m.ArXiv, partsOf(m), publishedOf(m)}
 	}
 	if opts.json {
 		return printJSON(out, rows)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tAXIS\tDELTA\tINIT\tUPDATE\tRANK\tROUTER\tARXIV\tPAPER")
+	fmt.Fprintln(w, "NAME\tAXIS\tDELTA\tINIT\tUPDATE\tRANK\tROUTER\tR\tALPHA\tLR\tIN\tARXIV\tPAPER")
 	for _, r := range rows {
 		p := r.Parts
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Axis, p.Delta, p.Init, p.Update, p.Rank, p.Router, r.ArXiv, r.Paper)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Axis, p.Delta, p.Init, p.Update, p.Rank, p.Router, r.Published.columns(), r.ArXiv, r.Paper)
 	}
 	return w.Flush()
+}
+
+func publishedOf(m lora.Method) *published {
+	p := m.Published
+	if p == (lora.Published{}) {
+		return nil
+	}
+	return &published{p.Rank, p.Alpha, p.Root, p.LR, p.In}
 }
 
 func partsOf(m lora.Method) parts {

@@ -447,6 +447,10 @@ func TestMethodsList(t *testing.T) {
 		t.Errorf("adalora is of %+v", adalora)
 	}
 
+	if p := rows[slices.Index(names, "lora-pro")].Published; p == nil || *p != (published{8, 16, true, 2e-5, "Llama-2-7B, MetaMathQA-100k"}) {
+		t.Errorf("lora-pro is published with %+v", p)
+	}
+
 	_, out, _ = command(t, "methods")
 	for _, name := range want {
 		if !strings.Contains(out, "\n"+name+" ") {
@@ -454,7 +458,7 @@ func TestMethodsList(t *testing.T) {
 		}
 	}
 	_, out, _ = command(t, "methods", "lora-ga")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "lora-ga (Gradient)") || !strings.Contains(lines[1], "2407.05000") {
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "lora-ga (Gradient)") || !strings.Contains(lines[1], "2407.05000") || strings.Join(strings.Fields(lines[1])[13:17], " ") != "8 16 - Llama-2-7B," {
 		t.Errorf("lora-ga alone: %q", out)
 	}
 }

@@ -1,0 +1,13 @@
+package lora
+
+// Published are the numbers that a method's authors train it with, in one of
+// their experiments; 0 stands for one that they leave open. They are there to be
+// compared with: nothing takes them as defaults, since a learning rate that is
+// good for one model and one scaling is not for another.
+type Published struct {
+	Rank  int
+	Alpha float64 // s = α/r, or α/√r where Root
+	Root  bool
+	LR    float64 // the largest of the schedule; of A, where B has its own
+	In    string  // the experiment: model and data
+}
