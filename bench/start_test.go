@@ -25,6 +25,7 @@ func BenchmarkStart(b *testing.B) {
 				b.Fatal(err)
 			}
 			model := block(b)
+			passes(b, model, method.Needs(adapter.FullGradient), nil) // packs the weights
 			bare := passes(b, model, method.Needs(adapter.FullGradient), nil)
 			var start, whole float64
 			for b.Loop() {
@@ -39,7 +40,13 @@ func BenchmarkStart(b *testing.B) {
 				}
 				if method.Needs(adapter.Activations) {
 					passes(b, model, false, func(pass func(int) error) error {
-						x, err := lora.CalibrateMoments(model, opt.Targets, batches, pass)
+						calibrate := lora.CalibrateMoments
+						if k := method.Components(opt.Rank); k > 0 {
+							calibrate = func(model nn.Model, targets lora.Targets, batches int, pass func(int) error) (lora.Moments, error) {
+								return lora.CalibrateComponents(model, targets, k, batches, pass)
+							}
+						}
+						x, err := calibrate(model, opt.Targets, batches, pass)
 						opt.Moments = x.Of
 						return err
 					})

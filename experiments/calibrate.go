@@ -22,10 +22,14 @@ type calibration struct {
 
 // needs says what of it a method needs: gradients of the weights, moments of what
 // enters the maps, and of the gradients of what leaves them.
-type needs struct{ Gradients, Inputs, Outputs bool }
+// Components are how many principal ones of the inputs are enough, or 0.
+type needs struct {
+	Gradients, Inputs, Outputs bool
+	Components                 int
+}
 
-func needsOf(m lora.Method) needs {
-	return needs{m.Needs(adapter.FullGradient), m.Needs(adapter.Activations), m.Needs(adapter.OutputGradients)}
+func needsOf(m lora.Method, rank int) needs {
+	return needs{m.Needs(adapter.FullGradient), m.Needs(adapter.Activations), m.Needs(adapter.OutputGradients), m.Components(rank)}
 }
 
 func (n needs) none() bool { return n == needs{} }
@@ -46,7 +50,11 @@ func (n needs) passes() int {
 // a random stream of their own, or from what an earlier run has kept. Either way
 // they count.
 func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.Options) error {
-	n := needsOf(method)
+	rank := t.Config.Rank
+	for _, r := range t.Config.RankPattern {
+		rank = max(rank, r)
+	}
+	n := needsOf(method, rank)
 	if n.none() {
 		return nil
 	}
@@ -96,7 +104,7 @@ func (t *training) kept(n needs) (string, error) {
 func (t *training) measure(model nn.Model, n needs) (c calibration, err error) {
 	targets := t.Config.Targets.Patterns()
 	of, done := n.passes()*calibrationBatches, 0
-	bytes, err := lora.CalibrationBytes(model, targets, n.Gradients, n.Inputs || n.Outputs)
+	bytes, err := lora.CalibrationBytes(model, targets, n.Gradients, n.Inputs || n.Outputs, n.Components)
 	if err != nil {
 		return c, err
 	}
@@ -115,7 +123,10 @@ func (t *training) measure(model nn.Model, n needs) (c calibration, err error) {
 			return c, err
 		}
 	}
-	if n.Inputs || n.Outputs {
+	switch {
+	case n.Components > 0:
+		c.Moments, err = lora.CalibrateComponents(model, targets, n.Components, calibrationBatches, told(false))
+	case n.Inputs || n.Outputs:
 		c.Moments, err = lora.CalibrateMoments(model, targets, calibrationBatches, told(n.Outputs))
 	}
 	return c, err

@@ -35,6 +35,7 @@ type momentEntry struct {
 	Rows            int
 	Inputs, Outputs int
 	Of              string // the map whose moments of inputs these are: this or an earlier one
+	Components      int    `json:",omitempty"` // that are there instead of the second moments
 }
 
 // contents lists what the calibration has, in the order of names.
@@ -43,13 +44,17 @@ func (c calibration) contents() contents {
 	for _, name := range slices.Sorted(maps.Keys(c.Gradients)) {
 		list.Gradients = append(list.Gradients, gradientEntry{name, len(c.Gradients[name])})
 	}
-	first := map[*float64]string{}
+	first := map[*float64]string{} // by the means, which are shared as the rest is
 	for _, name := range slices.Sorted(maps.Keys(c.Moments)) {
 		x := c.Moments[name]
-		if _, ok := first[&x.Second[0]]; !ok {
-			first[&x.Second[0]] = name
+		if _, ok := first[&x.Mean[0]]; !ok {
+			first[&x.Mean[0]] = name
 		}
-		list.Moments = append(list.Moments, momentEntry{name, x.Rows, len(x.Mean), len(x.Output), first[&x.Second[0]]})
+		entry := momentEntry{Name: name, Rows: x.Rows, Inputs: len(x.Mean), Outputs: len(x.Output), Of: first[&x.Mean[0]]}
+		if x.Leading != nil {
+			entry.Components = len(x.Leading.Variances)
+		}
+		list.Moments = append(list.Moments, entry)
 	}
 	return list
 }
@@ -60,7 +65,11 @@ func (c calibration) bytes() (n int64) {
 		n += 4 * int64(g.Values)
 	}
 	for _, m := range list.Moments {
-		if m.Of == m.Name {
+		switch {
+		case m.Of != m.Name:
+		case m.Components > 0:
+			n += 4 * int64(m.Components) * int64(m.Inputs)
+		default:
 			n += 16 * int64(m.Inputs) * int64(m.Inputs)
 		}
 	}
@@ -82,13 +91,19 @@ func (c calibration) encode(w io.Writer) error {
 	}
 	for _, m := range list.Moments {
 		x := c.Moments[m.Name]
-		if err := put(x.Output); err != nil {
+		err := put(x.Output)
+		if err != nil {
 			return err
 		}
 		if m.Of != m.Name {
 			continue
 		}
-		if err := errors.Join(put(x.Mean), put(x.Second), put(x.Scaled)); err != nil {
+		if l := x.Leading; l != nil {
+			err = errors.Join(put(x.Mean), put(l.Variances), put(l.Directions), put(l.Total))
+		} else {
+			err = errors.Join(put(x.Mean), put(x.Second), put(x.Scaled))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -152,11 +167,23 @@ func decodeCalibration(r io.Reader, size int64) (c calibration, err error) {
 			return c, err
 		}
 		if shared, ok := c.Moments[m.Of]; ok {
-			x.Mean, x.Second, x.Scaled = shared.Mean, shared.Second, shared.Scaled
+			x.Mean, x.Second, x.Scaled, x.Leading = shared.Mean, shared.Second, shared.Scaled, shared.Leading
 		} else if m.Of != m.Name {
 			return c, errors.New("a map shares the moments of none")
 		} else {
 			n := m.Inputs
+			if k := m.Components; k != 0 {
+				if n < 1 || k < 1 || int64(n) > left/8 || int64(k) > left/8 || int64(k)*int64(n) > left/4 {
+					return c, io.ErrUnexpectedEOF
+				}
+				l := &adapter.Components{Variances: make([]float64, k), Directions: make([]float32, k*n)}
+				x.Mean, x.Leading = make([]float64, n), l
+				if err := errors.Join(take(x.Mean, 8*int64(n)), take(l.Variances, 8*int64(k)), take(l.Directions, 4*int64(k)*int64(n)), take(&l.Total, 8)); err != nil {
+					return c, err
+				}
+				c.Moments[m.Name] = x
+				continue
+			}
 			if n < 1 || int64(n) > left/8 || int64(n)*int64(n) > left/16 {
 				return c, io.ErrUnexpectedEOF
 			}

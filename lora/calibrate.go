@@ -63,6 +63,20 @@ func Calibrate(model nn.Model, targets Targets, batches int, loss func(batch int
 // All targets are held at once, in²·16 bytes for those with an input of their
 // own; maps that read one tensor, as a query, a key and a value do, share.
 func CalibrateMoments(model nn.Model, targets Targets, batches int, run func(batch int) error) (Moments, error) {
+	return moments(model, targets, 0, batches, run)
+}
+
+// CalibrateComponents is [CalibrateMoments] of at least k principal components
+// alone, a small part of the time and memory, for maps of so many inputs that k are
+// few; of the others it returns all moments. Their number is [Method.Components].
+func CalibrateComponents(model nn.Model, targets Targets, k, batches int, run func(batch int) error) (Moments, error) {
+	if k < 1 {
+		return nil, fmt.Errorf("lora: %d principal components: must be at least 1", k)
+	}
+	return moments(model, targets, k, batches, run)
+}
+
+func moments(model nn.Model, targets Targets, k, batches int, run func(batch int) error) (Moments, error) {
 	c, err := calibrate(model, targets, batches)
 	if err != nil {
 		return nil, err
@@ -73,7 +87,7 @@ func CalibrateMoments(model nn.Model, targets Targets, batches int, run func(bat
 		if l.Kind == nn.Table {
 			continue
 		}
-		w := &watch{Linear: l}
+		w := &watch{Linear: l, components: k}
 		l.Adapter = w
 		defer func() { l.Adapter = nil }()
 		all = append(all, w)
@@ -91,8 +105,9 @@ func CalibrateMoments(model nn.Model, targets Targets, batches int, run func(bat
 }
 
 // CalibrationBytes returns about how much memory the gradients of the targets and
-// the moments of what enters them take while they are collected.
-func CalibrationBytes(model nn.Model, targets Targets, gradients, moments bool) (int64, error) {
+// the moments of what enters them, or so many components of it if that is not 0, take
+// while they are collected.
+func CalibrationBytes(model nn.Model, targets Targets, gradients, moments bool, components int) (int64, error) {
 	selected, err := targets.Select(model.Linears())
 	if err != nil {
 		return 0, err
@@ -102,8 +117,12 @@ func CalibrationBytes(model nn.Model, targets Targets, gradients, moments bool) 
 		if gradients {
 			n += 8 * int64(l.Out) * int64(l.In) // what adds up, and its mean
 		}
-		if moments && l.Kind != nn.Table {
-			n += 16 * int64(l.In) * int64(l.In) // or less, for maps that share an input
+		switch { // or less, for maps that share an input
+		case !moments || l.Kind == nn.Table:
+		case few(components, l.In):
+			n += 4 * int64(l.In) * int64(components+spare)
+		default:
+			n += 16 * int64(l.In) * int64(l.In)
 		}
 	}
 	return n, nil
@@ -167,11 +186,12 @@ func (c *calibration) run(batch func(int) error, then func() error) error {
 // in and out while the graph is built.
 type watch struct {
 	*nn.Linear
-	tape   *ag.Tape
-	passes []pass // of the last graph
-	inputs *sums  // shared by the maps that read the same tensors
-	rows   int
-	output []float64 // 1×out: Σ δ²; nil before the first gradient
+	tape       *ag.Tape
+	passes     []pass // of the last graph
+	inputs     *sums  // shared by the maps that read the same tensors
+	components int    // that are wanted; 0: all moments
+	rows       int
+	output     []float64 // 1×out: Σ δ²; nil before the first gradient
 }
 
 // A pass is one place of a map in the graph.
@@ -209,7 +229,7 @@ func observe(all []*watch) error {
 		}
 		switch {
 		case w.inputs == nil && leader == w:
-			w.inputs = &sums{of: w, mean: make([]float64, w.In), second: make([]float64, w.In*w.In), scaled: make([]float64, w.In*w.In)}
+			w.inputs = newSums(w)
 		case w.inputs == nil:
 			w.inputs = leader.inputs
 		case w.inputs.of != leader:
@@ -217,7 +237,9 @@ func observe(all []*watch) error {
 		}
 		if leader == w {
 			leaders = append(leaders, w)
-			w.inputs.add(w.passes)
+			if err := w.inputs.add(w.passes); err != nil {
+				return fmt.Errorf("what enters %s: %w", w.Name, err)
+			}
 		}
 		w.addOutputs()
 	}
@@ -234,26 +256,40 @@ type sums struct {
 	of             *watch // the first of the maps
 	rows           int
 	mean           []float64
-	second, scaled []float64 // in×in
+	second, scaled []float64  // in×in
+	leading        *reduction // instead of them, or nil
+}
+
+func newSums(w *watch) *sums {
+	if few(w.components, w.In) {
+		return &sums{of: w, leading: newReduction(w.In, w.components)}
+	}
+	square := func() []float64 { return make([]float64, w.In*w.In) }
+	return &sums{of: w, mean: make([]float64, w.In), second: square(), scaled: square()}
 }
 
 // add adds the rows of a batch: some of them at a time in float32, all of them in
 // float64.
-func (s *sums) add(passes []pass) {
+func (s *sums) add(passes []pass) error {
 	n := s.of.In
-	largest := math.Inf(-1)
 	var rows []float32
 	for _, p := range passes {
 		m, n := ag.Dims(p.x)
 		for _, row := range p.unpadded(m, n, ag.Floats(p.x)) {
-			for j, v := range row {
-				s.mean[j] += float64(v)
-				largest = max(largest, float64(v))
-			}
 			rows = append(rows, row...)
 		}
 	}
 	s.rows += len(rows) / n
+	if s.leading != nil {
+		return s.leading.add(rows)
+	}
+	largest := math.Inf(-1)
+	for row := range slices.Chunk(rows, n) {
+		for j, v := range row {
+			s.mean[j] += float64(v)
+			largest = max(largest, float64(v))
+		}
+	}
 	c := 1.0
 	if largest != 0 && !math.IsInf(largest, 0) {
 		c = 1 / (largest * largest)
@@ -272,6 +308,7 @@ func (s *sums) add(passes []pass) {
 			}
 		})
 	}
+	return nil
 }
 
 // strip is how many columns of rows are multiplied by all that follow.
@@ -337,7 +374,7 @@ func (w *watch) moments(batches int) (*adapter.Moments, error) {
 	if s.rows == 0 {
 		return nil, fmt.Errorf("lora: calibration saw nothing but padding enter %s", w.Name)
 	}
-	if s.of == w { // once
+	if s.of == w && s.leading == nil { // once
 		for i := range s.mean {
 			s.mean[i] /= float64(s.rows)
 		}
@@ -353,6 +390,13 @@ func (w *watch) moments(batches int) (*adapter.Moments, error) {
 	}
 	for j := range w.output {
 		w.output[j] /= float64(w.rows)
+	}
+	if s.leading != nil {
+		c, err := s.leading.components()
+		if err != nil {
+			return nil, fmt.Errorf("lora: calibration: what enters %s: %w", w.Name, err)
+		}
+		return &adapter.Moments{Rows: s.rows, Mean: s.leading.mean, Output: w.output, Leading: c}, nil
 	}
 	return &adapter.Moments{Rows: s.rows, Mean: s.mean, Second: s.second, Scaled: s.scaled, Output: w.output}, nil
 }

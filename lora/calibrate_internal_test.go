@@ -26,7 +26,9 @@ func TestMomentsOfManyInputs(t *testing.T) {
 			most = max(most, float64(x[i]))
 		}
 		all = append(all, x...)
-		w.inputs.add([]pass{{&nn.Context{}, ag.NewVariable(rows/2, n, x), nil}})
+		if err := w.inputs.add([]pass{{&nn.Context{}, ag.NewVariable(rows/2, n, x), nil}}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m, err := w.moments(2)
 	if err != nil {

@@ -125,6 +125,17 @@ func (m Method) Needs(c adapter.Capability) bool {
 	return false
 }
 
+// Components returns how many principal components of their activations maps of a
+// configured rank take, for [CalibrateComponents]; 0 where the method reads more of
+// the activations, or nothing.
+func (m Method) Components(rank int) int {
+	r, ok := m.Initial.(adapter.Reducer)
+	if !ok || m.Needs(adapter.OutputGradients) {
+		return 0
+	}
+	return r.Components(rank)
+}
+
 // Check returns an error of one line when a part is missing, has numbers that
 // cannot be, or needs what no part provides.
 func (m Method) Check() error {

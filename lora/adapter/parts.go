@@ -77,6 +77,24 @@ type Moments struct {
 	// Output is 1×out, the mean of the squared gradients of the loss for the
 	// map's output rows. It is nil where no batch ran backward.
 	Output []float64
+	// Leading, where it is there, is what calibration has instead of Second and
+	// Scaled, which are nil then.
+	Leading *Components
+}
+
+// Components are principal components of the rows that entered a map: of their
+// covariance, centred.
+type Components struct {
+	Variances  []float64 // from the largest
+	Directions []float32 // one a row, each of in values
+	Total      float64   // of the variances of all components
+}
+
+// A Reducer is an initializer that reads no more of a map's activations than their
+// leading principal components, which calibration collects in less time and memory.
+type Reducer interface {
+	// Components is how many a map of a configured rank may take.
+	Components(rank int) int
 }
 
 // An Update is a rule that turns the gradients of one adapter's factors,

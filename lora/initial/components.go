@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 	"gonum.org/v1/gonum/mat"
 )
@@ -23,6 +24,9 @@ type known map[*float64]components // by the second moments
 
 // components returns at least k components of what enters m.
 func (n known) components(m *adapter.Map, in adapter.Inputs, k int) (components, error) {
+	if x := in.Moments(m); x != nil && x.Leading != nil {
+		return leadingOf(m, x.Leading, k)
+	}
 	x, err := momentsOf(m, in)
 	if err != nil {
 		return components{}, err
@@ -37,6 +41,24 @@ func (n known) components(m *adapter.Map, in adapter.Inputs, k int) (components,
 	return c, err
 }
 
+// leadingOf returns k of the components that calibration kept.
+func leadingOf(m *adapter.Map, x *adapter.Components, k int) (components, error) {
+	have := len(x.Variances)
+	switch {
+	case len(x.Directions) != have*m.In || m.In == 0:
+		return components{}, fmt.Errorf("initial: %s: its components are %d values of %d directions, the weight is %d×%d", m.Name, len(x.Directions), have, m.Out, m.In)
+	case have == 0 || !(x.Variances[0] > 0):
+		return components{}, fmt.Errorf("initial: %s: its activations are all the same: they have no components", m.Name)
+	case have < k:
+		return components{}, fmt.Errorf("initial: %s: calibration kept %d components of its activations: %d are needed", m.Name, have, k)
+	}
+	d, err := geometry.Dense(x.Directions, have, m.In)
+	if err != nil {
+		return components{}, fmt.Errorf("initial: %s: its components: %w", m.Name, err)
+	}
+	return components{x.Variances, mat.DenseCopyOf(d.T()), x.Total}, nil
+}
+
 // componentsOf returns k components, of many inputs as [triplets] has them.
 func componentsOf(m *adapter.Map, x *adapter.Moments, k int) (c components, err error) {
 	cov := covariance(x, m.In)
@@ -48,7 +70,7 @@ func componentsOf(m *adapter.Map, x *adapter.Moments, k int) (c components, err 
 		for i, v := range cov {
 			narrow[i] = float32(v / c.total) // within float32, whatever the inputs' size
 		}
-		t, err := leading(narrow, m.In, m.In, k, 0, rand.New(rand.NewPCG(uint64(m.In), 0)))
+		t, err := geometry.Triplets(narrow, m.In, m.In, k, 0, rand.New(rand.NewPCG(uint64(m.In), 0)))
 		if err != nil {
 			return c, fmt.Errorf("initial: %s: the covariance of its activations: %w", m.Name, err)
 		}

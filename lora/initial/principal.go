@@ -20,7 +20,9 @@ import (
 // nothing of the inputs. The function is the base's.
 //
 // The paper and PEFT update a truncated decomposition batch by batch, until it
-// stands still; here the covariance is exact.
+// stands still. So does calibration where the inputs are many, over all of its
+// batches and with more components than are taken; of few inputs the covariance is
+// exact.
 //
 // With Rho above 1 the maps share their ranks anew: each may have up to ρ times
 // the configured rank, and the components that explain the largest part of their
@@ -72,6 +74,11 @@ func (p Principal) Check() error {
 	return nil
 }
 
+// Components is how many a map of a configured rank may take.
+func (p Principal) Components(rank int) int {
+	return int(math.Round(max(p.Rho, 1) * float64(rank)))
+}
+
 // Allocates reports whether ranks are shared anew.
 func (p Principal) Allocates() bool { return p.Rho > 1 }
 
@@ -90,7 +97,7 @@ func (p Principal) Ranks(maps []*adapter.Map, in adapter.Inputs) ([]int, error) 
 	budget, known := 0, known{}
 	for i, m := range maps {
 		budget += m.Rank
-		most := min(int(math.Round(p.Rho*float64(m.Rank))), m.In, m.Out)
+		most := min(p.Components(m.Rank), m.In, m.Out)
 		c, err := known.components(m, in, most)
 		if err != nil {
 			return nil, err

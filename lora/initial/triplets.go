@@ -29,9 +29,11 @@ func triplets(w []float32, out, in, k, iterations int, rng *rand.Rand) (triplet,
 		if iterations == 0 {
 			rng = rand.New(rand.NewPCG(uint64(out), uint64(in)))
 		}
-		t, err := leading(w, out, in, k, iterations, rng)
-		t.FixSigns()
-		return t, err
+		d, err := geometry.Triplets(w, out, in, k, iterations, rng)
+		if err == nil {
+			d.FixSigns()
+		}
+		return triplet{d}, err
 	}
 	a, err := geometry.Dense(w, out, in)
 	if err != nil {

@@ -458,7 +458,7 @@ func TestMethodsList(t *testing.T) {
 		}
 	}
 	_, out, _ = command(t, "methods", "lora-ga")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "lora-ga (Gradient)") || !strings.Contains(lines[1], "2407.05000") || strings.Join(strings.Fields(lines[1])[13:17], " ") != "8 16 - Llama-2-7B," {
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "lora-ga (Gradient)") || !strings.Contains(lines[1], "2407.05000") || strings.Join(strings.Fields(lines[1])[10:14], " ") != "8 16 - Llama-2-7B," {
 		t.Errorf("lora-ga alone: %q", out)
 	}
 }

@@ -1,4 +1,4 @@
-package initial
+package geometry
 
 import (
 	"fmt"
@@ -8,7 +8,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/lowrank/lowrank/kernels"
-	"github.com/lowrank/lowrank/lora/geometry"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
@@ -32,16 +31,17 @@ const (
 	precise = 1e-4 // of each singular value is known, when it is enough
 )
 
-// leading returns the k largest singular triplets of w, out×in, by subspace
+// Triplets returns the k largest singular triplets of w, out×in, by subspace
 // iteration that Chebyshev polynomials speed up (Zhou et al., J. Comput. Phys. 219,
 // 2006; with random rows to begin with, arXiv 0909.4061): until the residuals say
-// that each singular value is within 1e-4 of an exact one, or for so many rounds.
-// A start needs no more, of every weight of a model; [geometry.Leading] goes on until
-// the vectors are exact to rounding, which angles are measured by.
-func leading(w []float32, out, in, k, rounds int, rng *rand.Rand) (triplet, error) {
+// that each singular value is within 1e-4 of an exact one or, where rounds is not
+// zero, for so many. Its products are in float32, and a start needs no more, of every
+// weight of a model; [Leading] goes on until the vectors are exact to rounding, which
+// angles are measured by.
+func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) {
 	for i, v := range w {
 		if v-v != 0 {
-			return triplet{}, fmt.Errorf("entry (%d, %d) is %v", i/in, i%in, v)
+			return SVD{}, fmt.Errorf("entry (%d, %d) is %v", i/in, i%in, v)
 		}
 	}
 	b := newBlock(w, out, in, k+more, rng)
@@ -62,7 +62,7 @@ func leading(w []float32, out, in, k, rounds int, rng *rand.Rand) (triplet, erro
 		b.orthonormalize()
 	}
 	b.ritz()
-	return b.triplet(k, out, in), nil
+	return b.triplets(min(k, b.size), out, in), nil
 }
 
 func newBlock(w []float32, out, in, size int, rng *rand.Rand) *block {
@@ -180,7 +180,7 @@ func (b *block) ritz() {
 // M is within the residual, and its root within half of that.
 func (b *block) converged(k int) bool {
 	for i := range min(k, b.size) {
-		if b.theta[i] > geometry.Rounding*geometry.Rounding*b.theta[0] && b.residual[i] > 2*precise*b.theta[i] {
+		if b.theta[i] > Rounding*Rounding*b.theta[0] && b.residual[i] > 2*precise*b.theta[i] {
 			return false
 		}
 	}
@@ -191,7 +191,7 @@ func (b *block) converged(k int) bool {
 // the block's eigenvalues, and grows fast above.
 func (b *block) filter() {
 	least := b.theta[b.size-1]
-	if least <= geometry.Rounding*b.theta[0] {
+	if least <= Rounding*b.theta[0] {
 		b.x, b.z = b.z, b.x // nothing to damp: M itself
 		return
 	}
@@ -220,10 +220,10 @@ func (b *block) filter() {
 	b.x, b.z = now, before
 }
 
-// triplet returns the first k rows as singular triplets.
-func (b *block) triplet(k, out, in int) triplet {
+// triplets returns the first k rows as singular triplets.
+func (b *block) triplets(k, out, in int) SVD {
 	short, long := mat.NewDense(b.n, k, nil), mat.NewDense(b.m, k, nil)
-	t := triplet{geometry.SVD{S: make([]float64, k)}}
+	t := SVD{S: make([]float64, k)}
 	for j := range k {
 		w := b.w[j*b.m : (j+1)*b.m]
 		t.S[j] = math.Sqrt(kernels.SumSquares(w))

@@ -1,0 +1,105 @@
+package lora
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/geometry"
+)
+
+// A reduction has the principal components of rows that come batch by batch: a truncated
+// decomposition of what was centred so far stands for it when the next batch comes,
+// with a row for the difference between their means (Ross et al., Int. J. Comput.
+// Vis. 77, 2008; EVA, arXiv 2410.07170, section 3.1). Each truncation changes the sum
+// of squares by at most the square of the first singular value that it leaves out.
+type reduction struct {
+	in, most int // inputs; rows that are kept
+	rows     int
+	mean     []float64
+	total    float64   // of squares about the mean
+	kept     []float32 // rows whose squares stand for those of all
+}
+
+const (
+	spare = 48 // components that are kept beyond those wanted: truncation costs the last most
+	// widest inputs of which all moments are collected whatever is wanted: they are
+	// cheap, and exact; and the part of the inputs up to which components are few.
+	widest, part = 192, 8
+	// Rounds of iteration for a batch: every later one brings what is kept nearer.
+	rounds = 1
+)
+
+// few reports whether k components of so many inputs are collected by themselves.
+func few(k, in int) bool { return k > 0 && in > widest && part*k <= in }
+
+func newReduction(in, k int) *reduction {
+	return &reduction{in: in, most: k + spare, mean: make([]float64, in)}
+}
+
+// add takes a batch in.
+func (l *reduction) add(rows []float32) error {
+	count := len(rows) / l.in
+	if count == 0 {
+		return nil
+	}
+	n, m := float64(l.rows), float64(count)
+	mean := make([]float64, l.in)
+	for row := range slices.Chunk(rows, l.in) {
+		for j, v := range row {
+			mean[j] += float64(v) / m
+		}
+	}
+	stack := slices.Grow(slices.Clone(l.kept), len(rows)+l.in)
+	for row := range slices.Chunk(rows, l.in) {
+		for j, v := range row {
+			stack = append(stack, float32(float64(v)-mean[j]))
+		}
+	}
+	if l.rows > 0 {
+		for j, v := range mean {
+			stack = append(stack, float32(math.Sqrt(n*m/(n+m))*(l.mean[j]-v)))
+		}
+	}
+	l.total += kernels.SumSquares(stack[len(l.kept):])
+	for j, v := range mean {
+		l.mean[j] = (n*l.mean[j] + m*v) / (n + m)
+	}
+	l.rows += count
+	if l.kept = stack; len(stack) <= l.most*l.in {
+		return nil
+	}
+	d, err := geometry.Triplets(stack, len(stack)/l.in, l.in, l.most, rounds, rand.New(rand.NewPCG(uint64(l.in), uint64(l.rows))))
+	if err != nil {
+		return err
+	}
+	l.kept = make([]float32, len(d.S)*l.in)
+	for k, s := range d.S {
+		for j := range l.in {
+			l.kept[k*l.in+j] = float32(s * d.V.At(j, k))
+		}
+	}
+	return nil
+}
+
+// components decomposes what is kept, exactly.
+func (l *reduction) components() (*adapter.Components, error) {
+	w, err := geometry.Dense(l.kept, len(l.kept)/l.in, l.in)
+	if err != nil {
+		return nil, err
+	}
+	d, err := geometry.Decompose(w)
+	if err != nil {
+		return nil, err
+	}
+	c := &adapter.Components{Total: l.total / float64(l.rows), Directions: make([]float32, len(d.S)*l.in)}
+	for k, s := range d.S {
+		c.Variances = append(c.Variances, s*s/float64(l.rows))
+		for j := range l.in {
+			c.Directions[k*l.in+j] = float32(d.V.At(j, k))
+		}
+	}
+	return c, nil
+}
