@@ -103,7 +103,7 @@ func flipped(b []byte, at int) []byte {
 func TestCalibrationFileThatCannotBe(t *testing.T) {
 	for _, line := range []string{
 		`{"Gradients":[{"Name":"a","Values":1000000000000}]}`, `{"Gradients":[{"Name":"a","Values":-1}]}`,
-		`{"Moments":[{"Name":"a","Inputs":4000000000,"Of":"a"}]}`, `{"Moments":[{"Name":"a","Inputs":2,"Of":"b"}]}`,
+		`{"Moments":[{"Name":"a","Inputs":4000000000,"Of":"a"}]}`, `{"Moments":[{"Name":"a","Inputs":2,"Of":"b"}]}`, `{"Moments":[{"Name":"a","Inputs":4000000000,"Components":4000000000,"Of":"a"}]}`,
 		`{"Moments":[{"Name":"a","Inputs":1,"Outputs":-1,"Of":"a"}]}`, `{`, ``,
 	} {
 		text := line + "\n" + string(make([]byte, 100))
