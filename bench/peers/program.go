@@ -18,20 +18,20 @@ type Program struct {
 	Get   string // how to get it, on Debian
 	kinds []Kind
 
-	files []string // C sources under c/
-	flags []string // of gcc
-	hold  string   // the variable that holds it to an instruction set
+	files []string          // C sources under c/
+	flags []string          // of gcc
+	hold  map[string]string // by instruction set, the setting that holds it to that
 	env   []string
 }
 
 // Held returns the program as it runs on a machine with no more than an instruction
 // set, AVX2 say. Ok is false if it cannot be told to.
 func (p Program) Held(set string) (held Program, ok bool) {
-	if p.hold == "" {
-		return p, false
+	setting, ok := p.hold[set]
+	if ok {
+		p.env = []string{setting}
 	}
-	p.env = []string{p.hold + "=" + set}
-	return p, true
+	return p, ok
 }
 
 var products = []Kind{MatMul, MatMulPacked, LowRankForward, LowRankBackward, AdaptedForward, AdaptedBackward}
@@ -41,11 +41,12 @@ var (
 	OneDNN = Program{
 		Name: "oneDNN", Get: "apt-get install gcc libdnnl-dev", kinds: products,
 		files: []string{"serve.h", "serve.c", "products.h", "products.c", "onednn.c"}, flags: []string{"-O2", "-fopenmp", "-ldnnl"},
-		hold: "ONEDNN_MAX_CPU_ISA",
+		hold: map[string]string{"AVX2": "ONEDNN_MAX_CPU_ISA=AVX2"},
 	}
 	OpenBLAS = Program{
 		Name: "OpenBLAS", Get: "apt-get install gcc libopenblas-pthread-dev", kinds: products,
 		files: []string{"serve.h", "serve.c", "products.h", "products.c", "openblas.c"}, flags: []string{"-O2", "-lopenblas"},
+		hold: map[string]string{"AVX2": "OPENBLAS_CORETYPE=Haswell"}, // its kernels for AVX2
 	}
 	Stream = Program{
 		Name: "stream", Get: "apt-get install gcc", kinds: []Kind{Copy, Triad},
