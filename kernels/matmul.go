@@ -74,6 +74,11 @@ func (o *operation) multiply() {
 		o.m, o.n, o.ldc = 1, o.m, o.m
 		a, b := &o.a, &o.b
 		a.x, a.row, a.col, b.x, b.row, b.col = b.x, b.col, b.row, a.x, a.col, a.row
+	} else if o.m == 1 && 1 < o.n && o.n < dotRows && o.b.row == 1 && o.b.col > 1 && o.a.col == 1 {
+		// A row that is also a column: computed as one, B is read where it lies.
+		o.m, o.n, o.ldc = o.n, 1, 1
+		a, b := &o.a, &o.b
+		a.x, a.row, a.col, b.x, b.row, b.col = b.x, b.col, b.row, a.x, a.col, a.row
 	}
 	if o.isSmall() {
 		o.small()
