@@ -31,14 +31,6 @@ func expSum(y, x []float32, shift float32) float64 {
 	return expShift(y, x, 1, shift)
 }
 
-func exp2Sum(y, x []float32, shift float32) float64 {
-	return exp2SumGeneric(y, x, shift)
-}
-
-func scoreGrad(p, d []float32, shift, mean float32) {
-	scoreGradGeneric(p, d, shift, mean)
-}
-
 func moments(x []float32) (sum, squares float64) {
 	return momentsGeneric(x)
 }
@@ -53,8 +45,4 @@ func normSums(x, w, dy []float32, shift float32) (level, along float64) {
 
 func normInput(dx, x, w, dy []float32, direct, shift, slope, level float32, acc bool) {
 	normInputGeneric(dx, x, w, dy, direct, shift, slope, level, acc)
-}
-
-func softmaxInput(dx, y, dy []float32, mean float32, acc bool) {
-	softmaxInputGeneric(dx, y, dy, mean, acc)
 }

@@ -786,10 +786,10 @@ four:
 	VADD V26.S4, V7.S4, V7.S4
 	WORD $0x6e27dd4a // FMUL V10.4S, V10.4S, V7.4S
 	FMOVQ F10, 0(R0)
-	WORD $0x0e617944 // FCVTL V4.2D, V10.2S
-	WORD $0x4e64d442 // FADD V2.2D, V2.2D, V4.2D
-	WORD $0x4e617944 // FCVTL2 V4.2D, V10.4S
-	WORD $0x4e64d463 // FADD V3.2D, V3.2D, V4.2D
+	WORD $0x0e617946 // FCVTL V6.2D, V10.2S
+	WORD $0x4e66d442 // FADD V2.2D, V2.2D, V6.2D
+	WORD $0x4e617946 // FCVTL2 V6.2D, V10.4S
+	WORD $0x4e66d463 // FADD V3.2D, V3.2D, V6.2D
 	ADD $16, R0
 	ADD $16, R1
 	SUBS $4, R2
@@ -834,10 +834,10 @@ one:
 	WORD $0x6e27dd4a // FMUL V10.4S, V10.4S, V7.4S
 	FMOVS F10, 0(R0)
 	FMOVS F10, F10
-	WORD $0x0e617944 // FCVTL V4.2D, V10.2S
-	WORD $0x4e64d442 // FADD V2.2D, V2.2D, V4.2D
-	WORD $0x4e617944 // FCVTL2 V4.2D, V10.4S
-	WORD $0x4e64d463 // FADD V3.2D, V3.2D, V4.2D
+	WORD $0x0e617946 // FCVTL V6.2D, V10.2S
+	WORD $0x4e66d442 // FADD V2.2D, V2.2D, V6.2D
+	WORD $0x4e617946 // FCVTL2 V6.2D, V10.4S
+	WORD $0x4e66d463 // FADD V3.2D, V3.2D, V6.2D
 	ADD $4, R0
 	ADD $4, R1
 	SUBS $1, R2
@@ -2178,6 +2178,285 @@ one:
 	ADD $4, R1
 	ADD $4, R2
 	ADD $4, R3
+	SUBS $1, R4
+	BGE one
+oneEnd:
+	ADD $1, R4
+	RET
+
+DATA constants_exp2SumNEON<>+0(SB)/4, $0x4b40007f
+DATA constants_exp2SumNEON<>+4(SB)/4, $0x4b40007f
+DATA constants_exp2SumNEON<>+8(SB)/4, $0x4b40007f
+DATA constants_exp2SumNEON<>+12(SB)/4, $0x4b40007f
+DATA constants_exp2SumNEON<>+16(SB)/4, $0xc2fe0000
+DATA constants_exp2SumNEON<>+20(SB)/4, $0xc2fe0000
+DATA constants_exp2SumNEON<>+24(SB)/4, $0xc2fe0000
+DATA constants_exp2SumNEON<>+28(SB)/4, $0xc2fe0000
+DATA constants_exp2SumNEON<>+32(SB)/4, $0x3aaddd0a
+DATA constants_exp2SumNEON<>+36(SB)/4, $0x3c1e7544
+DATA constants_exp2SumNEON<>+40(SB)/4, $0x3d635ba9
+DATA constants_exp2SumNEON<>+44(SB)/4, $0x3e75fcde
+DATA constants_exp2SumNEON<>+48(SB)/4, $0x3f317215
+DATA constants_exp2SumNEON<>+52(SB)/4, $0x3f800000
+DATA constants_exp2SumNEON<>+56(SB)/4, $0x00000000
+DATA constants_exp2SumNEON<>+60(SB)/4, $0x00000000
+GLOBL constants_exp2SumNEON<>(SB), RODATA|NOPTR, $64
+
+// func exp2SumNEON(y, x []float32, shift float32) float64
+TEXT ·exp2SumNEON(SB), NOSPLIT, $0-64
+	MOVD $constants_exp2SumNEON<>(SB), R3
+	FMOVQ 0(R3), F31
+	FMOVQ 16(R3), F30
+	FMOVQ 32(R3), F29
+	FMOVQ 48(R3), F28
+	MOVD y_base+0(FP), R0
+	MOVD x_base+24(FP), R1
+	FMOVS shift+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD y_len+8(FP), R2
+	SUBS $4, R2
+	BLT fourEnd
+four:
+	FMOVQ 0(R1), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x4e3ef463 // FMAX V3.4S, V3.4S, V30.4S
+	WORD $0x4e3fd464 // FADD V4.4S, V3.4S, V31.4S
+	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
+	WORD $0x4ea5d463 // FSUB V3.4S, V3.4S, V5.4S
+	VDUP V29.S[0], V6.S4
+	VDUP V29.S[1], V7.S4
+	VFMLA V6.S4, V3.S4, V7.S4
+	VDUP V29.S[2], V6.S4
+	VFMLA V7.S4, V3.S4, V6.S4
+	VDUP V29.S[3], V7.S4
+	VFMLA V6.S4, V3.S4, V7.S4
+	VDUP V28.S[0], V6.S4
+	VFMLA V7.S4, V3.S4, V6.S4
+	VDUP V28.S[1], V7.S4
+	VFMLA V6.S4, V3.S4, V7.S4
+	VSHL $23, V4.S4, V4.S4
+	WORD $0x6e24dce3 // FMUL V3.4S, V7.4S, V4.4S
+	FMOVQ F3, 0(R0)
+	WORD $0x0e617864 // FCVTL V4.2D, V3.2S
+	WORD $0x4e64d421 // FADD V1.2D, V1.2D, V4.2D
+	WORD $0x4e617864 // FCVTL2 V4.2D, V3.4S
+	WORD $0x4e64d442 // FADD V2.2D, V2.2D, V4.2D
+	ADD $16, R0
+	ADD $16, R1
+	SUBS $4, R2
+	BGE four
+fourEnd:
+	ADD $4, R2
+	SUBS $1, R2
+	BLT oneEnd
+one:
+	FMOVS 0(R1), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x4e3ef463 // FMAX V3.4S, V3.4S, V30.4S
+	WORD $0x4e3fd464 // FADD V4.4S, V3.4S, V31.4S
+	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
+	WORD $0x4ea5d463 // FSUB V3.4S, V3.4S, V5.4S
+	VDUP V29.S[0], V6.S4
+	VDUP V29.S[1], V7.S4
+	VFMLA V6.S4, V3.S4, V7.S4
+	VDUP V29.S[2], V6.S4
+	VFMLA V7.S4, V3.S4, V6.S4
+	VDUP V29.S[3], V7.S4
+	VFMLA V6.S4, V3.S4, V7.S4
+	VDUP V28.S[0], V6.S4
+	VFMLA V7.S4, V3.S4, V6.S4
+	VDUP V28.S[1], V7.S4
+	VFMLA V6.S4, V3.S4, V7.S4
+	VSHL $23, V4.S4, V4.S4
+	WORD $0x6e24dce3 // FMUL V3.4S, V7.4S, V4.4S
+	FMOVS F3, 0(R0)
+	FMOVS F3, F3
+	WORD $0x0e617864 // FCVTL V4.2D, V3.2S
+	WORD $0x4e64d421 // FADD V1.2D, V1.2D, V4.2D
+	WORD $0x4e617864 // FCVTL2 V4.2D, V3.4S
+	WORD $0x4e64d442 // FADD V2.2D, V2.2D, V4.2D
+	ADD $4, R0
+	ADD $4, R1
+	SUBS $1, R2
+	BGE one
+oneEnd:
+	ADD $1, R2
+	WORD $0x4e62d421 // FADD V1.2D, V1.2D, V2.2D
+	WORD $0x7e70d821 // FADDP D1, V1.2D
+	FMOVD F1, ret+56(FP)
+	RET
+
+DATA constants_scoreGradNEON<>+0(SB)/4, $0x4b40007f
+DATA constants_scoreGradNEON<>+4(SB)/4, $0x4b40007f
+DATA constants_scoreGradNEON<>+8(SB)/4, $0x4b40007f
+DATA constants_scoreGradNEON<>+12(SB)/4, $0x4b40007f
+DATA constants_scoreGradNEON<>+16(SB)/4, $0xc2fe0000
+DATA constants_scoreGradNEON<>+20(SB)/4, $0xc2fe0000
+DATA constants_scoreGradNEON<>+24(SB)/4, $0xc2fe0000
+DATA constants_scoreGradNEON<>+28(SB)/4, $0xc2fe0000
+DATA constants_scoreGradNEON<>+32(SB)/4, $0x3aaddd0a
+DATA constants_scoreGradNEON<>+36(SB)/4, $0x3c1e7544
+DATA constants_scoreGradNEON<>+40(SB)/4, $0x3d635ba9
+DATA constants_scoreGradNEON<>+44(SB)/4, $0x3e75fcde
+DATA constants_scoreGradNEON<>+48(SB)/4, $0x3f317215
+DATA constants_scoreGradNEON<>+52(SB)/4, $0x3f800000
+DATA constants_scoreGradNEON<>+56(SB)/4, $0x00000000
+DATA constants_scoreGradNEON<>+60(SB)/4, $0x00000000
+GLOBL constants_scoreGradNEON<>(SB), RODATA|NOPTR, $64
+
+// func scoreGradNEON(p, d []float32, shift, mean float32)
+TEXT ·scoreGradNEON(SB), NOSPLIT, $0-56
+	MOVD $constants_scoreGradNEON<>(SB), R3
+	FMOVQ 0(R3), F31
+	FMOVQ 16(R3), F30
+	FMOVQ 32(R3), F29
+	FMOVQ 48(R3), F28
+	MOVD p_base+0(FP), R0
+	MOVD d_base+24(FP), R1
+	FMOVS shift+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	FMOVS mean+52(FP), F1
+	VDUP V1.S[0], V1.S4
+	MOVD p_len+8(FP), R2
+	SUBS $4, R2
+	BLT fourEnd
+four:
+	FMOVQ 0(R0), F2
+	FMOVQ 0(R1), F3
+	WORD $0x4ea0d442 // FSUB V2.4S, V2.4S, V0.4S
+	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
+	WORD $0x4e3fd444 // FADD V4.4S, V2.4S, V31.4S
+	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
+	WORD $0x4ea5d442 // FSUB V2.4S, V2.4S, V5.4S
+	VDUP V29.S[0], V6.S4
+	VDUP V29.S[1], V7.S4
+	VFMLA V6.S4, V2.S4, V7.S4
+	VDUP V29.S[2], V6.S4
+	VFMLA V7.S4, V2.S4, V6.S4
+	VDUP V29.S[3], V7.S4
+	VFMLA V6.S4, V2.S4, V7.S4
+	VDUP V28.S[0], V6.S4
+	VFMLA V7.S4, V2.S4, V6.S4
+	VDUP V28.S[1], V7.S4
+	VFMLA V6.S4, V2.S4, V7.S4
+	VSHL $23, V4.S4, V4.S4
+	WORD $0x6e24dce2 // FMUL V2.4S, V7.4S, V4.4S
+	FMOVQ F2, 0(R0)
+	WORD $0x4ea1d463 // FSUB V3.4S, V3.4S, V1.4S
+	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
+	FMOVQ F3, 0(R1)
+	ADD $16, R0
+	ADD $16, R1
+	SUBS $4, R2
+	BGE four
+fourEnd:
+	ADD $4, R2
+	SUBS $1, R2
+	BLT oneEnd
+one:
+	FMOVS 0(R0), F2
+	FMOVS 0(R1), F3
+	WORD $0x4ea0d442 // FSUB V2.4S, V2.4S, V0.4S
+	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
+	WORD $0x4e3fd444 // FADD V4.4S, V2.4S, V31.4S
+	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
+	WORD $0x4ea5d442 // FSUB V2.4S, V2.4S, V5.4S
+	VDUP V29.S[0], V6.S4
+	VDUP V29.S[1], V7.S4
+	VFMLA V6.S4, V2.S4, V7.S4
+	VDUP V29.S[2], V6.S4
+	VFMLA V7.S4, V2.S4, V6.S4
+	VDUP V29.S[3], V7.S4
+	VFMLA V6.S4, V2.S4, V7.S4
+	VDUP V28.S[0], V6.S4
+	VFMLA V7.S4, V2.S4, V6.S4
+	VDUP V28.S[1], V7.S4
+	VFMLA V6.S4, V2.S4, V7.S4
+	VSHL $23, V4.S4, V4.S4
+	WORD $0x6e24dce2 // FMUL V2.4S, V7.4S, V4.4S
+	FMOVS F2, 0(R0)
+	WORD $0x4ea1d463 // FSUB V3.4S, V3.4S, V1.4S
+	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
+	FMOVS F3, 0(R1)
+	ADD $4, R0
+	ADD $4, R1
+	SUBS $1, R2
+	BGE one
+oneEnd:
+	ADD $1, R2
+	RET
+
+// func softmaxInputNEON(dx, y, dy []float32, mean float32, acc bool)
+TEXT ·softmaxInputNEON(SB), NOSPLIT, $0-77
+	MOVD dx_base+0(FP), R0
+	MOVD y_base+24(FP), R1
+	MOVD dy_base+48(FP), R2
+	FMOVS mean+72(FP), F0
+	VDUP V0.S[0], V0.S4
+	MOVBU acc+76(FP), R3
+	NEG R3, R3
+	VDUP R3, V1.S4
+	MOVD dx_len+8(FP), R4
+	SUBS $8, R4
+	BLT manyEnd
+many:
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R2), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
+	FMOVQ 0(R0), F4
+	VAND V1.B16, V4.B16, V4.B16
+	WORD $0x4e23d484 // FADD V4.4S, V4.4S, V3.4S
+	FMOVQ F4, 0(R0)
+	FMOVQ 16(R1), F2
+	FMOVQ 16(R2), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
+	FMOVQ 16(R0), F4
+	VAND V1.B16, V4.B16, V4.B16
+	WORD $0x4e23d484 // FADD V4.4S, V4.4S, V3.4S
+	FMOVQ F4, 16(R0)
+	ADD $32, R0
+	ADD $32, R1
+	ADD $32, R2
+	SUBS $8, R4
+	BGE many
+manyEnd:
+	ADD $8, R4
+	SUBS $4, R4
+	BLT fourEnd
+four:
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R2), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
+	FMOVQ 0(R0), F4
+	VAND V1.B16, V4.B16, V4.B16
+	WORD $0x4e23d484 // FADD V4.4S, V4.4S, V3.4S
+	FMOVQ F4, 0(R0)
+	ADD $16, R0
+	ADD $16, R1
+	ADD $16, R2
+	SUBS $4, R4
+	BGE four
+fourEnd:
+	ADD $4, R4
+	SUBS $1, R4
+	BLT oneEnd
+one:
+	FMOVS 0(R1), F2
+	FMOVS 0(R2), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
+	FMOVS 0(R0), F4
+	VAND V1.B16, V4.B16, V4.B16
+	WORD $0x4e23d484 // FADD V4.4S, V4.4S, V3.4S
+	FMOVS F4, 0(R0)
+	ADD $4, R0
+	ADD $4, R1
+	ADD $4, R2
 	SUBS $1, R4
 	BGE one
 oneEnd:

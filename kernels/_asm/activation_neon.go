@@ -61,13 +61,7 @@ func (l *neonLoop) expShift() {
 		l.fmlaBy(arg, x, scale)
 		e := l.exp(arg)
 		l.write(e, "y")
-		if l.tail {
-			l.op("FMOVS %s, %s", e.f(), e.f()) // zeros in the other lanes
-		}
-		for half, sum := range sums {
-			l.widen(x, e, half == 1)
-			l.faddDoubles(sum, sum, x)
-		}
+		l.addWidened(sums, e)
 	})
 	l.endWithSum(sums)
 }

@@ -35,6 +35,10 @@ func neonLoops(n *neon) {
 	l.geluTanhGrad()
 	l.rotate()
 	l.adamw()
+
+	l.exp2Sum()
+	l.scoreGrad()
+	l.softmaxInput()
 }
 
 // A neonLoop holds what one loop body needs: the slices' pointers, and where in
