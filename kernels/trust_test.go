@@ -79,9 +79,15 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	loops_neon.go  a loop's rest one element too short              28, last elements
 //	activation_neon.go 1-σ becomes 1+σ                              SiLUMulGrad, GELUTanhGrad
 //	neon.go        FMUL multiplies by its first operand twice       20, wrong products
+//	attention_neon.go exp2's bias 126                               Attention, AttentionGrad
+//	attention_neon.go exp2's rest with the wrong sign               Attention, AttentionGrad
+//	attention_neon.go scoreGrad adds the mean                       AttentionGrad
+//	attention_neon.go softmaxInput adds y                           SoftmaxGrad (TestSoftmax)
+//	matmul.go      a row computed as a column, two elements apart   MatMul (TestMatMul)
 //
-// Two were not caught, and rightly: a loop that leaves its last whole vector to the
-// masked tail computes the same, as does a tile that leaves more columns to the next.
+// Three were not caught, and rightly: a loop that leaves its last whole vector to the
+// masked tail computes the same, as does a tile that leaves more columns to the next,
+// and NEON's sums of lower and upper lanes exchanged, which are one sum at the end.
 func TestTrust(t *testing.T) {
 	seed := *seedFlag
 	for seed == 0 {

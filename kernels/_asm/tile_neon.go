@@ -48,7 +48,8 @@ func (t neonTile) heights(rows gp, most, vectors int) {
 // How full an inner loop keeps the ports is seen without a machine: build the
 // package's test for arm64, take the lines from the label to its branch (here
 // packed6x16) out of llvm-objdump --disassemble-symbols=….tileNEON.abi0, and give
-// them to llvm-mca -mtriple=aarch64 -mcpu=neoverse-v1. A turn of 96 multiply-adds
+// them to llvm-mca -mtriple=aarch64 -mcpu=neoverse-v1, of LLVM 19 since older ones
+// lack the model. A turn of 96 multiply-adds
 // takes 24.06 cycles of its 4 vector ports, and 32.05 of the 3 in the model of
 // apple-m1.
 func (t neonTile) body(h, vectors int) {
