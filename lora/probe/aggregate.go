@@ -57,25 +57,25 @@ func blockOf(name string) (string, bool) {
 
 // aggregate adds the aggregates of the values of a metric: in tier 0 of the
 // model alone. Maps without a value are left out.
-func (p *Probe) aggregate(m *Metric) {
-	groups := p.groups
+func (p *Probe) aggregate(i int) {
+	m, groups := &table[i], p.groups
 	if m.Tier == 0 && len(groups) > 0 {
 		groups = groups[len(groups)-1:]
 	}
 	for _, g := range groups {
-		if v, ok := p.over(g, m.Aggregate); ok {
+		if v, ok := g.of(p.table[i], m.Aggregate); ok {
 			p.rows = append(p.rows, Row{p.step, g.pattern, m.Name, v})
 		}
 	}
 }
 
-func (p *Probe) over(g group, a Aggregate) (float64, bool) {
+func (g group) of(cells []cell, a Aggregate) (float64, bool) {
 	n, sum, squares, largest := 0, 0.0, 0.0, math.Inf(-1)
 	for _, i := range g.members {
-		if !p.known[i] {
+		if cells[i].why != nil {
 			continue
 		}
-		v := p.values[i]
+		v := cells[i].value
 		n++
 		sum += v
 		squares += v * v

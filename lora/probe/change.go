@@ -72,7 +72,7 @@ func nonNegative(x float64) float64 {
 // ofChange returns the spectrum of the change of this step.
 func (l *layer) ofChange() (*spectrum, error) {
 	return l.moved.get(l.p.tick, func(s *spectrum) error {
-		w := &l.p.work
+		w := l.work
 		if whole, ok := l.whole(); ok {
 			if !l.remembered || len(l.weight) == 0 {
 				return noStep
@@ -159,7 +159,7 @@ var updateShare = Metric{
 		}
 		before := l.before.of(l)
 		before = l.netOf(before)
-		return over(v, l.p.work.norm(before, l.s))
+		return over(v, l.work.norm(before, l.s))
 	},
 }
 

@@ -28,7 +28,7 @@ func (d *dimensions) measure(l *layer, dy []float32, total float64) error {
 		g := make([]float32, out*in)
 		kernels.MatMul(kernels.TN, false, out, in, n, dy, out, x, in, g, in)
 		var s spectrum
-		s.set(l.p.work.spectrum.OfDifference(out, in, g, make([]float32, out*in)), l.side())
+		s.set(l.work.spectrum.OfDifference(out, in, g, make([]float32, out*in)), l.side())
 		d.low, d.high = s.EffectiveRank, s.EffectiveRank
 		return nil
 	}

@@ -93,7 +93,7 @@ func (l *layer) gradient() (*gradient, error) {
 		if a := l.trained("A"); a != nil {
 			ga = a.grad
 		}
-		g.of(&l.p.work, l.before.of(l), ga, b.grad, l.s)
+		g.of(l.work, l.before.of(l), ga, b.grad, l.s)
 		return nil
 	})
 }
@@ -208,7 +208,7 @@ func gradientRank(suffix, name string, of func(*gradient) []float64) Metric {
 				return 0, oneSided
 			}
 			r := l.before.of(l).n()
-			return geometry.Summarize(l.p.work.spectrum.OfFactor(r, of(g))).EffectiveRank, nil
+			return geometry.Summarize(l.work.spectrum.OfFactor(r, of(g))).EffectiveRank, nil
 		},
 	}
 }
@@ -226,7 +226,7 @@ var updateAlignment = Metric{
 		if err != nil {
 			return 0, err
 		}
-		w := &l.p.work
+		w := l.work
 		w.t = gram.Resize(w.t, c.r*c.r)
 		for i := range w.t {
 			w.t[i] = c.daa[i] - c.dada[i] // dA·Aᵀ

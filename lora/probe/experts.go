@@ -17,7 +17,7 @@ func (l *layer) overlapOf(factor string) (float64, error) {
 	if f == nil {
 		return 0, Undefined("there is no factor " + factor)
 	}
-	w, experts := &l.p.work, l.m.Router.Experts(l.m)
+	w, experts := l.work, l.m.Router.Experts(l.m)
 	rows, dim, data := f.Rows(), f.Cols(), f.Floats()
 	if factor == "B" {
 		w.q = gram.Resize(w.q, len(data))

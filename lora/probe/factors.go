@@ -95,7 +95,7 @@ type squares struct {
 func (l *layer) grams() *squares {
 	s, _ := l.squares.get(l.p.tick, func(s *squares) error {
 		s.a, s.b = s.a[:0], s.b[:0]
-		w := &l.p.work
+		w := l.work
 		if f := l.trained("A"); f != nil {
 			n := f.f.Rows()
 			s.a = gram.Resize(s.a, n*n)
@@ -125,7 +125,7 @@ func (l *layer) gramBalance() ([]float64, error) {
 	case len(s.a) != len(s.b):
 		return nil, notFree
 	}
-	w := &l.p.work
+	w := l.work
 	w.t = gram.Resize(w.t, len(s.a))
 	for i, x := range s.b {
 		w.t[i] = x - s.a[i]

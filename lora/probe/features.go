@@ -36,7 +36,7 @@ func (l *layer) features() (*features, error) {
 		if err != nil {
 			return err
 		}
-		w, r, in := &l.p.work, c.r, l.m.In
+		w, r, in := l.work, c.r, l.m.In
 		x := ag.Floats(l.batch.x)
 		n := len(x) / in
 		w.p, w.q, w.t = gram.Resize(w.p, n*r), gram.Resize(w.q, n*r), gram.Resize(w.t, r*r)
@@ -71,7 +71,7 @@ func (l *layer) outputs() (*outputs, error) {
 		return &l.batch.outputs.v, err
 	}
 	return l.batch.outputs.get(l.p.tick, func(o *outputs) error {
-		form, in, out, w := l.m.Form(), l.m.In, l.m.Out, &l.p.work
+		form, in, out, w := l.m.Form(), l.m.In, l.m.Out, l.work
 		x, y := ag.Floats(l.batch.x), ag.Floats(l.batch.y)
 		n, r := len(x)/in, 0
 		if form.LowRank() {

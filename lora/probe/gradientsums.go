@@ -42,11 +42,11 @@ func (s *gradientSums) measure(l *layer, dy []float32) {
 	byRows, byPairs, once := float64(n)*float64(in)*float64(out), float64(n)*float64(n)*float64(in+out), float64(n)*float64(in+out)
 	switch {
 	case min(byRows, byPairs) > dearer*hutchinson*once:
-		s.estimate(&l.p.work, in, out, l.rng(), n, half, x, dy)
+		s.estimate(l.work, in, out, l.rng(), n, half, x, dy)
 	case byPairs < byRows:
-		s.pairs(&l.p.work, n, half, in, out, x, dy)
+		s.pairs(l.work, n, half, in, out, x, dy)
 	default:
-		s.rows(&l.p.work, n, half, in, out, x, dy)
+		s.rows(l.work, n, half, in, out, x, dy)
 	}
 }
 
@@ -264,7 +264,7 @@ func (l *layer) atBatch() (*gradient, error) {
 		if err != nil {
 			return err
 		}
-		g.of(&l.p.work, now, a, b, l.s)
+		g.of(l.work, now, a, b, l.s)
 		return nil
 	})
 }

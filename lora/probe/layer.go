@@ -30,6 +30,7 @@ func (c *copied) of(l *layer) pair {
 // computed in this measurement. Metrics are functions of it.
 type layer struct {
 	p     *Probe
+	work  *workspace
 	m     *adapter.Map
 	index int
 	s     float64
@@ -84,8 +85,8 @@ type saved struct {
 	value, grad []float32 // grad: empty where there is none
 }
 
-func newLayer(p *Probe, m *adapter.Map, index int) *layer {
-	l := &layer{p: p, m: m, index: index, s: float64(m.Scaling), w0: math.Sqrt(sumSquares(m.W0()))}
+func newLayer(p *Probe, w *workspace, m *adapter.Map, index int) *layer {
+	l := &layer{p: p, work: w, m: m, index: index, s: float64(m.Scaling), w0: math.Sqrt(sumSquares(m.W0()))}
 	for _, f := range m.Factors {
 		if f.Trained {
 			l.factors = append(l.factors, saved{f: f})
@@ -196,12 +197,12 @@ func (l *layer) taken() (pair, bool) {
 func (l *layer) netOf(p pair) pair {
 	net := p
 	if taken, ok := l.taken(); ok {
-		net = l.p.work.difference(p, taken)
+		net = l.work.difference(p, taken)
 	}
 	if l.m.Followed() == 0 && len(l.m.Folded()) == 0 {
 		return net
 	}
-	return l.p.work.with(net, p, l.m)
+	return l.work.with(net, p, l.m)
 }
 
 // remember keeps what the step is going to change.
@@ -239,7 +240,7 @@ func (l *layer) heavy(f *adapter.Factor) bool { return !l.p.Dense && is(l.m.Form
 // forget ends a measurement: what it needed most memory for goes.
 func (l *layer) forget() {
 	l.remembered = false
-	l.span, l.nets, l.standing = once[spans]{}, once[subspaces]{}, once[standing]{}
+	l.standing = once[standing]{}
 }
 
 // trained returns the trained factor of that name as it was before the step, or

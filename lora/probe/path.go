@@ -16,7 +16,7 @@ func (l *layer) displaced() (float64, error) {
 		case len(l.start.a) != len(now.a.Data):
 			return noStart
 		}
-		*d = l.p.work.norm(l.p.work.difference(now, l.start.of(l)), l.s)
+		*d = l.work.norm(l.work.difference(now, l.start.of(l)), l.s)
 		return nil
 	})
 	return *d, err
@@ -85,7 +85,7 @@ var updateCosine = Metric{
 		case l.earlierStep == 0 || l.earlierStep+1 != l.beforeStep || len(l.earlier.a) != len(l.before.a):
 			return 0, notBefore
 		}
-		w, r, in, out := &l.p.work, c.r, l.m.In, l.m.Out
+		w, r, in, out := l.work, c.r, l.m.In, l.m.Out
 		now, _ := l.now()
 		last := w.difference(l.before.of(l), l.earlier.of(l)) // [A; A−Q] and [B−P, P]
 		w.p = gram.Resize(w.p, 2*r*in)

@@ -15,6 +15,7 @@
 package probe
 
 import (
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
 )
 
@@ -58,52 +59,58 @@ type Probe struct {
 	// Ranks, if not nil, returns the active rank of each map.
 	Ranks func() []int
 
-	layers []*layer
-	active once[[]int]
-	top    once[Top]
-	lost   once[Forgetting]
-	ray    once[[]float64]
-	groups []group
-	work   workspace
-	rows   []Row
-	step   int
-	tick   int
-	due    Tiers
-	before int // the step that Before was called for; 0: none since the last After
+	layers  []*layer
+	active  []int // ranks
+	top     once[Top]
+	lost    once[Forgetting]
+	ray     once[[]float64]
+	groups  []group
+	scratch scratch
+	rows    []Row
+	step    int
+	tick    int
+	due     Tiers
+	before  int // the step that Before was called for; 0: none since the last After
+	lab     labState
 
-	why    [][]error // by metric and map, why it was not measured the last time
-	names  [][]string
-	values []float64 // of a metric, by map
-	known  []bool
-	seen   [][]bool // by metric and map, whether it has been measured
+	table [][]cell // by metric and map; of the whole model, the first
+	names [][]string
 
-	lab labState
+	remembering, following, measuring func(i int) // of a map
+}
+
+// A cell is what a metric has of a map, measured last.
+type cell struct {
+	value  float64
+	values []float64 // with Many
+	why    error     // there is none
+	seen   bool      // there has been one
 }
 
 // New returns a probe of the maps, which it does not touch. What is measured
 // from the start is measured from the values that the factors have now.
 func New(maps []*adapter.Map) *Probe {
 	p := &Probe{}
-	for _, m := range maps {
-		p.layers = append(p.layers, newLayer(p, m, len(p.layers)))
+	w := p.scratch.take()
+	for i, m := range maps {
+		p.layers = append(p.layers, newLayer(p, w, m, i))
 	}
+	p.scratch.put(w)
 	p.groups = groupsOf(maps)
-	p.values, p.known = make([]float64, len(maps)), make([]bool, len(maps))
-	for range table {
-		p.why = append(p.why, make([]error, len(maps)))
-		p.seen = append(p.seen, make([]bool, len(maps)))
-	}
 	p.names = make([][]string, len(table))
+	for range table {
+		p.table = append(p.table, make([]cell, max(len(maps), 1)))
+	}
+	p.remembering = p.onMap(func(l *layer) { l.refresh(); l.remember(p.before) })
+	p.following = p.onMap(func(l *layer) { l.refresh(); l.follow() })
+	p.measuring = p.onMap(func(l *layer) { l.measure(p.due &^ Tier3) })
 	return p
 }
 
 // Before remembers what the step is going to change. Steps count from 1.
 func (p *Probe) Before(step int) {
 	p.before = step
-	for _, l := range p.layers {
-		l.refresh()
-		l.remember(step)
-	}
+	kernels.Parallel(len(p.layers), p.remembering)
 }
 
 // After returns the measurements of the step in those tiers. Without a call of
@@ -111,25 +118,20 @@ func (p *Probe) Before(step int) {
 // missing. The rows are valid until the next call. The error is that of a pass
 // of the Lab: what needs it is then missing.
 func (p *Probe) After(step int, due Tiers) ([]Row, error) {
-	p.rows, p.step = p.rows[:0], step
+	p.rows, p.step, p.due = p.rows[:0], step, due
 	p.tick++
-	for _, l := range p.layers {
-		l.refresh()
-		l.follow()
+	if p.Ranks != nil {
+		p.active = p.Ranks()
 	}
-	err := p.enterLab(due)
+	kernels.Parallel(len(p.layers), p.following)
+	err := p.enterLab()
+	kernels.Parallel(len(p.layers), p.measuring)
+	for _, l := range p.layers {
+		l.measure(due & Tier3) // what takes the memory of a weight, one by one
+	}
 	for i := range table {
-		m := &table[i]
-		if due&(1<<m.Tier) == 0 {
-			continue
-		}
-		switch {
-		case m.model != nil:
-			p.ofModel(i, m)
-		case m.Many:
-			p.numbered(i, m)
-		default:
-			p.single(i, m)
+		if due.has(&table[i]) {
+			p.report(i)
 		}
 	}
 	p.leaveLab()
@@ -140,49 +142,50 @@ func (p *Probe) After(step int, due Tiers) ([]Row, error) {
 	return p.rows, err
 }
 
-func (p *Probe) ofModel(i int, m *Metric) {
-	v, err := m.model(p)
-	p.note(i, 0, err)
-	if err == nil {
-		p.rows = append(p.rows, Row{p.step, "", m.Name, v})
+func (t Tiers) has(m *Metric) bool { return t&(1<<m.Tier) != 0 }
+
+// measure fills the map's cells of the metrics in those tiers.
+func (l *layer) measure(due Tiers) {
+	for i := range table {
+		m, c := &table[i], &l.p.table[i][l.index]
+		switch {
+		case !due.has(m) || m.model != nil:
+			continue
+		case m.Many:
+			c.values, c.why = m.values(l)
+		default:
+			c.value, c.why = m.value(l)
+		}
+		c.seen = c.seen || c.why == nil
 	}
+	l.span, l.nets = once[spans]{}, once[subspaces]{}
 }
 
-func (p *Probe) single(i int, m *Metric) {
+// report adds the rows of a metric: of the maps in their order, then of what they
+// come to.
+func (p *Probe) report(i int) {
+	m := &table[i]
+	if m.model != nil {
+		c := &p.table[i][0]
+		if c.value, c.why = m.model(p); c.why == nil {
+			c.seen = true
+			p.rows = append(p.rows, Row{p.step, "", m.Name, c.value})
+		}
+		return
+	}
 	for k, l := range p.layers {
-		v, err := m.value(l)
-		p.note(i, k, err)
-		p.values[k], p.known[k] = v, err == nil
-		if err == nil {
-			p.rows = append(p.rows, Row{p.step, l.m.Name, m.Name, v})
+		switch c := &p.table[i][k]; {
+		case c.why != nil:
+		case m.Many:
+			for j, v := range c.values {
+				p.rows = append(p.rows, Row{p.step, l.m.Name, p.name(i, j), v})
+			}
+		default:
+			p.rows = append(p.rows, Row{p.step, l.m.Name, m.Name, c.value})
 		}
 	}
 	if m.Aggregate != NoAggregate {
-		p.aggregate(m)
-	}
-}
-
-func (p *Probe) numbered(i int, m *Metric) {
-	for k, l := range p.layers {
-		values, err := m.values(l)
-		p.note(i, k, err)
-		if err != nil {
-			continue
-		}
-		for j, v := range values {
-			p.rows = append(p.rows, Row{p.step, l.m.Name, p.name(i, j), v})
-		}
-	}
-}
-
-// note keeps why a value is missing, or that it is not.
-func (p *Probe) note(metric, layer int, err error) {
-	if layer >= len(p.why[metric]) {
-		return // a probe of no maps
-	}
-	p.why[metric][layer] = err
-	if err == nil {
-		p.seen[metric][layer] = true
+		p.aggregate(i)
 	}
 }
 
@@ -204,15 +207,15 @@ type Reason struct {
 // a value of, with the last reason.
 func (p *Probe) Undefined() []Reason {
 	var all []Reason
-	for i := range table {
+	for i, cells := range p.table {
 		m := &table[i]
-		for k, err := range p.why[i] {
+		for k, c := range cells {
 			switch {
-			case err == nil || p.seen[i][k]:
+			case c.why == nil || c.seen:
 			case m.model != nil:
-				all = append(all, Reason{"", m.Name, err.Error()})
+				all = append(all, Reason{"", m.Name, c.why.Error()})
 			default:
-				all = append(all, Reason{p.layers[k].m.Name, m.Name, err.Error()})
+				all = append(all, Reason{p.layers[k].m.Name, m.Name, c.why.Error()})
 			}
 		}
 	}

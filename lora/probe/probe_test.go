@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/delta"
 	"github.com/lowrank/lowrank/lora/moe"
@@ -196,6 +198,38 @@ func TestNotFinite(t *testing.T) {
 	}
 }
 
+// several makes a probe of three maps, with a lab, and what does something to the
+// run of each map and returns the sum of their losses.
+func several(t *testing.T, router adapter.Router, offset bool) (p *Probe, each func(func(r *run)) float64) {
+	var maps []*adapter.Map
+	var runs []*run
+	for i := range 3 {
+		m := newMap(t, delta.LoRA{}, router, 16, 12+i, 4)
+		m.Name = fmt.Sprintf("layers.%d.lin", i/2)
+		if offset {
+			m.Offset()
+		}
+		maps, runs = append(maps, m), append(runs, newRun(m))
+	}
+	p = New(maps)
+	p.Ranks = func() []int { return []int{3, 4, 5} }
+	each = func(f func(r *run)) (loss float64) {
+		for _, r := range runs {
+			f(r)
+			loss += r.value()
+		}
+		return loss
+	}
+	p.Lab = &Lab{
+		Again:      func() (float64, error) { return each(func(r *run) { r.tape.Replay() }), nil },
+		Gradient:   func() (float64, error) { return each((*run).backward), nil },
+		Forgetting: func() (Forgetting, error) { return Forgetting{3, 2, 0.5}, nil },
+		Ray:        func(t float64) (float64, error) { return 2 - t, nil },
+		Halves:     [2]Half{{4, tokens / 2}, {4, tokens / 2}},
+	}
+	return p, each
+}
+
 // Every name that is reported is in the table, and every name in the table is
 // reported of some map.
 func TestMetrics(t *testing.T) {
@@ -222,32 +256,7 @@ func TestMetrics(t *testing.T) {
 		router adapter.Router
 		offset bool
 	}{{}, {offset: true}, {router: moe.LoRAMoE{PerLayer: 2}}} {
-		var maps []*adapter.Map
-		var runs []*run
-		for i := range 3 {
-			m := newMap(t, delta.LoRA{}, c.router, 16, 12+i, 4)
-			m.Name = fmt.Sprintf("layers.%d.lin", i/2)
-			if c.offset {
-				m.Offset()
-			}
-			maps, runs = append(maps, m), append(runs, newRun(m))
-		}
-		p := New(maps)
-		p.Ranks = func() []int { return []int{3, 4, 5} }
-		each := func(f func(r *run)) (loss float64) {
-			for _, r := range runs {
-				f(r)
-				loss += r.value()
-			}
-			return loss
-		}
-		p.Lab = &Lab{
-			Again:      func() (float64, error) { return each(func(r *run) { r.tape.Replay() }), nil },
-			Gradient:   func() (float64, error) { return each((*run).backward), nil },
-			Forgetting: func() (Forgetting, error) { return Forgetting{3, 2, 0.5}, nil },
-			Ray:        func(t float64) (float64, error) { return 2 - t, nil },
-			Halves:     [2]Half{{4, tokens / 2}, {4, tokens / 2}},
-		}
+		p, each := several(t, c.router, c.offset)
 		for step := range 3 {
 			if step > 0 {
 				p.Lab.Loss = each((*run).backward)
@@ -269,6 +278,40 @@ func TestMetrics(t *testing.T) {
 	for name, m := range missing {
 		if m {
 			t.Errorf("%s is in the table and nothing reports it", name)
+		}
+	}
+}
+
+// Maps are measured side by side: the rows are the same, bit for bit and in the
+// same order, on any number of threads.
+func TestThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	defer kernels.SetThreads(0)
+	rows := func(threads int) (all []Row) {
+		kernels.SetThreads(threads)
+		for _, offset := range []bool{false, true} {
+			p, each := several(t, nil, offset)
+			for step := range 4 {
+				if step > 0 {
+					p.Lab.Loss = each((*run).backward)
+					p.Before(step)
+					each(func(r *run) { r.descend(0.1) })
+				}
+				measured, err := p.After(step, All)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, measured...)
+			}
+		}
+		return all
+	}
+	want := rows(1)
+	for _, threads := range []int{2, 3, 4} {
+		for i, row := range rows(threads) {
+			if row != want[i] {
+				t.Fatalf("on %d threads row %d is %+v, on one %+v", threads, i, row, want[i])
+			}
 		}
 	}
 }

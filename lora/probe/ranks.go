@@ -9,8 +9,7 @@ func (l *layer) active() (int, error) {
 	if l.p.Ranks == nil {
 		return 0, noSchedule
 	}
-	ranks, _ := l.p.active.get(l.p.tick, func(r *[]int) error { *r = l.p.Ranks(); return nil })
-	return (*ranks)[l.index], nil
+	return l.p.active[l.index], nil
 }
 
 // ofRank makes a metric of the active rank and the one at the start.

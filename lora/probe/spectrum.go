@@ -23,7 +23,7 @@ func (s *spectrum) set(sigma []float64, side int) {
 // it is the change before the gain.
 func (l *layer) ofNet() (*spectrum, error) {
 	return l.net.get(l.p.tick, func(s *spectrum) error {
-		w := &l.p.work
+		w := l.work
 		if whole, ok := l.whole(); ok {
 			s.set(w.spectrum.OfDifference(l.m.Out, l.m.In, whole, l.m.W0()), l.side())
 			return nil
@@ -48,7 +48,7 @@ func (l *layer) ofAdapter() (*spectrum, error) {
 		if err != nil {
 			return err
 		}
-		s.set(l.p.work.spectrum.Of(now.times(l.s)), l.side())
+		s.set(l.work.spectrum.Of(now.times(l.s)), l.side())
 		return nil
 	})
 }

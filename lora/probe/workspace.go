@@ -2,6 +2,7 @@ package probe
 
 import (
 	"math"
+	"sync"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/kernels"
@@ -10,7 +11,7 @@ import (
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
-// A workspace is the scratch of all maps of a probe.
+// A workspace is what one map at a time computes in.
 type workspace struct {
 	x, y, p, q []float32 // stacked factors
 	netA, netB []float32 // with those that the base holds
@@ -18,6 +19,42 @@ type workspace struct {
 	t, u       []float64
 	eigen      gram.Eigen
 	spectrum   geometry.Spectrum
+}
+
+// A scratch lends workspaces: as many are made as there are threads.
+type scratch struct {
+	mu   sync.Mutex
+	free []*workspace
+}
+
+func (s *scratch) take() *workspace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.free) - 1
+	if n < 0 {
+		return new(workspace)
+	}
+	w := s.free[n]
+	s.free = s.free[:n]
+	return w
+}
+
+func (s *scratch) put(w *workspace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, w)
+}
+
+// onMap makes f a function of the number of a map, for [kernels.Parallel]: every
+// call has a workspace to itself. What is computed of the map afterwards, one map
+// at a time, is computed in the same.
+func (p *Probe) onMap(f func(l *layer)) func(i int) {
+	return func(i int) {
+		l := p.layers[i]
+		l.work = p.scratch.take()
+		defer p.scratch.put(l.work)
+		f(l)
+	}
 }
 
 // difference returns factors of B·A − B0·A0, which is (B−B0)·A + B0·(A−A0):
