@@ -13,6 +13,20 @@ type Noise struct {
 	places uint32
 }
 
+// Make turns the noise on for a draw. Of no noise it does nothing.
+func (n *Noise) Make(draw uint32) {
+	if n != nil {
+		n.Draw, n.On = draw, true
+	}
+}
+
+// Rest turns the noise off.
+func (n *Noise) Rest() {
+	if n != nil {
+		n.On = false
+	}
+}
+
 // A dropping is one dropout of entries with probability p; nil: none.
 type dropping struct {
 	p     float64

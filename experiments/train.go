@@ -114,10 +114,9 @@ func (t *training) passes(then func() error) (loss float64, penalties []float64,
 	var sum float64
 	penalties = make([]float64, len(t.train.extra))
 	noise := t.train.input.Noise
-	noise.On = true
-	defer func() { noise.On = false }() // what the instruments replay has none
+	defer noise.Rest() // what the instruments replay has none
 	for pass := range c.Accumulate {
-		noise.Draw = uint32(first + pass)
+		noise.Make(uint32(first + pass))
 		if err := feed.draw(t.train.batch, c.Seed, "data", first+pass); err != nil {
 			return 0, nil, err
 		}
