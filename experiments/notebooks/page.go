@@ -20,6 +20,7 @@ var pageTemplate = template.Must(template.New("notebook").Parse(`<!DOCTYPE html>
 <style>
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 pre{font-size:13px;line-height:1.4;overflow-x:auto}
+pre.printed{white-space:pre-wrap}
 details,.scroll{overflow-x:auto}
 summary{font-size:13px;opacity:.6;cursor:pointer}
 table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums;margin:1rem 0}
@@ -28,7 +29,7 @@ th,td{padding:.2rem .6rem;border-bottom:1px solid #8884;white-space:nowrap}
 </head>
 <body>
 {{range .Cells}}{{if .Prose}}{{.Prose}}{{else}}<details><summary>code</summary><pre>{{.Code}}</pre></details>
-{{range .Outputs}}{{if .Markup}}<div class="scroll">{{.Markup}}</div>{{else}}<pre>{{.Text}}</pre>{{end}}
+{{range .Outputs}}{{if .Markup}}<div class="scroll">{{.Markup}}</div>{{else}}<pre class="printed">{{.Text}}</pre>{{end}}
 {{end}}{{end}}{{end}}</body>
 </html>
 `))

@@ -17,7 +17,14 @@ var comparisons = []struct{ metric, title, unit string }{
 	{"rank_usage", "Rank usage (up to 2 where a start was taken out of the base)", "effective rank / r"},
 	{"stable_rank", "Stable rank of ΔW", "stable rank"},
 	{"frobenius_norm", "Size of ΔW", "Frobenius norm"},
+	{"captured_energy", "What rank r sees of the full gradient", "share of ‖G‖² (0 to 1)"},
+	{"angle_start_a", "Largest angle of A's row space to its start", "radian"},
+	{"overlap_top_left", "Overlap with W0's leading subspace", "mean squared cosine"},
+	{"intruders", "Intruder dimensions", "of ten singular vectors"},
 }
+
+// The metrics whose values lie between fixed ends, or may be 0: their axis is even.
+var even = []string{"alignment", "rank_usage", "captured_energy", "angle_start_a", "overlap_top_left", "intruders"}
 
 // compareFigures draws the methods' dynamics side by side: one small chart a
 // metric, a line a method.
@@ -62,7 +69,7 @@ func compareFigures(all []*observed) []figure {
 	add("eval_adapt_loss", "Held-out loss, new text", string(lossUnit), false)
 	add("eval_base_loss", "Held-out loss, base text", string(lossUnit), false)
 	for _, c := range comparisons {
-		add(c.metric, c.title, c.unit, c.metric != "alignment" && c.metric != "rank_usage")
+		add(c.metric, c.title, c.unit, !slices.Contains(even, c.metric))
 	}
 	return out
 }
@@ -110,9 +117,14 @@ func (o *observed) details() []string {
 		add(o.perLayer(c.metric, c.title, c.unit))
 	}
 	add(o.spectrum())
+	add(o.overSteps("sigma_1", "σ₁ of ΔW", "singular value"))
 	add(o.usage())
-	add(o.modelCurve("total_rank", "Total rank of all adapters", "rank"))
+	if o.scheduled() {
+		add(o.modelCurve("total_rank", "Total rank of all adapters", "rank"))
+		add(o.overSteps("rank", "Active rank", "rank"))
+	}
 	add(o.loads())
+	add(o.movement())
 	return out
 }
 

@@ -109,6 +109,17 @@ func syntheticMetrics(r *record.Run) ([]record.Metric, error) {
 				for i := range 8 {
 					add(step, layer, fmt.Sprintf("sigma_%d", i+1), part*math.Exp(-0.5*float64(i)))
 				}
+				if r.Method.Axis == "rank" {
+					add(step, layer, "rank", float64(8-probe*k/10))
+				}
+				if probe%5 == 4 { // a checkpoint
+					turned := part * (0.02 + 0.01*rng.Float64())
+					add(step, layer, "direction_change", turned)
+					add(step, layer, "magnitude_change", 0.5*turned+0.001*rng.Float64())
+					add(step, layer, "angle_start_a", 1.5*part)
+					add(step, layer, "overlap_top_left", 0.1+0.05*part)
+					add(step, layer, "intruders", float64(k%3))
+				}
 				if r.Method.Axis == "mixture of experts" {
 					for e := range 4 {
 						add(step, layer, fmt.Sprintf("load_%d", e+1), 0.25+0.05*float64(e-1)*part+0.01*rng.NormFloat64())

@@ -52,7 +52,7 @@ func Default() *Study {
 	t.Train.Steps, t.Train.Batch, t.Train.Tokens = 80, 8, 64
 	t.Train.Warmup = 0.05
 	t.Eval.Every, t.Eval.Batches = 40, 4
-	t.Probe = experiments.Probe{Tier0: 16, Tier1: 16}
+	t.Probe = experiments.Probe{Tier0: 16, Tier1: 16, Tier2: 40}
 	t.Checkpoint.Every = 0
 	return &Study{
 		Format: format, Command: "lowrank study",
@@ -76,7 +76,7 @@ func Quick() *Study {
 	m.HiddenSize, m.IntermediateSize, m.NumHiddenLayers, m.NumAttentionHeads, m.NumKeyValueHeads = 64, 176, 2, 2, 1
 	s.Pretraining.Steps, s.Pretraining.LR = 500, 2e-3
 	s.Template.Train.Steps = 40
-	s.Template.Eval.Batches, s.Template.Probe = 2, experiments.Probe{Tier0: 10, Tier1: 10}
+	s.Template.Eval.Batches, s.Template.Probe = 2, experiments.Probe{Tier0: 10, Tier1: 10, Tier2: 20}
 	s.LRs, s.Extend = sweep.Decades(-3, -1), 0
 	return s
 }
