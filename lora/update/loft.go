@@ -65,7 +65,7 @@ func (t loft) Init(g *optim.Group) optim.State {
 	a, b := g.Role("A"), g.Role("B")
 	r, in, out := a.Value.Rows(), a.Value.Cols(), b.Value.Rows()
 	return &loftState{
-		a: a, b: b, pool: t.pool,
+		a: a, b: b, pool: t.pool, place: t.pool.join(),
 		bt: make([]float32, r*out), gbt: make([]float32, r*out),
 		sideA: newCalibrated(t.LoFT, r, in, out), sideB: newCalibrated(t.LoFT, r, out, in),
 	}
@@ -76,6 +76,7 @@ type loftState struct {
 	bt, gbt      []float32 // r×out
 	sideA, sideB *calibrated
 	pool         *pool
+	place        int
 }
 
 func (s *loftState) Prepare(*optim.Group, optim.Clock) {
@@ -84,7 +85,7 @@ func (s *loftState) Prepare(*optim.Group, optim.Clock) {
 	gram.Transpose(s.gbt, s.b.Update, out, r)
 	s.sideA.project(s.bt, s.a.Update)
 	s.sideB.project(s.a.Value.Floats(), s.gbt)
-	s.pool.add(s.sideA.squares() + s.sideB.squares())
+	s.pool.tell(s.place, s.sideA.squares()+s.sideB.squares())
 }
 
 func (s *loftState) Step(_ *optim.Group, c optim.Clock) {

@@ -31,7 +31,7 @@ func (t rite) Init(g *optim.Group) optim.State {
 	a, b := g.Role("A"), g.Role("B")
 	r, in, out := a.Value.Rows(), a.Value.Cols(), b.Value.Rows()
 	return &riteState{
-		a: a, b: b, pool: t.pool,
+		a: a, b: b, pool: t.pool, place: t.pool.join(),
 		bt: make([]float32, r*out), gbt: make([]float32, r*out),
 		sideA: newUnmagnified(t.LoRARITE, r, in, out), sideB: newUnmagnified(t.LoRARITE, r, out, in),
 	}
@@ -42,6 +42,7 @@ type riteState struct {
 	bt, gbt      []float32 // r×out
 	sideA, sideB *unmagnified
 	pool         *pool
+	place        int
 }
 
 func (s *riteState) Prepare(*optim.Group, optim.Clock) {
@@ -50,7 +51,7 @@ func (s *riteState) Prepare(*optim.Group, optim.Clock) {
 	gram.Transpose(s.gbt, s.b.Update, out, r)
 	s.sideA.unmagnify(s.bt, s.a.Update)
 	s.sideB.unmagnify(s.a.Value.Floats(), s.gbt)
-	s.pool.add(kernels.SumSquares(s.sideA.h) + kernels.SumSquares(s.sideB.h))
+	s.pool.tell(s.place, kernels.SumSquares(s.sideA.h)+kernels.SumSquares(s.sideB.h))
 }
 
 func (s *riteState) Step(_ *optim.Group, c optim.Clock) {

@@ -1,5 +1,7 @@
 package optim
 
+import "math"
+
 // Lion rewrites each update u to the sign of a mean of it and the momentum,
 //
 //	c = Beta1·m + (1-Beta1)·u
@@ -42,11 +44,8 @@ func (s *lionState) Buffers() []Buffer { return s.buffers }
 
 // sign returns -1, 0 or 1, and NaN for NaN.
 func sign(x float64) float32 {
-	switch {
-	case x > 0:
-		return 1
-	case x < 0:
-		return -1
+	if x == 0 || x != x {
+		return float32(x)
 	}
-	return float32(x)
+	return float32(math.Copysign(1, x)) // no branch: which sign it is cannot be foretold
 }

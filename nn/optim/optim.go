@@ -54,7 +54,8 @@ type Transform interface {
 	Init(g *Group) State
 }
 
-// A State rewrites the updates of its group, and remembers what it needs.
+// A State rewrites the updates of its group, and remembers what it needs. States of
+// several groups step side by side: what they share they only read then.
 type State interface {
 	Step(g *Group, c Clock)
 	// Buffers are what a checkpoint must keep for the next step to come out
@@ -63,7 +64,8 @@ type State interface {
 }
 
 // A Preparer is a State that looks at the updates of its group before those of any
-// group are rewritten, for what is of all groups together. A Chain hands it to its
+// group are rewritten, for what is of all groups together: each leaves there what is
+// its own, as they look side by side. A Chain hands it to its
 // first link, a Split to both parts.
 type Preparer interface {
 	Prepare(g *Group, c Clock)
@@ -92,11 +94,15 @@ type Optimizer struct {
 	groups []*Group
 	states []State
 	step   int
+
+	clock             Clock       // of the step that is being taken
+	preparing, moving func(i int) // of a group
 }
 
 // New returns an optimizer that has taken no step.
 func New(t Transform, groups []*Group) *Optimizer {
 	o := &Optimizer{groups: groups}
+	o.preparing, o.moving = o.prepare, o.move
 	for _, g := range groups {
 		for _, p := range g.Params {
 			p.Update = make([]float32, len(p.Value.Floats()))
@@ -113,22 +119,30 @@ func (o *Optimizer) Groups() []*Group { return o.groups }
 // one without keeps a zero gradient, so that the states go on in step.
 func (o *Optimizer) Step(lr float64) {
 	o.step++
-	c := Clock{Step: o.step, Phase: max(o.Phase, 1), LR: lr}
-	for i, g := range o.groups {
-		for _, p := range g.Params {
-			if grad := p.Value.GradFloats(); grad != nil {
-				copy(p.Update, grad)
-			} else {
-				clear(p.Update)
-			}
+	o.clock = Clock{Step: o.step, Phase: max(o.Phase, 1), LR: lr}
+	kernels.Parallel(len(o.groups), o.preparing)
+	kernels.Parallel(len(o.groups), o.moving)
+}
+
+// prepare takes the gradients of a group as its updates.
+func (o *Optimizer) prepare(i int) {
+	g := o.groups[i]
+	for _, p := range g.Params {
+		if grad := p.Value.GradFloats(); grad != nil {
+			copy(p.Update, grad)
+		} else {
+			clear(p.Update)
 		}
-		prepare(o.states[i], g, c)
 	}
-	for i, g := range o.groups {
-		o.states[i].Step(g, c)
-		for _, p := range g.Params {
-			kernels.Axpy(float32(-lr), p.Update, p.Value.Floats())
-		}
+	prepare(o.states[i], g, o.clock)
+}
+
+// move rewrites the updates of a group and takes them.
+func (o *Optimizer) move(i int) {
+	g := o.groups[i]
+	o.states[i].Step(g, o.clock)
+	for _, p := range g.Params {
+		kernels.Axpy(float32(-o.clock.LR), p.Update, p.Value.Floats())
 	}
 }
 

@@ -35,16 +35,22 @@ type restartState struct {
 	rule Restart
 }
 
+// clock is that of the transform.
+func (s *restartState) clock(c Clock) Clock {
+	if s.rule.Keep == 0 {
+		c.Step -= c.Phase - 1
+	}
+	return c
+}
+
+func (s *restartState) Prepare(g *Group, c Clock) { prepare(s.State, g, s.clock(c)) }
+
 func (s *restartState) Step(g *Group, c Clock) {
 	first, at := c.Phase <= 1, c.Step-c.Phase+1
 	if !first && at == 1 {
 		prune(s.State, s.rule.Keep)
 	}
-	then := c
-	if s.rule.Keep == 0 {
-		then.Step = at
-	}
-	s.State.Step(g, then)
+	s.State.Step(g, s.clock(c))
 	if !first && at <= s.rule.Warmup {
 		for _, p := range g.Params {
 			kernels.Scale(float32(at)/float32(s.rule.Warmup+1), p.Update)

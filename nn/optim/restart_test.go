@@ -132,3 +132,21 @@ func TestSplitAndExcept(t *testing.T) {
 		t.Errorf("the buffers of a split are %v", buffers)
 	}
 }
+
+// A looker is a rule that steps by what it saw when it looked.
+type looker struct{ seen float32 }
+
+func (l *looker) Init(*optim.Group) optim.State         { return l }
+func (l *looker) Buffers() []optim.Buffer               { return nil }
+func (l *looker) Prepare(g *optim.Group, _ optim.Clock) { l.seen = 10 * g.Params[0].Update[0] }
+func (l *looker) Step(g *optim.Group, _ optim.Clock)    { g.Params[0].Update[0] = l.seen }
+
+// A rule that begins anew looks ahead as it does alone.
+func TestRestartPrepares(t *testing.T) {
+	all, _ := restarted(optim.Restart{Then: &looker{}, Keep: 1}, 1)
+	for i, updates := range all {
+		if want := 10 * float32(i+1); updates[0] != want {
+			t.Errorf("step %d: the update is %v, want %v", i+1, updates[0], want)
+		}
+	}
+}
