@@ -2,7 +2,11 @@
 
 package kernels
 
-// dots is for the levels with masks, of which there are none here.
+// dots and tileRows are for the levels with masks, of which there are none here.
 func dots(groups, k int, a []float32, lda int, x, sums []float32) {
 	panic("kernels: dots: no level has it")
+}
+
+func tileRows(l Level, rows, most, columns int, strips []strip, c []float32, ldc int, end ending) {
+	panic("kernels: tileRows: no level has it")
 }

@@ -22,17 +22,23 @@ func checkMatrix[T any](fn, name string, rows, cols int, x []T, ld int) {
 
 // checkLength is checkMatrix of an x of n elements.
 func checkLength(fn, name string, rows, cols, n, ld int) {
+	// The product can be more than an int holds.
+	if over, last := bits.Mul64(uint64(rows-1), uint64(ld)); ld < cols || over > 0 || n < cols || uint64(n-cols) < last {
+		faultyLength(fn, name, rows, cols, n, ld)
+	}
+}
+
+// faultyLength panics unless x is too short for nothing but elements that there are
+// not. It stands apart so that checkLength is short enough to be inlined.
+func faultyLength(fn, name string, rows, cols, n, ld int) {
 	if ld < cols {
 		panic(fmt.Sprintf("kernels: %s: ld%s = %d, need at least %d (columns of %s)", fn, name, ld, cols, name))
 	}
 	if rows == 0 || cols == 0 {
 		return
 	}
-	// The product can be more than an int holds.
-	if over, last := bits.Mul64(uint64(rows-1), uint64(ld)); over > 0 || n < cols || uint64(n-cols) < last {
-		panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d (%d rows of %d, ld %d)",
-			fn, name, n, (rows-1)*ld+cols, rows, cols, ld))
-	}
+	panic(fmt.Sprintf("kernels: %s: len(%s) = %d, need %d (%d rows of %d, ld %d)",
+		fn, name, n, (rows-1)*ld+cols, rows, cols, ld))
 }
 
 // checkVector panics unless x holds n elements.

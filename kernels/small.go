@@ -26,7 +26,7 @@ func (o *operation) small() {
 	var w *buffers
 	var strips [1]strip
 	at := &strips[0]
-	at.k, at.arow, at.acol, at.brow, at.bcol = o.k, a.row, a.col, b.row, 1
+	at.a, at.k, at.arow, at.acol, at.brow, at.bcol = a.x, o.k, a.row, a.col, b.row, 1
 	if b.col != 1 && o.n > 1 || b.fewSets() && o.m > s.tall {
 		w = bufferSets.get()
 		atLeast(&w.b, o.k*((o.n+7)&^7))
@@ -37,7 +37,7 @@ func (o *operation) small() {
 		case columns < step:
 			at.bcol = 1 // a panel alone, in tiles of more rows, maybe
 		case w != nil || step == s.wide && o.m > s.rows:
-			if rest := columns % step; w != nil || rest <= s.narrow {
+			if rest := columns % step; w != nil || rest <= s.pair {
 				columns -= rest
 			}
 		}
@@ -48,15 +48,15 @@ func (o *operation) small() {
 		} else {
 			at.b = b.x[j:]
 		}
-		most := s.most(min(columns, step), o.k)
+		width := min(columns, step)
+		if at.bcol == 1 && width <= s.pair {
+			width = min(width, s.narrow)
+		}
+		most := s.most(width, o.k)
 		if a.oneSet() {
 			most = min(most, mostOfOneSet)
 		}
-		for i, h := 0, 0; i < o.m; i += h {
-			h = height(o.m-i, most)
-			at.a = a.x[i*a.row:]
-			tiles(o.level, h, columns, strips[:], o.c[i*o.ldc+j:], o.ldc, end)
-		}
+		tileRows(o.level, o.m, most, columns, strips[:], o.c[j:], o.ldc, end)
 	}
 	if w != nil {
 		bufferSets.put(w)

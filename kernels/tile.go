@@ -42,6 +42,11 @@ type strip struct {
 // any part of one, if bcol is 1; otherwise all are whole. The sum is of fused
 // multiply-adds at a level that has them. The assembly trusts its arguments: a, b and c
 // must hold what the loop reads.
+//
+// A masked level also takes rows that are more than a tile's, as tiles of most rows
+// below each other, cut as height tells:
+//
+//	func tileRows(l Level, rows, most, columns int, strips []strip, c []float32, ldc int, end ending)
 
 // An ending says what a tile does with C: it stores its sums there, adds them, or goes
 // on with the sums that C holds.
@@ -86,13 +91,14 @@ func endingOf(acc bool) ending {
 
 // A shape gives the tiles of a level: wide columns of C by up to rows rows, and
 // narrow columns by up to tall. A level is masked if its last tile takes any number of
-// columns up to these, and touches nothing behind them. Of a short sum, tiles of
+// columns up to these, and touches nothing behind them. Up to pair columns it takes two
+// narrow tiles, of any rows, where a wide one would be mostly empty. Of a short sum, tiles of
 // as many rows are best whose sums leave registers to the next tile, which then begins
 // before they are stored.
 type shape struct {
 	rows, wide   int
 	tall, narrow int
-	short        int
+	pair, short  int
 	masked       bool
 }
 

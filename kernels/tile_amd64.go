@@ -4,19 +4,24 @@ package kernels
 
 var shapes = [...]shape{
 	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4, short: 2},
-	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, short: 6, masked: true},
-	AVX512:  {rows: 8, wide: 48, tall: 16, narrow: 16, short: 6, masked: true},
+	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, pair: 8, short: 6, masked: true},
+	AVX512:  {rows: 8, wide: 48, tall: 16, narrow: 16, pair: 24, short: 6, masked: true},
 }
 
 func tiles(l Level, rows, columns int, strips []strip, c []float32, ldc int, end ending) {
-	switch l {
-	case AVX512:
-		tilesAVX512(rows, columns, strips, c, ldc, end)
-	case AVX2:
-		tilesAVX2(rows, columns, strips, c, ldc, end)
-	default:
+	if l == Generic {
 		tilesGeneric(rows, columns, strips, c, ldc, end)
+		return
 	}
+	tileRows(l, rows, rows, columns, strips, c, ldc, end)
+}
+
+func tileRows(l Level, rows, most, columns int, strips []strip, c []float32, ldc int, end ending) {
+	if l == AVX512 {
+		tilesAVX512(rows, most, columns, strips, c, ldc, end)
+		return
+	}
+	tilesAVX2(rows, most, columns, strips, c, ldc, end)
 }
 
 func transpose(l Level, rows, k int, src []float32, ld int, dst []float32, step int) {
@@ -51,10 +56,10 @@ func fmaPeak(l Level, iterations int) (flops int) {
 }
 
 //go:noescape
-func tilesAVX2(rows, columns int, strips []strip, c []float32, ldc int, end ending)
+func tilesAVX2(rows, most, columns int, strips []strip, c []float32, ldc int, end ending)
 
 //go:noescape
-func tilesAVX512(rows, columns int, strips []strip, c []float32, ldc int, end ending)
+func tilesAVX512(rows, most, columns int, strips []strip, c []float32, ldc int, end ending)
 
 //go:noescape
 func transposeAVX2(rows, k int, src []float32, ld int, dst []float32, step int)

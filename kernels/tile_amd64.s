@@ -22,16 +22,34 @@ DATA tailMasks<>+56(SB)/4, $0x00000000
 DATA tailMasks<>+60(SB)/4, $0x00000000
 GLOBL tailMasks<>(SB), RODATA|NOPTR, $64
 
-// func tilesAVX2(rows int, columns int, strips []float32, c []float32, ldc int, end uint8)
+// func tilesAVX2(rows int, most int, columns int, strips []float32, c []float32, ldc int, end uint8)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·tilesAVX2(SB), NOSPLIT, $8-73
-	MOVQ $0x00000000, (SP)
+TEXT ·tilesAVX2(SB), NOSPLIT, $40-81
+	MOVQ $0x00000000, 32(SP)
+
+rows:
+	MOVQ    rows+0(FP), AX
+	MOVQ    most+8(FP), CX
+	CMPQ    AX, CX
+	JLE     last
+	INCQ    AX
+	SHRQ    $0x01, AX
+	CMPQ    AX, CX
+	CMOVQGT CX, AX
+
+last:
+	MOVQ AX, 24(SP)
+	MOVQ $0x00000000, 16(SP)
+	MOVQ c_base+48(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ columns+16(FP), AX
+	MOVQ AX, (SP)
 
 next:
-	MOVQ       rows+0(FP), AX
-	MOVQ       columns+8(FP), CX
-	MOVQ       strips_base+16(FP), DX
-	MOVQ       strips_len+24(FP), BX
+	MOVQ       24(SP), AX
+	MOVQ       (SP), CX
+	MOVQ       strips_base+24(FP), DX
+	MOVQ       strips_len+32(FP), BX
 	CMPQ       AX, $0x06
 	JG         narrow
 	CMPQ       CX, $0x10
@@ -50,17 +68,17 @@ next:
 	JG         tailwide16over1
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail1x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	VMOVUPS    (AX), Y0
 	VMASKMOVPS 32(AX), Y12, Y1
 
 from0tail1x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000001, AX
 	LEAQ    64(CX), DI
@@ -70,7 +88,7 @@ from0tail1x16:
 striptail1x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -79,8 +97,11 @@ striptail1x16:
 	MOVQ  8(DX), R11
 	MOVQ  32(DX), R12
 	SHLQ  $0x02, R12
-	MOVQ  40(DX), R12
-	SHLQ  $0x02, R12
+	MOVQ  40(DX), R13
+	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetchedtail1x16
 	TESTQ R9, R9
@@ -96,7 +117,7 @@ fetchtail1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JZ           nexttail1x16
@@ -115,7 +136,7 @@ sometail1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
@@ -124,7 +145,7 @@ sometail1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
@@ -133,7 +154,7 @@ sometail1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
@@ -142,7 +163,7 @@ sometail1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	SUBQ         $0x04, R9
 	JGE          sometail1x16
@@ -159,7 +180,7 @@ onetail1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JNZ          onetail1x16
@@ -168,17 +189,17 @@ nexttail1x16:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail1x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail1x16
 	VADDPS     (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y12, Y2
 	VADDPS     Y2, Y1, Y1
 
 writetail1x16:
-	MOVQ         columns+8(FP), CX
+	MOVQ         (SP), CX
 	VMOVUPS      Y0, (AX)
 	LEAQ         32(AX), AX
 	VMOVAPS      X1, X0
@@ -201,10 +222,10 @@ row0tail1x16no2:
 	VMOVSS X0, (AX)
 
 row0tail1x16no1:
-	SUBQ $0x10, columns+8(FP)
+	SUBQ $0x10, (SP)
 	JLE  end
-	ADDQ $0x00000040, c_base+40(FP)
-	ADDQ $0x10, (SP)
+	ADDQ $0x00000040, 8(SP)
+	ADDQ $0x10, 16(SP)
 	JMP  next
 
 tailwide16over1:
@@ -212,10 +233,10 @@ tailwide16over1:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail2x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	VMOVUPS    (AX), Y0
 	VMASKMOVPS 32(AX), Y12, Y1
@@ -223,8 +244,8 @@ tailwide16over1:
 	VMASKMOVPS 32(AX)(CX*1), Y12, Y3
 
 from0tail2x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000002, AX
 	LEAQ    64(CX), DI
@@ -234,7 +255,7 @@ from0tail2x16:
 striptail2x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -245,6 +266,9 @@ striptail2x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetchedtail2x16
 	TESTQ R9, R9
@@ -350,10 +374,10 @@ nexttail2x16:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail2x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail2x16
 	VADDPS     (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y12, Y4
@@ -363,7 +387,7 @@ nexttail2x16:
 	VADDPS     Y4, Y3, Y3
 
 writetail2x16:
-	MOVQ         columns+8(FP), DX
+	MOVQ         (SP), DX
 	VMOVUPS      Y0, (AX)
 	LEAQ         32(AX), BX
 	VMOVAPS      X1, X0
@@ -408,10 +432,10 @@ row1tail2x16no2:
 	VMOVSS X0, (AX)
 
 row1tail2x16no1:
-	SUBQ $0x10, columns+8(FP)
+	SUBQ $0x10, (SP)
 	JLE  end
-	ADDQ $0x00000040, c_base+40(FP)
-	ADDQ $0x10, (SP)
+	ADDQ $0x00000040, 8(SP)
+	ADDQ $0x10, 16(SP)
 	JMP  next
 
 tailwide16over2:
@@ -421,10 +445,10 @@ tailwide16over2:
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail3x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	VMOVUPS    (AX), Y0
 	VMASKMOVPS 32(AX), Y12, Y1
@@ -434,8 +458,8 @@ tailwide16over2:
 	VMASKMOVPS 32(AX)(CX*2), Y12, Y5
 
 from0tail3x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000003, AX
 	LEAQ    64(CX), DI
@@ -445,7 +469,7 @@ from0tail3x16:
 striptail3x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -456,6 +480,9 @@ striptail3x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetchedtail3x16
 	TESTQ R9, R9
@@ -579,10 +606,10 @@ nexttail3x16:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail3x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail3x16
 	VADDPS     (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y12, Y6
@@ -595,7 +622,7 @@ nexttail3x16:
 	VADDPS     Y6, Y5, Y5
 
 writetail3x16:
-	MOVQ         columns+8(FP), DX
+	MOVQ         (SP), DX
 	VMOVUPS      Y0, (AX)
 	LEAQ         32(AX), BX
 	VMOVAPS      X1, X0
@@ -662,10 +689,10 @@ row2tail3x16no2:
 	VMOVSS X0, (AX)
 
 row2tail3x16no1:
-	SUBQ $0x10, columns+8(FP)
+	SUBQ $0x10, (SP)
 	JLE  end
-	ADDQ $0x00000040, c_base+40(FP)
-	ADDQ $0x10, (SP)
+	ADDQ $0x00000040, 8(SP)
+	ADDQ $0x10, 16(SP)
 	JMP  next
 
 tailwide16over3:
@@ -681,10 +708,10 @@ tailwide16over3:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail4x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	VMOVUPS    (AX), Y0
@@ -697,8 +724,8 @@ tailwide16over3:
 	VMASKMOVPS 32(AX)(SI*1), Y12, Y7
 
 from0tail4x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000004, AX
 	LEAQ    64(CX), DI
@@ -708,7 +735,7 @@ from0tail4x16:
 striptail4x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -719,6 +746,9 @@ striptail4x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetchedtail4x16
@@ -825,11 +855,11 @@ nexttail4x16:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail4x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail4x16
 	VADDPS     (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y12, Y8
@@ -845,7 +875,7 @@ nexttail4x16:
 	VADDPS     Y8, Y7, Y7
 
 writetail4x16:
-	MOVQ         columns+8(FP), BX
+	MOVQ         (SP), BX
 	VMOVUPS      Y0, (AX)
 	LEAQ         32(AX), SI
 	VMOVAPS      X1, X0
@@ -934,10 +964,10 @@ row3tail4x16no2:
 	VMOVSS X0, (AX)
 
 row3tail4x16no1:
-	SUBQ $0x10, columns+8(FP)
+	SUBQ $0x10, (SP)
 	JLE  end
-	ADDQ $0x00000040, c_base+40(FP)
-	ADDQ $0x10, (SP)
+	ADDQ $0x00000040, 8(SP)
+	ADDQ $0x10, 16(SP)
 	JMP  next
 
 tailwide16over4:
@@ -951,10 +981,10 @@ tailwide16over4:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail5x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	VMOVUPS    (AX), Y0
@@ -969,8 +999,8 @@ tailwide16over4:
 	VMASKMOVPS 32(AX)(CX*4), Y12, Y9
 
 from0tail5x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000005, AX
 	LEAQ    64(CX), DI
@@ -980,7 +1010,7 @@ from0tail5x16:
 striptail5x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -991,6 +1021,9 @@ striptail5x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetchedtail5x16
@@ -1109,11 +1142,11 @@ nexttail5x16:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail5x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail5x16
 	VADDPS     (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y12, Y10
@@ -1132,7 +1165,7 @@ nexttail5x16:
 	VADDPS     Y10, Y9, Y9
 
 writetail5x16:
-	MOVQ         columns+8(FP), BX
+	MOVQ         (SP), BX
 	VMOVUPS      Y0, (AX)
 	LEAQ         32(AX), SI
 	VMOVAPS      X1, X0
@@ -1243,10 +1276,10 @@ row4tail5x16no2:
 	VMOVSS X0, (AX)
 
 row4tail5x16no1:
-	SUBQ $0x10, columns+8(FP)
+	SUBQ $0x10, (SP)
 	JLE  end
-	ADDQ $0x00000040, c_base+40(FP)
-	ADDQ $0x10, (SP)
+	ADDQ $0x00000040, 8(SP)
+	ADDQ $0x10, 16(SP)
 	JMP  next
 
 tailwide16over5:
@@ -1262,10 +1295,10 @@ tailwide16over5:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail6x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -1284,8 +1317,8 @@ tailwide16over5:
 	VMASKMOVPS 32(DI), Y12, Y11
 
 from0tail6x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000006, AX
 	LEAQ    64(CX), DI
@@ -1295,7 +1328,7 @@ from0tail6x16:
 striptail6x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -1306,6 +1339,9 @@ striptail6x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -1442,13 +1478,13 @@ nexttail6x16:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail6x16
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail6x16
 	VADDPS     (AX), Y0, Y0
 	VMASKMOVPS 32(AX), Y12, Y13
@@ -1470,7 +1506,7 @@ nexttail6x16:
 	VADDPS     Y12, Y11, Y11
 
 writetail6x16:
-	MOVQ         columns+8(FP), SI
+	MOVQ         (SP), SI
 	VMOVUPS      Y0, (AX)
 	LEAQ         32(AX), DI
 	VMOVAPS      X1, X0
@@ -1603,10 +1639,10 @@ row5tail6x16no2:
 	VMOVSS X0, (AX)
 
 row5tail6x16no1:
-	SUBQ $0x10, columns+8(FP)
+	SUBQ $0x10, (SP)
 	JLE  end
-	ADDQ $0x00000040, c_base+40(FP)
-	ADDQ $0x10, (SP)
+	ADDQ $0x00000040, 8(SP)
+	ADDQ $0x10, 16(SP)
 	JMP  next
 
 wide16:
@@ -1618,17 +1654,17 @@ wide16:
 	JG      wide16over1
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from01x16
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
 
 from01x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000001, AX
 	LEAQ    64(CX), DI
@@ -1638,7 +1674,7 @@ from01x16:
 strip1x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -1647,8 +1683,11 @@ strip1x16:
 	MOVQ  8(DX), R11
 	MOVQ  32(DX), R12
 	SHLQ  $0x02, R12
-	MOVQ  40(DX), R12
-	SHLQ  $0x02, R12
+	MOVQ  40(DX), R13
+	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched1x16
 	TESTQ R9, R9
@@ -1664,7 +1703,7 @@ fetch1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JZ           next1x16
@@ -1683,7 +1722,7 @@ some1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
@@ -1692,7 +1731,7 @@ some1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
@@ -1701,7 +1740,7 @@ some1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
@@ -1710,7 +1749,7 @@ some1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	SUBQ         $0x04, R9
 	JGE          some1x16
@@ -1727,7 +1766,7 @@ one1x16:
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JNZ          one1x16
@@ -1736,22 +1775,22 @@ next1x16:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip1x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write1x16
 	VADDPS (AX), Y0, Y0
 	VADDPS 32(AX), Y1, Y1
 
 write1x16:
-	MOVQ    columns+8(FP), CX
+	MOVQ    (SP), CX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over1:
@@ -1759,10 +1798,10 @@ wide16over1:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from02x16
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -1770,8 +1809,8 @@ wide16over1:
 	VMOVUPS 32(AX)(CX*1), Y3
 
 from02x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000002, AX
 	LEAQ    64(CX), DI
@@ -1781,7 +1820,7 @@ from02x16:
 strip2x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -1792,6 +1831,9 @@ strip2x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched2x16
 	TESTQ R9, R9
@@ -1897,10 +1939,10 @@ next2x16:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip2x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write2x16
 	VADDPS (AX), Y0, Y0
 	VADDPS 32(AX), Y1, Y1
@@ -1908,15 +1950,15 @@ next2x16:
 	VADDPS 32(AX)(CX*1), Y3, Y3
 
 write2x16:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
 	VMOVUPS Y3, 32(AX)(CX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over2:
@@ -1926,10 +1968,10 @@ wide16over2:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from03x16
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS (AX), Y0
 	VMOVUPS 32(AX), Y1
@@ -1939,8 +1981,8 @@ wide16over2:
 	VMOVUPS 32(AX)(CX*2), Y5
 
 from03x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000003, AX
 	LEAQ    64(CX), DI
@@ -1950,7 +1992,7 @@ from03x16:
 strip3x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -1961,6 +2003,9 @@ strip3x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched3x16
 	TESTQ R9, R9
@@ -2084,10 +2129,10 @@ next3x16:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip3x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write3x16
 	VADDPS (AX), Y0, Y0
 	VADDPS 32(AX), Y1, Y1
@@ -2097,17 +2142,17 @@ next3x16:
 	VADDPS 32(AX)(CX*2), Y5, Y5
 
 write3x16:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
 	VMOVUPS Y3, 32(AX)(CX*1)
 	VMOVUPS Y4, (AX)(CX*2)
 	VMOVUPS Y5, 32(AX)(CX*2)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over3:
@@ -2123,10 +2168,10 @@ wide16over3:
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from04x16
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	VMOVUPS (AX), Y0
@@ -2139,8 +2184,8 @@ wide16over3:
 	VMOVUPS 32(AX)(SI*1), Y7
 
 from04x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000004, AX
 	LEAQ    64(CX), DI
@@ -2150,7 +2195,7 @@ from04x16:
 strip4x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -2161,6 +2206,9 @@ strip4x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetched4x16
@@ -2267,11 +2315,11 @@ next4x16:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip4x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write4x16
 	VADDPS (AX), Y0, Y0
 	VADDPS 32(AX), Y1, Y1
@@ -2283,7 +2331,7 @@ next4x16:
 	VADDPS 32(AX)(DX*1), Y7, Y7
 
 write4x16:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2292,10 +2340,10 @@ write4x16:
 	VMOVUPS Y5, 32(AX)(CX*2)
 	VMOVUPS Y6, (AX)(DX*1)
 	VMOVUPS Y7, 32(AX)(DX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over4:
@@ -2309,10 +2357,10 @@ wide16over4:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from05x16
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	VMOVUPS (AX), Y0
@@ -2327,8 +2375,8 @@ wide16over4:
 	VMOVUPS 32(AX)(CX*4), Y9
 
 from05x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000005, AX
 	LEAQ    64(CX), DI
@@ -2338,7 +2386,7 @@ from05x16:
 strip5x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -2349,6 +2397,9 @@ strip5x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetched5x16
@@ -2467,11 +2518,11 @@ next5x16:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip5x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write5x16
 	VADDPS (AX), Y0, Y0
 	VADDPS 32(AX), Y1, Y1
@@ -2485,7 +2536,7 @@ next5x16:
 	VADDPS 32(AX)(CX*4), Y9, Y9
 
 write5x16:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2496,10 +2547,10 @@ write5x16:
 	VMOVUPS Y7, 32(AX)(DX*1)
 	VMOVUPS Y8, (AX)(CX*4)
 	VMOVUPS Y9, 32(AX)(CX*4)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over5:
@@ -2515,10 +2566,10 @@ wide16over5:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from06x16
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -2537,8 +2588,8 @@ wide16over5:
 	VMOVUPS 32(DI), Y11
 
 from06x16:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), SI
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
 	SHLQ    $0x02, SI
 	MOVL    $0x00000006, AX
 	LEAQ    64(CX), DI
@@ -2548,7 +2599,7 @@ from06x16:
 strip6x16:
 	MOVQ  80(DX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(DX), DI
 	MOVQ  72(DX), R8
 	SHLQ  $0x02, R8
@@ -2559,6 +2610,9 @@ strip6x16:
 	SHLQ  $0x02, R12
 	MOVQ  40(DX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -2695,13 +2749,13 @@ next6x16:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip6x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write6x16
 	VADDPS (AX), Y0, Y0
 	VADDPS 32(AX), Y1, Y1
@@ -2717,7 +2771,7 @@ next6x16:
 	VADDPS 32(BX), Y11, Y11
 
 write6x16:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, (AX)(CX*1)
@@ -2730,10 +2784,10 @@ write6x16:
 	VMOVUPS Y9, 32(AX)(CX*4)
 	VMOVUPS Y10, (BX)
 	VMOVUPS Y11, 32(BX)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 narrow:
@@ -2752,10 +2806,10 @@ narrow:
 	CMPQ       AX, $0x01
 	JG         tailwide8over1
 	VXORPS     Y0, Y0, Y0
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail1x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	VMASKMOVPS (AX), Y12, Y0
 
@@ -2763,7 +2817,7 @@ from0tail1x8:
 striptail1x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -2771,8 +2825,11 @@ striptail1x8:
 	MOVQ  8(DX), DI
 	MOVQ  32(DX), R8
 	SHLQ  $0x02, R8
-	MOVQ  40(DX), R8
-	SHLQ  $0x02, R8
+	MOVQ  40(DX), R9
+	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, SI
 	JL    fewertail1x8
 
@@ -2780,22 +2837,22 @@ sometail1x8:
 	VMASKMOVPS   (AX), Y12, Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	VMASKMOVPS   (AX), Y12, Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	VMASKMOVPS   (AX), Y12, Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	VMASKMOVPS   (AX), Y12, Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	SUBQ         $0x04, SI
 	JGE          sometail1x8
@@ -2808,7 +2865,7 @@ onetail1x8:
 	VMASKMOVPS   (AX), Y12, Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	DECQ         SI
 	JNZ          onetail1x8
@@ -2817,16 +2874,16 @@ nexttail1x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail1x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail1x8
 	VMASKMOVPS (AX), Y12, Y1
 	VADDPS     Y1, Y0, Y0
 
 writetail1x8:
-	MOVQ         columns+8(FP), CX
+	MOVQ         (SP), CX
 	LEAQ         (AX), AX
 	VMOVAPS      X0, X1
 	TESTQ        $0x00000004, CX
@@ -2848,19 +2905,19 @@ row0tail1x8no2:
 	VMOVSS X1, (AX)
 
 row0tail1x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over1:
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail2x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	VMASKMOVPS (AX), Y12, Y0
 	VMASKMOVPS (AX)(CX*1), Y12, Y1
@@ -2869,7 +2926,7 @@ from0tail2x8:
 striptail2x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -2879,6 +2936,9 @@ striptail2x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, SI
 	JL    fewertail2x8
 
@@ -2933,10 +2993,10 @@ nexttail2x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail2x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail2x8
 	VMASKMOVPS (AX), Y12, Y2
 	VADDPS     Y2, Y0, Y0
@@ -2944,7 +3004,7 @@ nexttail2x8:
 	VADDPS     Y2, Y1, Y1
 
 writetail2x8:
-	MOVQ         columns+8(FP), DX
+	MOVQ         (SP), DX
 	LEAQ         (AX), BX
 	VMOVAPS      X0, X2
 	TESTQ        $0x00000004, DX
@@ -2987,20 +3047,20 @@ row1tail2x8no2:
 	VMOVSS X0, (AX)
 
 row1tail2x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over2:
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail3x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	VMASKMOVPS (AX), Y12, Y0
 	VMASKMOVPS (AX)(CX*1), Y12, Y1
@@ -3010,7 +3070,7 @@ from0tail3x8:
 striptail3x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -3020,6 +3080,9 @@ striptail3x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, SI
 	JL    fewertail3x8
 
@@ -3084,10 +3147,10 @@ nexttail3x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail3x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail3x8
 	VMASKMOVPS (AX), Y12, Y3
 	VADDPS     Y3, Y0, Y0
@@ -3097,7 +3160,7 @@ nexttail3x8:
 	VADDPS     Y3, Y2, Y2
 
 writetail3x8:
-	MOVQ         columns+8(FP), DX
+	MOVQ         (SP), DX
 	LEAQ         (AX), BX
 	VMOVAPS      X0, X3
 	TESTQ        $0x00000004, DX
@@ -3161,10 +3224,10 @@ row2tail3x8no2:
 	VMOVSS X0, (AX)
 
 row2tail3x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over3:
@@ -3176,10 +3239,10 @@ tailwide8over3:
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail4x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	VMASKMOVPS (AX), Y12, Y0
@@ -3191,7 +3254,7 @@ from0tail4x8:
 striptail4x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -3201,6 +3264,9 @@ striptail4x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, SI
 	JL    fewertail4x8
@@ -3276,11 +3342,11 @@ nexttail4x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail4x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail4x8
 	VMASKMOVPS (AX), Y12, Y4
 	VADDPS     Y4, Y0, Y0
@@ -3292,7 +3358,7 @@ nexttail4x8:
 	VADDPS     Y4, Y3, Y3
 
 writetail4x8:
-	MOVQ         columns+8(FP), BX
+	MOVQ         (SP), BX
 	LEAQ         (AX), SI
 	VMOVAPS      X0, X4
 	TESTQ        $0x00000004, BX
@@ -3377,10 +3443,10 @@ row3tail4x8no2:
 	VMOVSS X0, (AX)
 
 row3tail4x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over4:
@@ -3389,10 +3455,10 @@ tailwide8over4:
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail5x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	VMASKMOVPS (AX), Y12, Y0
@@ -3405,7 +3471,7 @@ from0tail5x8:
 striptail5x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -3415,6 +3481,9 @@ striptail5x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, SI
 	JL    fewertail5x8
@@ -3500,11 +3569,11 @@ nexttail5x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail5x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail5x8
 	VMASKMOVPS (AX), Y12, Y5
 	VADDPS     Y5, Y0, Y0
@@ -3518,7 +3587,7 @@ nexttail5x8:
 	VADDPS     Y5, Y4, Y4
 
 writetail5x8:
-	MOVQ         columns+8(FP), BX
+	MOVQ         (SP), BX
 	LEAQ         (AX), SI
 	VMOVAPS      X0, X5
 	TESTQ        $0x00000004, BX
@@ -3624,10 +3693,10 @@ row4tail5x8no2:
 	VMOVSS X0, (AX)
 
 row4tail5x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over5:
@@ -3637,10 +3706,10 @@ tailwide8over5:
 	VXORPS     Y3, Y3, Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail6x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -3656,7 +3725,7 @@ from0tail6x8:
 striptail6x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -3666,6 +3735,9 @@ striptail6x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -3768,13 +3840,13 @@ nexttail6x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail6x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail6x8
 	VMASKMOVPS (AX), Y12, Y6
 	VADDPS     Y6, Y0, Y0
@@ -3790,7 +3862,7 @@ nexttail6x8:
 	VADDPS     Y6, Y5, Y5
 
 writetail6x8:
-	MOVQ         columns+8(FP), SI
+	MOVQ         (SP), SI
 	LEAQ         (AX), DI
 	VMOVAPS      X0, X6
 	TESTQ        $0x00000004, SI
@@ -3917,10 +3989,10 @@ row5tail6x8no2:
 	VMOVSS X0, (AX)
 
 row5tail6x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over6:
@@ -3937,10 +4009,10 @@ tailwide8over6:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail7x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -3957,7 +4029,7 @@ from0tail7x8:
 striptail7x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -3967,6 +4039,9 @@ striptail7x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -4043,13 +4118,13 @@ nexttail7x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail7x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail7x8
 	VMASKMOVPS (AX), Y12, Y7
 	VADDPS     Y7, Y0, Y0
@@ -4067,7 +4142,7 @@ nexttail7x8:
 	VADDPS     Y7, Y6, Y6
 
 writetail7x8:
-	MOVQ         columns+8(FP), SI
+	MOVQ         (SP), SI
 	LEAQ         (AX), DI
 	VMOVAPS      X0, X7
 	TESTQ        $0x00000004, SI
@@ -4215,10 +4290,10 @@ row6tail7x8no2:
 	VMOVSS X0, (AX)
 
 row6tail7x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over7:
@@ -4230,10 +4305,10 @@ tailwide8over7:
 	VXORPS     Y5, Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail8x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -4251,7 +4326,7 @@ from0tail8x8:
 striptail8x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -4261,6 +4336,9 @@ striptail8x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -4343,13 +4421,13 @@ nexttail8x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail8x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail8x8
 	VMASKMOVPS (AX), Y12, Y8
 	VADDPS     Y8, Y0, Y0
@@ -4369,7 +4447,7 @@ nexttail8x8:
 	VADDPS     Y8, Y7, Y7
 
 writetail8x8:
-	MOVQ         columns+8(FP), SI
+	MOVQ         (SP), SI
 	LEAQ         (AX), DI
 	VMOVAPS      X0, X8
 	TESTQ        $0x00000004, SI
@@ -4538,10 +4616,10 @@ row7tail8x8no2:
 	VMOVSS X0, (AX)
 
 row7tail8x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over8:
@@ -4554,10 +4632,10 @@ tailwide8over8:
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail9x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -4576,7 +4654,7 @@ from0tail9x8:
 striptail9x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -4586,6 +4664,9 @@ striptail9x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -4674,13 +4755,13 @@ nexttail9x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail9x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail9x8
 	VMASKMOVPS (AX), Y12, Y9
 	VADDPS     Y9, Y0, Y0
@@ -4702,7 +4783,7 @@ nexttail9x8:
 	VADDPS     Y9, Y8, Y8
 
 writetail9x8:
-	MOVQ         columns+8(FP), SI
+	MOVQ         (SP), SI
 	LEAQ         (AX), DI
 	VMOVAPS      X0, X9
 	TESTQ        $0x00000004, SI
@@ -4892,10 +4973,10 @@ row8tail9x8no2:
 	VMOVSS X0, (AX)
 
 row8tail9x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over9:
@@ -4913,10 +4994,10 @@ tailwide8over9:
 	VXORPS     Y7, Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail10x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -4936,7 +5017,7 @@ from0tail10x8:
 striptail10x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -4946,6 +5027,9 @@ striptail10x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -5040,13 +5124,13 @@ nexttail10x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail10x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail10x8
 	VMASKMOVPS (AX), Y12, Y10
 	VADDPS     Y10, Y0, Y0
@@ -5070,7 +5154,7 @@ nexttail10x8:
 	VADDPS     Y10, Y9, Y9
 
 writetail10x8:
-	MOVQ         columns+8(FP), SI
+	MOVQ         (SP), SI
 	LEAQ         (AX), DI
 	VMOVAPS      X0, X10
 	TESTQ        $0x00000004, SI
@@ -5281,10 +5365,10 @@ row9tail10x8no2:
 	VMOVSS X0, (AX)
 
 row9tail10x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over10:
@@ -5299,10 +5383,10 @@ tailwide8over10:
 	VXORPS     Y8, Y8, Y8
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail11x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -5325,7 +5409,7 @@ from0tail11x8:
 striptail11x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -5335,6 +5419,9 @@ striptail11x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -5440,15 +5527,15 @@ nexttail11x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail11x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
 	LEAQ       (BX)(CX*4), SI
 	ADDQ       CX, SI
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail11x8
 	VMASKMOVPS (AX), Y12, Y11
 	VADDPS     Y11, Y0, Y0
@@ -5474,7 +5561,7 @@ nexttail11x8:
 	VADDPS     Y11, Y10, Y10
 
 writetail11x8:
-	MOVQ         columns+8(FP), DI
+	MOVQ         (SP), DI
 	LEAQ         (AX), R8
 	VMOVAPS      X0, X11
 	TESTQ        $0x00000004, DI
@@ -5706,10 +5793,10 @@ row10tail11x8no2:
 	VMOVSS X0, (AX)
 
 row10tail11x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 tailwide8over11:
@@ -5725,10 +5812,10 @@ tailwide8over11:
 	VXORPS     Y9, Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VXORPS     Y11, Y11, Y11
-	CMPB       end+72(FP), $0x02
+	CMPB       end+80(FP), $0x02
 	JNE        from0tail12x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), SI
 	LEAQ       (AX)(CX*4), DI
@@ -5752,7 +5839,7 @@ from0tail12x8:
 striptail12x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -5762,6 +5849,9 @@ striptail12x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -5873,15 +5963,15 @@ nexttail12x8:
 	ADDQ       $0x60, DX
 	DECQ       BX
 	JG         striptail12x8
-	MOVQ       c_base+40(FP), AX
-	MOVQ       ldc+64(FP), CX
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
 	SHLQ       $0x02, CX
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (AX)(CX*4), BX
 	ADDQ       CX, BX
 	LEAQ       (BX)(CX*4), SI
 	ADDQ       CX, SI
-	CMPB       end+72(FP), $0x01
+	CMPB       end+80(FP), $0x01
 	JNE        writetail12x8
 	VMASKMOVPS (AX), Y12, Y13
 	VADDPS     Y13, Y0, Y0
@@ -5909,7 +5999,7 @@ nexttail12x8:
 	VADDPS     Y12, Y11, Y11
 
 writetail12x8:
-	MOVQ         columns+8(FP), DI
+	MOVQ         (SP), DI
 	LEAQ         (AX), R8
 	VMOVAPS      X0, X12
 	TESTQ        $0x00000004, DI
@@ -6162,10 +6252,10 @@ row11tail12x8no2:
 	VMOVSS X0, (AX)
 
 row11tail12x8no1:
-	SUBQ $0x08, columns+8(FP)
+	SUBQ $0x08, (SP)
 	JLE  end
-	ADDQ $0x00000020, c_base+40(FP)
-	ADDQ $0x08, (SP)
+	ADDQ $0x00000020, 8(SP)
+	ADDQ $0x08, 16(SP)
 	JMP  next
 
 wide8:
@@ -6178,10 +6268,10 @@ wide8:
 	CMPQ    AX, $0x01
 	JG      wide8over1
 	VXORPS  Y0, Y0, Y0
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from01x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS (AX), Y0
 
@@ -6189,7 +6279,7 @@ from01x8:
 strip1x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -6197,8 +6287,11 @@ strip1x8:
 	MOVQ  8(DX), DI
 	MOVQ  32(DX), R8
 	SHLQ  $0x02, R8
-	MOVQ  40(DX), R8
-	SHLQ  $0x02, R8
+	MOVQ  40(DX), R9
+	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, SI
 	JL    fewer1x8
 
@@ -6206,22 +6299,22 @@ some1x8:
 	VMOVUPS      (AX), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	VMOVUPS      (AX), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	VMOVUPS      (AX), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	VMOVUPS      (AX), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	SUBQ         $0x04, SI
 	JGE          some1x8
@@ -6234,7 +6327,7 @@ one1x8:
 	VMOVUPS      (AX), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         R8, DI
+	ADDQ         R9, DI
 	ADDQ         CX, AX
 	DECQ         SI
 	JNZ          one1x8
@@ -6243,29 +6336,29 @@ next1x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip1x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write1x8
 	VADDPS (AX), Y0, Y0
 
 write1x8:
-	MOVQ    columns+8(FP), CX
+	MOVQ    (SP), CX
 	VMOVUPS Y0, (AX)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over1:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from02x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(CX*1), Y1
@@ -6274,7 +6367,7 @@ from02x8:
 strip2x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -6284,6 +6377,9 @@ strip2x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, SI
 	JL    fewer2x8
 
@@ -6338,32 +6434,32 @@ next2x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip2x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write2x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
 
 write2x8:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over2:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from03x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS (AX), Y0
 	VMOVUPS (AX)(CX*1), Y1
@@ -6373,7 +6469,7 @@ from03x8:
 strip3x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -6383,6 +6479,9 @@ strip3x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, SI
 	JL    fewer3x8
 
@@ -6447,24 +6546,24 @@ next3x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip3x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write3x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
 	VADDPS (AX)(CX*2), Y2, Y2
 
 write3x8:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over3:
@@ -6476,10 +6575,10 @@ wide8over3:
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from04x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	VMOVUPS (AX), Y0
@@ -6491,7 +6590,7 @@ from04x8:
 strip4x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -6501,6 +6600,9 @@ strip4x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, SI
 	JL    fewer4x8
@@ -6576,11 +6678,11 @@ next4x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip4x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write4x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -6588,15 +6690,15 @@ next4x8:
 	VADDPS (AX)(DX*1), Y3, Y3
 
 write4x8:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
 	VMOVUPS Y3, (AX)(DX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over4:
@@ -6605,10 +6707,10 @@ wide8over4:
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from05x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	VMOVUPS (AX), Y0
@@ -6621,7 +6723,7 @@ from05x8:
 strip5x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -6631,6 +6733,9 @@ strip5x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, SI
 	JL    fewer5x8
@@ -6716,11 +6821,11 @@ next5x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip5x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write5x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -6729,16 +6834,16 @@ next5x8:
 	VADDPS (AX)(CX*4), Y4, Y4
 
 write5x8:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
 	VMOVUPS Y3, (AX)(DX*1)
 	VMOVUPS Y4, (AX)(CX*4)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over5:
@@ -6748,10 +6853,10 @@ wide8over5:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from06x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -6767,7 +6872,7 @@ from06x8:
 strip6x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -6777,6 +6882,9 @@ strip6x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -6879,13 +6987,13 @@ next6x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip6x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write6x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -6895,17 +7003,17 @@ next6x8:
 	VADDPS (BX), Y5, Y5
 
 write6x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
 	VMOVUPS Y3, (AX)(DX*1)
 	VMOVUPS Y4, (AX)(CX*4)
 	VMOVUPS Y5, (BX)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over6:
@@ -6922,10 +7030,10 @@ wide8over6:
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from07x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -6942,7 +7050,7 @@ from07x8:
 strip7x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -6952,6 +7060,9 @@ strip7x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -7028,13 +7139,13 @@ next7x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip7x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write7x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -7045,7 +7156,7 @@ next7x8:
 	VADDPS (BX)(CX*1), Y6, Y6
 
 write7x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7053,10 +7164,10 @@ write7x8:
 	VMOVUPS Y4, (AX)(CX*4)
 	VMOVUPS Y5, (BX)
 	VMOVUPS Y6, (BX)(CX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over7:
@@ -7068,10 +7179,10 @@ wide8over7:
 	VXORPS  Y5, Y5, Y5
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from08x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -7089,7 +7200,7 @@ from08x8:
 strip8x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -7099,6 +7210,9 @@ strip8x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -7181,13 +7295,13 @@ next8x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip8x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write8x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -7199,7 +7313,7 @@ next8x8:
 	VADDPS (BX)(CX*2), Y7, Y7
 
 write8x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7208,10 +7322,10 @@ write8x8:
 	VMOVUPS Y5, (BX)
 	VMOVUPS Y6, (BX)(CX*1)
 	VMOVUPS Y7, (BX)(CX*2)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over8:
@@ -7224,10 +7338,10 @@ wide8over8:
 	VXORPS  Y6, Y6, Y6
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from09x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -7246,7 +7360,7 @@ from09x8:
 strip9x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -7256,6 +7370,9 @@ strip9x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -7344,13 +7461,13 @@ next9x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip9x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write9x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -7363,7 +7480,7 @@ next9x8:
 	VADDPS (BX)(DX*1), Y8, Y8
 
 write9x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7373,10 +7490,10 @@ write9x8:
 	VMOVUPS Y6, (BX)(CX*1)
 	VMOVUPS Y7, (BX)(CX*2)
 	VMOVUPS Y8, (BX)(DX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over9:
@@ -7394,10 +7511,10 @@ wide8over9:
 	VXORPS  Y7, Y7, Y7
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from010x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -7417,7 +7534,7 @@ from010x8:
 strip10x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -7427,6 +7544,9 @@ strip10x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -7521,13 +7641,13 @@ next10x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip10x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write10x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -7541,7 +7661,7 @@ next10x8:
 	VADDPS (BX)(CX*4), Y9, Y9
 
 write10x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7552,10 +7672,10 @@ write10x8:
 	VMOVUPS Y7, (BX)(CX*2)
 	VMOVUPS Y8, (BX)(DX*1)
 	VMOVUPS Y9, (BX)(CX*4)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over10:
@@ -7570,10 +7690,10 @@ wide8over10:
 	VXORPS  Y8, Y8, Y8
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from011x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -7596,7 +7716,7 @@ from011x8:
 strip11x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -7606,6 +7726,9 @@ strip11x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -7711,15 +7834,15 @@ next11x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip11x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write11x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -7734,7 +7857,7 @@ next11x8:
 	VADDPS (SI), Y10, Y10
 
 write11x8:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7746,10 +7869,10 @@ write11x8:
 	VMOVUPS Y8, (BX)(DX*1)
 	VMOVUPS Y9, (BX)(CX*4)
 	VMOVUPS Y10, (SI)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over11:
@@ -7765,10 +7888,10 @@ wide8over11:
 	VXORPS  Y9, Y9, Y9
 	VXORPS  Y10, Y10, Y10
 	VXORPS  Y11, Y11, Y11
-	CMPB    end+72(FP), $0x02
+	CMPB    end+80(FP), $0x02
 	JNE     from012x8
-	MOVQ    c_base+40(FP), AX
-	MOVQ    ldc+64(FP), CX
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
 	SHLQ    $0x02, CX
 	LEAQ    (CX)(CX*2), SI
 	LEAQ    (AX)(CX*4), DI
@@ -7792,7 +7915,7 @@ from012x8:
 strip12x8:
 	MOVQ  80(DX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(DX), AX
 	MOVQ  72(DX), CX
 	SHLQ  $0x02, CX
@@ -7802,6 +7925,9 @@ strip12x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(DX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -7913,15 +8039,15 @@ next12x8:
 	ADDQ   $0x60, DX
 	DECQ   BX
 	JG     strip12x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write12x8
 	VADDPS (AX), Y0, Y0
 	VADDPS (AX)(CX*1), Y1, Y1
@@ -7937,7 +8063,7 @@ next12x8:
 	VADDPS (SI)(CX*1), Y11, Y11
 
 write12x8:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, (AX)(CX*1)
 	VMOVUPS Y2, (AX)(CX*2)
@@ -7950,26 +8076,55 @@ write12x8:
 	VMOVUPS Y9, (BX)(CX*4)
 	VMOVUPS Y10, (SI)
 	VMOVUPS Y11, (SI)(CX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 end:
+	MOVQ  24(SP), AX
+	ADDQ  AX, 32(SP)
+	SUBQ  AX, rows+0(FP)
+	JLE   done
+	MOVQ  ldc+72(FP), CX
+	SHLQ  $0x02, CX
+	IMULQ CX, AX
+	ADDQ  AX, c_base+48(FP)
+	JMP   rows
+
+done:
 	VZEROUPPER
 	RET
 
-// func tilesAVX512(rows int, columns int, strips []float32, c []float32, ldc int, end uint8)
+// func tilesAVX512(rows int, most int, columns int, strips []float32, c []float32, ldc int, end uint8)
 // Requires: AVX, AVX512F, AVX512VL, CMOV, MMX+
-TEXT ·tilesAVX512(SB), NOSPLIT, $8-73
-	MOVQ $0x00000000, (SP)
+TEXT ·tilesAVX512(SB), NOSPLIT, $40-81
+	MOVQ $0x00000000, 32(SP)
+
+rows:
+	MOVQ    rows+0(FP), AX
+	MOVQ    most+8(FP), CX
+	CMPQ    AX, CX
+	JLE     last
+	INCQ    AX
+	SHRQ    $0x01, AX
+	CMPQ    AX, CX
+	CMOVQGT CX, AX
+
+last:
+	MOVQ AX, 24(SP)
+	MOVQ $0x00000000, 16(SP)
+	MOVQ c_base+48(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ columns+16(FP), AX
+	MOVQ AX, (SP)
 
 next:
-	MOVQ   rows+0(FP), AX
-	MOVQ   columns+8(FP), DX
-	MOVQ   strips_base+16(FP), BX
-	MOVQ   strips_len+24(FP), SI
+	MOVQ   24(SP), AX
+	MOVQ   (SP), DX
+	MOVQ   strips_base+24(FP), BX
+	MOVQ   strips_len+32(FP), SI
 	CMPQ   AX, $0x08
 	JG     narrow
 	CMPQ   DX, $0x18
@@ -8003,18 +8158,18 @@ wide48:
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from01x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS   (AX), Z0
 	VMOVUPS   64(AX), Z1
 	VMOVUPS.Z 128(AX), K1, Z2
 
 from01x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000001, AX
 	LEAQ    192(CX), DI
@@ -8024,7 +8179,7 @@ from01x48:
 strip1x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -8033,8 +8188,11 @@ strip1x48:
 	MOVQ  8(BX), R11
 	MOVQ  32(BX), R12
 	SHLQ  $0x02, R12
-	MOVQ  40(BX), R12
-	SHLQ  $0x02, R12
+	MOVQ  40(BX), R13
+	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched1x48
 	TESTQ R9, R9
@@ -8055,7 +8213,7 @@ fetch1x48:
 	VFMADD231PS  Z24, Z27, Z0
 	VFMADD231PS  Z25, Z27, Z1
 	VFMADD231PS  Z26, Z27, Z2
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JZ           next1x48
@@ -8077,7 +8235,7 @@ some1x48:
 	VFMADD231PS  Z24, Z27, Z0
 	VFMADD231PS  Z25, Z27, Z1
 	VFMADD231PS  Z26, Z27, Z2
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT1   64(DI)(R10*4)
@@ -8089,7 +8247,7 @@ some1x48:
 	VFMADD231PS  Z24, Z27, Z0
 	VFMADD231PS  Z25, Z27, Z1
 	VFMADD231PS  Z26, Z27, Z2
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT1   64(DI)(R10*4)
@@ -8101,7 +8259,7 @@ some1x48:
 	VFMADD231PS  Z24, Z27, Z0
 	VFMADD231PS  Z25, Z27, Z1
 	VFMADD231PS  Z26, Z27, Z2
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT1   64(DI)(R10*4)
@@ -8113,7 +8271,7 @@ some1x48:
 	VFMADD231PS  Z24, Z27, Z0
 	VFMADD231PS  Z25, Z27, Z1
 	VFMADD231PS  Z26, Z27, Z2
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	SUBQ         $0x04, R9
 	JGE          some1x48
@@ -8133,7 +8291,7 @@ one1x48:
 	VFMADD231PS  Z24, Z27, Z0
 	VFMADD231PS  Z25, Z27, Z1
 	VFMADD231PS  Z26, Z27, Z2
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JNZ          one1x48
@@ -8142,24 +8300,24 @@ next1x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip1x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write1x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS 128(AX), Z2, K1, Z2
 
 write1x48:
-	MOVQ    columns+8(FP), CX
+	MOVQ    (SP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide48over1:
@@ -8169,10 +8327,10 @@ wide48over1:
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y4, Y4, Y4
 	VXORPS    Y5, Y5, Y5
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from02x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS   (AX), Z0
 	VMOVUPS   64(AX), Z1
@@ -8182,8 +8340,8 @@ wide48over1:
 	VMOVUPS.Z 128(AX)(CX*1), K1, Z5
 
 from02x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000002, AX
 	LEAQ    192(CX), DI
@@ -8193,7 +8351,7 @@ from02x48:
 strip2x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -8204,6 +8362,9 @@ strip2x48:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched2x48
 	TESTQ R9, R9
@@ -8335,10 +8496,10 @@ next2x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip2x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write2x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
@@ -8348,17 +8509,17 @@ next2x48:
 	VADDPS 128(AX)(CX*1), Z5, K1, Z5
 
 write2x48:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
 	VMOVUPS Z3, (AX)(CX*1)
 	VMOVUPS Z4, 64(AX)(CX*1)
 	VMOVUPS Z5, K1, 128(AX)(CX*1)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide48over2:
@@ -8373,10 +8534,10 @@ wide48over2:
 	VXORPS    Y6, Y6, Y6
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from03x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS   (AX), Z0
 	VMOVUPS   64(AX), Z1
@@ -8389,8 +8550,8 @@ wide48over2:
 	VMOVUPS.Z 128(AX)(CX*2), K1, Z8
 
 from03x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000003, AX
 	LEAQ    192(CX), DI
@@ -8400,7 +8561,7 @@ from03x48:
 strip3x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -8411,6 +8572,9 @@ strip3x48:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched3x48
 	TESTQ R9, R9
@@ -8526,10 +8690,10 @@ next3x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip3x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write3x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
@@ -8542,7 +8706,7 @@ next3x48:
 	VADDPS 128(AX)(CX*2), Z8, K1, Z8
 
 write3x48:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -8552,10 +8716,10 @@ write3x48:
 	VMOVUPS Z6, (AX)(CX*2)
 	VMOVUPS Z7, 64(AX)(CX*2)
 	VMOVUPS Z8, K1, 128(AX)(CX*2)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide48over3:
@@ -8571,10 +8735,10 @@ wide48over3:
 	VXORPS    Y9, Y9, Y9
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from04x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (AX), Z0
@@ -8591,8 +8755,8 @@ wide48over3:
 	VMOVUPS.Z 128(AX)(DX*1), K1, Z11
 
 from04x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000004, AX
 	LEAQ    192(CX), DI
@@ -8602,7 +8766,7 @@ from04x48:
 strip4x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -8613,6 +8777,9 @@ strip4x48:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetched4x48
@@ -8745,11 +8912,11 @@ next4x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip4x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write4x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
@@ -8765,7 +8932,7 @@ next4x48:
 	VADDPS 128(AX)(DX*1), Z11, K1, Z11
 
 write4x48:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -8778,10 +8945,10 @@ write4x48:
 	VMOVUPS Z9, (AX)(DX*1)
 	VMOVUPS Z10, 64(AX)(DX*1)
 	VMOVUPS Z11, K1, 128(AX)(DX*1)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide48over4:
@@ -8804,10 +8971,10 @@ wide48over4:
 	VXORPS    Y12, Y12, Y12
 	VXORPS    Y13, Y13, Y13
 	VXORPS    Y14, Y14, Y14
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from05x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (AX), Z0
@@ -8827,8 +8994,8 @@ wide48over4:
 	VMOVUPS.Z 128(AX)(CX*4), K1, Z14
 
 from05x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000005, AX
 	LEAQ    192(CX), DI
@@ -8838,7 +9005,7 @@ from05x48:
 strip5x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -8849,6 +9016,9 @@ strip5x48:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetched5x48
@@ -8933,11 +9103,11 @@ next5x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip5x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write5x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
@@ -8956,7 +9126,7 @@ next5x48:
 	VADDPS 128(AX)(CX*4), Z14, K1, Z14
 
 write5x48:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -8972,10 +9142,10 @@ write5x48:
 	VMOVUPS Z12, (AX)(CX*4)
 	VMOVUPS Z13, 64(AX)(CX*4)
 	VMOVUPS Z14, K1, 128(AX)(CX*4)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide48over5:
@@ -8997,10 +9167,10 @@ wide48over5:
 	VXORPS    Y15, Y15, Y15
 	VXORPS    Y16, Y16, Y16
 	VXORPS    Y17, Y17, Y17
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from06x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -9025,8 +9195,8 @@ wide48over5:
 	VMOVUPS.Z 128(DI), K1, Z17
 
 from06x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000006, AX
 	LEAQ    192(CX), DI
@@ -9036,7 +9206,7 @@ from06x48:
 strip6x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -9047,6 +9217,9 @@ strip6x48:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -9143,13 +9316,13 @@ next6x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip6x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write6x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
@@ -9171,7 +9344,7 @@ next6x48:
 	VADDPS 128(BX), Z17, K1, Z17
 
 write6x48:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -9190,10 +9363,10 @@ write6x48:
 	VMOVUPS Z15, (BX)
 	VMOVUPS Z16, 64(BX)
 	VMOVUPS Z17, K1, 128(BX)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide48over6:
@@ -9220,10 +9393,10 @@ wide48over6:
 	VXORPS    Y18, Y18, Y18
 	VXORPS    Y19, Y19, Y19
 	VXORPS    Y20, Y20, Y20
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from07x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -9251,8 +9424,8 @@ wide48over6:
 	VMOVUPS.Z 128(DI)(CX*1), K1, Z20
 
 from07x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000007, AX
 	LEAQ    192(CX), DI
@@ -9262,7 +9435,7 @@ from07x48:
 strip7x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -9273,6 +9446,9 @@ strip7x48:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -9377,13 +9553,13 @@ next7x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip7x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write7x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
@@ -9408,7 +9584,7 @@ next7x48:
 	VADDPS 128(BX)(CX*1), Z20, K1, Z20
 
 write7x48:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -9430,10 +9606,10 @@ write7x48:
 	VMOVUPS Z18, (BX)(CX*1)
 	VMOVUPS Z19, 64(BX)(CX*1)
 	VMOVUPS Z20, K1, 128(BX)(CX*1)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide48over7:
@@ -9461,10 +9637,10 @@ wide48over7:
 	VXORPS    Y21, Y21, Y21
 	VXORPS    Y22, Y22, Y22
 	VXORPS    Y23, Y23, Y23
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from08x48
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -9495,8 +9671,8 @@ wide48over7:
 	VMOVUPS.Z 128(DI)(CX*2), K1, Z23
 
 from08x48:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000008, AX
 	LEAQ    192(CX), DI
@@ -9506,7 +9682,7 @@ from08x48:
 strip8x48:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -9517,6 +9693,9 @@ strip8x48:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -9629,13 +9808,13 @@ next8x48:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip8x48
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write8x48
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
@@ -9663,7 +9842,7 @@ next8x48:
 	VADDPS 128(BX)(CX*2), Z23, K1, Z23
 
 write8x48:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, K1, 128(AX)
@@ -9688,10 +9867,10 @@ write8x48:
 	VMOVUPS Z21, (BX)(CX*2)
 	VMOVUPS Z22, 64(BX)(CX*2)
 	VMOVUPS Z23, K1, 128(BX)(CX*2)
-	SUBQ    $0x30, columns+8(FP)
+	SUBQ    $0x30, (SP)
 	JLE     end
-	ADDQ    $0x000000c0, c_base+40(FP)
-	ADDQ    $0x30, (SP)
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
 	JMP     next
 
 wide32:
@@ -9703,17 +9882,17 @@ wide32:
 	JG        wide32over1
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from01x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS   (AX), Z0
 	VMOVUPS.Z 64(AX), K1, Z1
 
 from01x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000001, AX
 	LEAQ    128(CX), DI
@@ -9723,7 +9902,7 @@ from01x32:
 strip1x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -9732,8 +9911,11 @@ strip1x32:
 	MOVQ  8(BX), R11
 	MOVQ  32(BX), R12
 	SHLQ  $0x02, R12
-	MOVQ  40(BX), R12
-	SHLQ  $0x02, R12
+	MOVQ  40(BX), R13
+	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched1x32
 	TESTQ R9, R9
@@ -9750,7 +9932,7 @@ fetch1x32:
 	VBROADCASTSS (R11), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JZ           next1x32
@@ -9769,7 +9951,7 @@ some1x32:
 	VBROADCASTSS (R11), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT1   64(DI)(R10*4)
@@ -9778,7 +9960,7 @@ some1x32:
 	VBROADCASTSS (R11), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT1   64(DI)(R10*4)
@@ -9787,7 +9969,7 @@ some1x32:
 	VBROADCASTSS (R11), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT1   64(DI)(R10*4)
@@ -9796,7 +9978,7 @@ some1x32:
 	VBROADCASTSS (R11), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	SUBQ         $0x04, R9
 	JGE          some1x32
@@ -9813,7 +9995,7 @@ one1x32:
 	VBROADCASTSS (R11), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	ADDQ         R12, R11
+	ADDQ         R13, R11
 	ADDQ         R8, DI
 	DECQ         R9
 	JNZ          one1x32
@@ -9822,22 +10004,22 @@ next1x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip1x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write1x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
 
 write1x32:
-	MOVQ    columns+8(FP), CX
+	MOVQ    (SP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 wide32over1:
@@ -9845,10 +10027,10 @@ wide32over1:
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
 	VXORPS    Y3, Y3, Y3
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from02x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS   (AX), Z0
 	VMOVUPS.Z 64(AX), K1, Z1
@@ -9856,8 +10038,8 @@ wide32over1:
 	VMOVUPS.Z 64(AX)(CX*1), K1, Z3
 
 from02x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000002, AX
 	LEAQ    128(CX), DI
@@ -9867,7 +10049,7 @@ from02x32:
 strip2x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -9878,6 +10060,9 @@ strip2x32:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched2x32
 	TESTQ R9, R9
@@ -9984,10 +10169,10 @@ next2x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip2x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write2x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
@@ -9995,15 +10180,15 @@ next2x32:
 	VADDPS 64(AX)(CX*1), Z3, K1, Z3
 
 write2x32:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
 	VMOVUPS Z3, K1, 64(AX)(CX*1)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 wide32over2:
@@ -10015,10 +10200,10 @@ wide32over2:
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y4, Y4, Y4
 	VXORPS    Y5, Y5, Y5
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from03x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS   (AX), Z0
 	VMOVUPS.Z 64(AX), K1, Z1
@@ -10028,8 +10213,8 @@ wide32over2:
 	VMOVUPS.Z 64(AX)(CX*2), K1, Z5
 
 from03x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000003, AX
 	LEAQ    128(CX), DI
@@ -10039,7 +10224,7 @@ from03x32:
 strip3x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -10050,6 +10235,9 @@ strip3x32:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	TESTL AX, AX
 	JZ    fetched3x32
 	TESTQ R9, R9
@@ -10174,10 +10362,10 @@ next3x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip3x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write3x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
@@ -10187,17 +10375,17 @@ next3x32:
 	VADDPS 64(AX)(CX*2), Z5, K1, Z5
 
 write3x32:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
 	VMOVUPS Z3, K1, 64(AX)(CX*1)
 	VMOVUPS Z4, (AX)(CX*2)
 	VMOVUPS Z5, K1, 64(AX)(CX*2)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 wide32over3:
@@ -10209,10 +10397,10 @@ wide32over3:
 	VXORPS    Y5, Y5, Y5
 	VXORPS    Y6, Y6, Y6
 	VXORPS    Y7, Y7, Y7
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from04x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (AX), Z0
@@ -10225,8 +10413,8 @@ wide32over3:
 	VMOVUPS.Z 64(AX)(DX*1), K1, Z7
 
 from04x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000004, AX
 	LEAQ    128(CX), DI
@@ -10236,7 +10424,7 @@ from04x32:
 strip4x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -10247,6 +10435,9 @@ strip4x32:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetched4x32
@@ -10354,11 +10545,11 @@ next4x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip4x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write4x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
@@ -10370,7 +10561,7 @@ next4x32:
 	VADDPS 64(AX)(DX*1), Z7, K1, Z7
 
 write4x32:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -10379,10 +10570,10 @@ write4x32:
 	VMOVUPS Z5, K1, 64(AX)(CX*2)
 	VMOVUPS Z6, (AX)(DX*1)
 	VMOVUPS Z7, K1, 64(AX)(DX*1)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 wide32over4:
@@ -10400,10 +10591,10 @@ wide32over4:
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
 	VXORPS    Y9, Y9, Y9
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from05x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS   (AX), Z0
@@ -10418,8 +10609,8 @@ wide32over4:
 	VMOVUPS.Z 64(AX)(CX*4), K1, Z9
 
 from05x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000005, AX
 	LEAQ    128(CX), DI
@@ -10429,7 +10620,7 @@ from05x32:
 strip5x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -10440,6 +10631,9 @@ strip5x32:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	TESTL AX, AX
 	JZ    fetched5x32
@@ -10559,11 +10753,11 @@ next5x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip5x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write5x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
@@ -10577,7 +10771,7 @@ next5x32:
 	VADDPS 64(AX)(CX*4), Z9, K1, Z9
 
 write5x32:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -10588,10 +10782,10 @@ write5x32:
 	VMOVUPS Z7, K1, 64(AX)(DX*1)
 	VMOVUPS Z8, (AX)(CX*4)
 	VMOVUPS Z9, K1, 64(AX)(CX*4)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 wide32over5:
@@ -10607,10 +10801,10 @@ wide32over5:
 	VXORPS    Y9, Y9, Y9
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from06x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -10629,8 +10823,8 @@ wide32over5:
 	VMOVUPS.Z 64(DI), K1, Z11
 
 from06x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000006, AX
 	LEAQ    128(CX), DI
@@ -10640,7 +10834,7 @@ from06x32:
 strip6x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -10651,6 +10845,9 @@ strip6x32:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -10788,13 +10985,13 @@ next6x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip6x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write6x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
@@ -10810,7 +11007,7 @@ next6x32:
 	VADDPS 64(BX), Z11, K1, Z11
 
 write6x32:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -10823,10 +11020,10 @@ write6x32:
 	VMOVUPS Z9, K1, 64(AX)(CX*4)
 	VMOVUPS Z10, (BX)
 	VMOVUPS Z11, K1, 64(BX)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 wide32over6:
@@ -10846,10 +11043,10 @@ wide32over6:
 	VXORPS    Y11, Y11, Y11
 	VXORPS    Y12, Y12, Y12
 	VXORPS    Y13, Y13, Y13
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from07x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -10870,8 +11067,8 @@ wide32over6:
 	VMOVUPS.Z 64(DI)(CX*1), K1, Z13
 
 from07x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000007, AX
 	LEAQ    128(CX), DI
@@ -10881,7 +11078,7 @@ from07x32:
 strip7x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -10892,6 +11089,9 @@ strip7x32:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -10977,13 +11177,13 @@ next7x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip7x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write7x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
@@ -11001,7 +11201,7 @@ next7x32:
 	VADDPS 64(BX)(CX*1), Z13, K1, Z13
 
 write7x32:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -11016,10 +11216,10 @@ write7x32:
 	VMOVUPS Z11, K1, 64(BX)
 	VMOVUPS Z12, (BX)(CX*1)
 	VMOVUPS Z13, K1, 64(BX)(CX*1)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 wide32over7:
@@ -11039,10 +11239,10 @@ wide32over7:
 	VXORPS    Y13, Y13, Y13
 	VXORPS    Y14, Y14, Y14
 	VXORPS    Y15, Y15, Y15
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from08x32
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -11065,8 +11265,8 @@ wide32over7:
 	VMOVUPS.Z 64(DI)(CX*2), K1, Z15
 
 from08x32:
-	MOVQ    c_base+40(FP), CX
-	MOVQ    ldc+64(FP), DX
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000008, AX
 	LEAQ    128(CX), DI
@@ -11076,7 +11276,7 @@ from08x32:
 strip8x32:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
-	IMULQ (SP), DI
+	IMULQ 16(SP), DI
 	ADDQ  48(BX), DI
 	MOVQ  72(BX), R8
 	SHLQ  $0x02, R8
@@ -11087,6 +11287,9 @@ strip8x32:
 	SHLQ  $0x02, R12
 	MOVQ  40(BX), R13
 	SHLQ  $0x02, R13
+	MOVQ  32(SP), R14
+	IMULQ R12, R14
+	ADDQ  R14, R11
 	LEAQ  (R12)(R12*2), R14
 	LEAQ  (R11)(R12*4), R15
 	ADDQ  R12, R15
@@ -11178,13 +11381,13 @@ next8x32:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip8x32
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write8x32
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, K1, Z1
@@ -11204,7 +11407,7 @@ next8x32:
 	VADDPS 64(BX)(CX*2), Z15, K1, Z15
 
 write8x32:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
 	VMOVUPS Z2, (AX)(CX*1)
@@ -11221,10 +11424,10 @@ write8x32:
 	VMOVUPS Z13, K1, 64(BX)(CX*1)
 	VMOVUPS Z14, (BX)(CX*2)
 	VMOVUPS Z15, K1, 64(BX)(CX*2)
-	SUBQ    $0x20, columns+8(FP)
+	SUBQ    $0x20, (SP)
 	JLE     end
-	ADDQ    $0x00000080, c_base+40(FP)
-	ADDQ    $0x20, (SP)
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
 	JMP     next
 
 narrow:
@@ -11251,10 +11454,10 @@ wide16:
 	CMPQ      AX, $0x01
 	JG        wide16over1
 	VXORPS    Y0, Y0, Y0
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from01x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS.Z (AX), K1, Z0
 
@@ -11262,7 +11465,7 @@ from01x16:
 strip1x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -11270,27 +11473,30 @@ strip1x16:
 	MOVQ  8(BX), DI
 	MOVQ  32(BX), R8
 	SHLQ  $0x02, R8
-	MOVQ  40(BX), R8
-	SHLQ  $0x02, R8
+	MOVQ  40(BX), R9
+	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, DX
 	JL    fewer1x16
 
 some1x16:
 	VMOVUPS.Z        (AX), K1, Z24
 	VFMADD231PS.BCST (DI), Z24, Z0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	VMOVUPS.Z        (AX), K1, Z24
 	VFMADD231PS.BCST (DI), Z24, Z0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	VMOVUPS.Z        (AX), K1, Z24
 	VFMADD231PS.BCST (DI), Z24, Z0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	VMOVUPS.Z        (AX), K1, Z24
 	VFMADD231PS.BCST (DI), Z24, Z0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	SUBQ             $0x04, DX
 	JGE              some1x16
@@ -11302,7 +11508,7 @@ fewer1x16:
 one1x16:
 	VMOVUPS.Z        (AX), K1, Z24
 	VFMADD231PS.BCST (DI), Z24, Z0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	DECQ             DX
 	JNZ              one1x16
@@ -11311,29 +11517,29 @@ next1x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip1x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write1x16
 	VADDPS (AX), Z0, K1, Z0
 
 write1x16:
-	MOVQ    columns+8(FP), CX
+	MOVQ    (SP), CX
 	VMOVUPS Z0, K1, (AX)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over1:
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from02x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z (AX)(CX*1), K1, Z1
@@ -11342,7 +11548,7 @@ from02x16:
 strip2x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -11352,6 +11558,9 @@ strip2x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, DX
 	JL    fewer2x16
 
@@ -11396,22 +11605,22 @@ next2x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip2x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write2x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
 
 write2x16:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over2:
@@ -11420,10 +11629,10 @@ wide16over2:
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from03x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS.Z (AX), K1, Z0
 	VMOVUPS.Z (AX)(CX*1), K1, Z1
@@ -11433,7 +11642,7 @@ from03x16:
 strip3x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -11443,6 +11652,9 @@ strip3x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, DX
 	JL    fewer3x16
 
@@ -11492,24 +11704,24 @@ next3x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip3x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write3x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
 	VADDPS (AX)(CX*2), Z2, K1, Z2
 
 write3x16:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over3:
@@ -11517,10 +11729,10 @@ wide16over3:
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
 	VXORPS    Y3, Y3, Y3
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from04x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS.Z (AX), K1, Z0
@@ -11532,7 +11744,7 @@ from04x16:
 strip4x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -11542,6 +11754,9 @@ strip4x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, DX
 	JL    fewer4x16
@@ -11597,11 +11812,11 @@ next4x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip4x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write4x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -11609,15 +11824,15 @@ next4x16:
 	VADDPS (AX)(DX*1), Z3, K1, Z3
 
 write4x16:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
 	VMOVUPS Z3, K1, (AX)(DX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over4:
@@ -11630,10 +11845,10 @@ wide16over4:
 	VXORPS    Y2, Y2, Y2
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y4, Y4, Y4
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from05x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS.Z (AX), K1, Z0
@@ -11646,7 +11861,7 @@ from05x16:
 strip5x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -11656,6 +11871,9 @@ strip5x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, DX
 	JL    fewer5x16
@@ -11716,11 +11934,11 @@ next5x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip5x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write5x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -11729,16 +11947,16 @@ next5x16:
 	VADDPS (AX)(CX*4), Z4, K1, Z4
 
 write5x16:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
 	VMOVUPS Z3, K1, (AX)(DX*1)
 	VMOVUPS Z4, K1, (AX)(CX*4)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over5:
@@ -11748,10 +11966,10 @@ wide16over5:
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y4, Y4, Y4
 	VXORPS    Y5, Y5, Y5
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from06x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -11767,7 +11985,7 @@ from06x16:
 strip6x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -11777,6 +11995,9 @@ strip6x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -11849,13 +12070,13 @@ next6x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip6x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write6x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -11865,17 +12086,17 @@ next6x16:
 	VADDPS (BX), Z5, K1, Z5
 
 write6x16:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
 	VMOVUPS Z3, K1, (AX)(DX*1)
 	VMOVUPS Z4, K1, (AX)(CX*4)
 	VMOVUPS Z5, K1, (BX)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over6:
@@ -11888,10 +12109,10 @@ wide16over6:
 	VXORPS    Y4, Y4, Y4
 	VXORPS    Y5, Y5, Y5
 	VXORPS    Y6, Y6, Y6
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from07x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -11908,7 +12129,7 @@ from07x16:
 strip7x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -11918,6 +12139,9 @@ strip7x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -11973,13 +12197,13 @@ next7x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip7x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write7x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -11990,7 +12214,7 @@ next7x16:
 	VADDPS (BX)(CX*1), Z6, K1, Z6
 
 write7x16:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -11998,10 +12222,10 @@ write7x16:
 	VMOVUPS Z4, K1, (AX)(CX*4)
 	VMOVUPS Z5, K1, (BX)
 	VMOVUPS Z6, K1, (BX)(CX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over7:
@@ -12013,10 +12237,10 @@ wide16over7:
 	VXORPS    Y5, Y5, Y5
 	VXORPS    Y6, Y6, Y6
 	VXORPS    Y7, Y7, Y7
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from08x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -12034,7 +12258,7 @@ from08x16:
 strip8x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -12044,6 +12268,9 @@ strip8x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -12102,13 +12329,13 @@ next8x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip8x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write8x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -12120,7 +12347,7 @@ next8x16:
 	VADDPS (BX)(CX*2), Z7, K1, Z7
 
 write8x16:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12129,10 +12356,10 @@ write8x16:
 	VMOVUPS Z5, K1, (BX)
 	VMOVUPS Z6, K1, (BX)(CX*1)
 	VMOVUPS Z7, K1, (BX)(CX*2)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over8:
@@ -12151,10 +12378,10 @@ wide16over8:
 	VXORPS    Y6, Y6, Y6
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from09x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -12173,7 +12400,7 @@ from09x16:
 strip9x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -12183,6 +12410,9 @@ strip9x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -12244,13 +12474,13 @@ next9x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip9x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write9x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -12263,7 +12493,7 @@ next9x16:
 	VADDPS (BX)(DX*1), Z8, K1, Z8
 
 write9x16:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12273,10 +12503,10 @@ write9x16:
 	VMOVUPS Z6, K1, (BX)(CX*1)
 	VMOVUPS Z7, K1, (BX)(CX*2)
 	VMOVUPS Z8, K1, (BX)(DX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over9:
@@ -12290,10 +12520,10 @@ wide16over9:
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
 	VXORPS    Y9, Y9, Y9
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from010x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -12313,7 +12543,7 @@ from010x16:
 strip10x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -12323,6 +12553,9 @@ strip10x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -12387,13 +12620,13 @@ next10x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip10x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write10x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -12407,7 +12640,7 @@ next10x16:
 	VADDPS (BX)(CX*4), Z9, K1, Z9
 
 write10x16:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12418,10 +12651,10 @@ write10x16:
 	VMOVUPS Z7, K1, (BX)(CX*2)
 	VMOVUPS Z8, K1, (BX)(DX*1)
 	VMOVUPS Z9, K1, (BX)(CX*4)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over10:
@@ -12438,10 +12671,10 @@ wide16over10:
 	VXORPS    Y8, Y8, Y8
 	VXORPS    Y9, Y9, Y9
 	VXORPS    Y10, Y10, Y10
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from011x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -12464,7 +12697,7 @@ from011x16:
 strip11x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -12474,6 +12707,9 @@ strip11x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -12546,15 +12782,15 @@ next11x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip11x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write11x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -12569,7 +12805,7 @@ next11x16:
 	VADDPS (SI), Z10, K1, Z10
 
 write11x16:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12581,10 +12817,10 @@ write11x16:
 	VMOVUPS Z8, K1, (BX)(DX*1)
 	VMOVUPS Z9, K1, (BX)(CX*4)
 	VMOVUPS Z10, K1, (SI)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over11:
@@ -12600,10 +12836,10 @@ wide16over11:
 	VXORPS    Y9, Y9, Y9
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from012x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -12627,7 +12863,7 @@ from012x16:
 strip12x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -12637,6 +12873,9 @@ strip12x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -12712,15 +12951,15 @@ next12x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip12x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write12x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -12736,7 +12975,7 @@ next12x16:
 	VADDPS (SI)(CX*1), Z11, K1, Z11
 
 write12x16:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12749,10 +12988,10 @@ write12x16:
 	VMOVUPS Z9, K1, (BX)(CX*4)
 	VMOVUPS Z10, K1, (SI)
 	VMOVUPS Z11, K1, (SI)(CX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over12:
@@ -12773,10 +13012,10 @@ wide16over12:
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
 	VXORPS    Y12, Y12, Y12
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from013x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -12801,7 +13040,7 @@ from013x16:
 strip13x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -12811,6 +13050,9 @@ strip13x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -12845,15 +13087,15 @@ next13x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip13x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write13x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -12870,7 +13112,7 @@ next13x16:
 	VADDPS (SI)(CX*2), Z12, K1, Z12
 
 write13x16:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -12884,10 +13126,10 @@ write13x16:
 	VMOVUPS Z10, K1, (SI)
 	VMOVUPS Z11, K1, (SI)(CX*1)
 	VMOVUPS Z12, K1, (SI)(CX*2)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over13:
@@ -12905,10 +13147,10 @@ wide16over13:
 	VXORPS    Y11, Y11, Y11
 	VXORPS    Y12, Y12, Y12
 	VXORPS    Y13, Y13, Y13
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from014x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -12934,7 +13176,7 @@ from014x16:
 strip14x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -12944,6 +13186,9 @@ strip14x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -12979,15 +13224,15 @@ next14x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip14x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write14x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -13005,7 +13250,7 @@ next14x16:
 	VADDPS (SI)(DX*1), Z13, K1, Z13
 
 write14x16:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13020,10 +13265,10 @@ write14x16:
 	VMOVUPS Z11, K1, (SI)(CX*1)
 	VMOVUPS Z12, K1, (SI)(CX*2)
 	VMOVUPS Z13, K1, (SI)(DX*1)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over14:
@@ -13044,10 +13289,10 @@ wide16over14:
 	VXORPS    Y12, Y12, Y12
 	VXORPS    Y13, Y13, Y13
 	VXORPS    Y14, Y14, Y14
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from015x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -13074,7 +13319,7 @@ from015x16:
 strip15x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13084,6 +13329,9 @@ strip15x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -13120,15 +13368,15 @@ next15x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip15x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write15x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -13147,7 +13395,7 @@ next15x16:
 	VADDPS (SI)(CX*4), Z14, K1, Z14
 
 write15x16:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13163,10 +13411,10 @@ write15x16:
 	VMOVUPS Z12, K1, (SI)(CX*2)
 	VMOVUPS Z13, K1, (SI)(DX*1)
 	VMOVUPS Z14, K1, (SI)(CX*4)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide16over15:
@@ -13186,10 +13434,10 @@ wide16over15:
 	VXORPS    Y13, Y13, Y13
 	VXORPS    Y14, Y14, Y14
 	VXORPS    Y15, Y15, Y15
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from016x16
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -13219,7 +13467,7 @@ from016x16:
 strip16x16:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13229,6 +13477,9 @@ strip16x16:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -13269,8 +13520,8 @@ next16x16:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip16x16
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
@@ -13279,7 +13530,7 @@ next16x16:
 	ADDQ   CX, SI
 	LEAQ   (SI)(CX*4), DI
 	ADDQ   CX, DI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write16x16
 	VADDPS (AX), Z0, K1, Z0
 	VADDPS (AX)(CX*1), Z1, K1, Z1
@@ -13299,7 +13550,7 @@ next16x16:
 	VADDPS (DI), Z15, K1, Z15
 
 write16x16:
-	MOVQ    columns+8(FP), R8
+	MOVQ    (SP), R8
 	VMOVUPS Z0, K1, (AX)
 	VMOVUPS Z1, K1, (AX)(CX*1)
 	VMOVUPS Z2, K1, (AX)(CX*2)
@@ -13316,10 +13567,10 @@ write16x16:
 	VMOVUPS Z13, K1, (SI)(DX*1)
 	VMOVUPS Z14, K1, (SI)(CX*4)
 	VMOVUPS Z15, K1, (DI)
-	SUBQ    $0x10, columns+8(FP)
+	SUBQ    $0x10, (SP)
 	JLE     end
-	ADDQ    $0x00000040, c_base+40(FP)
-	ADDQ    $0x10, (SP)
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
 	JMP     next
 
 wide8:
@@ -13332,10 +13583,10 @@ wide8:
 	CMPQ      AX, $0x01
 	JG        wide8over1
 	VXORPS    Y0, Y0, Y0
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from01x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS.Z (AX), K1, Y0
 
@@ -13343,7 +13594,7 @@ from01x8:
 strip1x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13351,27 +13602,30 @@ strip1x8:
 	MOVQ  8(BX), DI
 	MOVQ  32(BX), R8
 	SHLQ  $0x02, R8
-	MOVQ  40(BX), R8
-	SHLQ  $0x02, R8
+	MOVQ  40(BX), R9
+	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, DX
 	JL    fewer1x8
 
 some1x8:
 	VMOVUPS.Z        (AX), K1, Y1
 	VFMADD231PS.BCST (DI), Y1, Y0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	VMOVUPS.Z        (AX), K1, Y1
 	VFMADD231PS.BCST (DI), Y1, Y0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	VMOVUPS.Z        (AX), K1, Y1
 	VFMADD231PS.BCST (DI), Y1, Y0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	VMOVUPS.Z        (AX), K1, Y1
 	VFMADD231PS.BCST (DI), Y1, Y0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	SUBQ             $0x04, DX
 	JGE              some1x8
@@ -13383,7 +13637,7 @@ fewer1x8:
 one1x8:
 	VMOVUPS.Z        (AX), K1, Y1
 	VFMADD231PS.BCST (DI), Y1, Y0
-	ADDQ             R8, DI
+	ADDQ             R9, DI
 	ADDQ             CX, AX
 	DECQ             DX
 	JNZ              one1x8
@@ -13392,29 +13646,29 @@ next1x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip1x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write1x8
 	VADDPS (AX), Y0, K1, Y0
 
 write1x8:
-	MOVQ    columns+8(FP), CX
+	MOVQ    (SP), CX
 	VMOVUPS Y0, K1, (AX)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over1:
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from02x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS.Z (AX), K1, Y0
 	VMOVUPS.Z (AX)(CX*1), K1, Y1
@@ -13423,7 +13677,7 @@ from02x8:
 strip2x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13433,6 +13687,9 @@ strip2x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, DX
 	JL    fewer2x8
 
@@ -13477,22 +13734,22 @@ next2x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip2x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write2x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
 
 write2x8:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over2:
@@ -13501,10 +13758,10 @@ wide8over2:
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from03x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS.Z (AX), K1, Y0
 	VMOVUPS.Z (AX)(CX*1), K1, Y1
@@ -13514,7 +13771,7 @@ from03x8:
 strip3x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13524,6 +13781,9 @@ strip3x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	SUBQ  $0x04, DX
 	JL    fewer3x8
 
@@ -13573,24 +13833,24 @@ next3x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip3x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write3x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
 	VADDPS (AX)(CX*2), Y2, K1, Y2
 
 write3x8:
-	MOVQ    columns+8(FP), DX
+	MOVQ    (SP), DX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over3:
@@ -13598,10 +13858,10 @@ wide8over3:
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
 	VXORPS    Y3, Y3, Y3
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from04x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS.Z (AX), K1, Y0
@@ -13613,7 +13873,7 @@ from04x8:
 strip4x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13623,6 +13883,9 @@ strip4x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, DX
 	JL    fewer4x8
@@ -13678,11 +13941,11 @@ next4x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip4x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write4x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -13690,15 +13953,15 @@ next4x8:
 	VADDPS (AX)(DX*1), Y3, K1, Y3
 
 write4x8:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
 	VMOVUPS Y3, K1, (AX)(DX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over4:
@@ -13711,10 +13974,10 @@ wide8over4:
 	VXORPS    Y2, Y2, Y2
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y4, Y4, Y4
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from05x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	VMOVUPS.Z (AX), K1, Y0
@@ -13727,7 +13990,7 @@ from05x8:
 strip5x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13737,6 +14000,9 @@ strip5x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	SUBQ  $0x04, DX
 	JL    fewer5x8
@@ -13797,11 +14063,11 @@ next5x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip5x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write5x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -13810,16 +14076,16 @@ next5x8:
 	VADDPS (AX)(CX*4), Y4, K1, Y4
 
 write5x8:
-	MOVQ    columns+8(FP), BX
+	MOVQ    (SP), BX
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
 	VMOVUPS Y3, K1, (AX)(DX*1)
 	VMOVUPS Y4, K1, (AX)(CX*4)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over5:
@@ -13829,10 +14095,10 @@ wide8over5:
 	VXORPS    Y3, Y3, Y3
 	VXORPS    Y4, Y4, Y4
 	VXORPS    Y5, Y5, Y5
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from06x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -13848,7 +14114,7 @@ from06x8:
 strip6x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13858,6 +14124,9 @@ strip6x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -13930,13 +14199,13 @@ next6x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip6x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write6x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -13946,17 +14215,17 @@ next6x8:
 	VADDPS (BX), Y5, K1, Y5
 
 write6x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
 	VMOVUPS Y3, K1, (AX)(DX*1)
 	VMOVUPS Y4, K1, (AX)(CX*4)
 	VMOVUPS Y5, K1, (BX)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over6:
@@ -13969,10 +14238,10 @@ wide8over6:
 	VXORPS    Y4, Y4, Y4
 	VXORPS    Y5, Y5, Y5
 	VXORPS    Y6, Y6, Y6
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from07x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -13989,7 +14258,7 @@ from07x8:
 strip7x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -13999,6 +14268,9 @@ strip7x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -14054,13 +14326,13 @@ next7x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip7x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write7x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -14071,7 +14343,7 @@ next7x8:
 	VADDPS (BX)(CX*1), Y6, K1, Y6
 
 write7x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14079,10 +14351,10 @@ write7x8:
 	VMOVUPS Y4, K1, (AX)(CX*4)
 	VMOVUPS Y5, K1, (BX)
 	VMOVUPS Y6, K1, (BX)(CX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over7:
@@ -14094,10 +14366,10 @@ wide8over7:
 	VXORPS    Y5, Y5, Y5
 	VXORPS    Y6, Y6, Y6
 	VXORPS    Y7, Y7, Y7
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from08x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -14115,7 +14387,7 @@ from08x8:
 strip8x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -14125,6 +14397,9 @@ strip8x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -14183,13 +14458,13 @@ next8x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip8x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write8x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -14201,7 +14476,7 @@ next8x8:
 	VADDPS (BX)(CX*2), Y7, K1, Y7
 
 write8x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14210,10 +14485,10 @@ write8x8:
 	VMOVUPS Y5, K1, (BX)
 	VMOVUPS Y6, K1, (BX)(CX*1)
 	VMOVUPS Y7, K1, (BX)(CX*2)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over8:
@@ -14232,10 +14507,10 @@ wide8over8:
 	VXORPS    Y6, Y6, Y6
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from09x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -14254,7 +14529,7 @@ from09x8:
 strip9x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -14264,6 +14539,9 @@ strip9x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -14325,13 +14603,13 @@ next9x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip9x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write9x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -14344,7 +14622,7 @@ next9x8:
 	VADDPS (BX)(DX*1), Y8, K1, Y8
 
 write9x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14354,10 +14632,10 @@ write9x8:
 	VMOVUPS Y6, K1, (BX)(CX*1)
 	VMOVUPS Y7, K1, (BX)(CX*2)
 	VMOVUPS Y8, K1, (BX)(DX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over9:
@@ -14371,10 +14649,10 @@ wide8over9:
 	VXORPS    Y7, Y7, Y7
 	VXORPS    Y8, Y8, Y8
 	VXORPS    Y9, Y9, Y9
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from010x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -14394,7 +14672,7 @@ from010x8:
 strip10x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -14404,6 +14682,9 @@ strip10x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -14468,13 +14749,13 @@ next10x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip10x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write10x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -14488,7 +14769,7 @@ next10x8:
 	VADDPS (BX)(CX*4), Y9, K1, Y9
 
 write10x8:
-	MOVQ    columns+8(FP), SI
+	MOVQ    (SP), SI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14499,10 +14780,10 @@ write10x8:
 	VMOVUPS Y7, K1, (BX)(CX*2)
 	VMOVUPS Y8, K1, (BX)(DX*1)
 	VMOVUPS Y9, K1, (BX)(CX*4)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over10:
@@ -14519,10 +14800,10 @@ wide8over10:
 	VXORPS    Y8, Y8, Y8
 	VXORPS    Y9, Y9, Y9
 	VXORPS    Y10, Y10, Y10
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from011x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -14545,7 +14826,7 @@ from011x8:
 strip11x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -14555,6 +14836,9 @@ strip11x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -14627,15 +14911,15 @@ next11x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip11x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write11x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -14650,7 +14934,7 @@ next11x8:
 	VADDPS (SI), Y10, K1, Y10
 
 write11x8:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14662,10 +14946,10 @@ write11x8:
 	VMOVUPS Y8, K1, (BX)(DX*1)
 	VMOVUPS Y9, K1, (BX)(CX*4)
 	VMOVUPS Y10, K1, (SI)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over11:
@@ -14681,10 +14965,10 @@ wide8over11:
 	VXORPS    Y9, Y9, Y9
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from012x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -14708,7 +14992,7 @@ from012x8:
 strip12x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -14718,6 +15002,9 @@ strip12x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -14793,15 +15080,15 @@ next12x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip12x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write12x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -14817,7 +15104,7 @@ next12x8:
 	VADDPS (SI)(CX*1), Y11, K1, Y11
 
 write12x8:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14830,10 +15117,10 @@ write12x8:
 	VMOVUPS Y9, K1, (BX)(CX*4)
 	VMOVUPS Y10, K1, (SI)
 	VMOVUPS Y11, K1, (SI)(CX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over12:
@@ -14854,10 +15141,10 @@ wide8over12:
 	VXORPS    Y10, Y10, Y10
 	VXORPS    Y11, Y11, Y11
 	VXORPS    Y12, Y12, Y12
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from013x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -14882,7 +15169,7 @@ from013x8:
 strip13x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -14892,6 +15179,9 @@ strip13x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -14926,15 +15216,15 @@ next13x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip13x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write13x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -14951,7 +15241,7 @@ next13x8:
 	VADDPS (SI)(CX*2), Y12, K1, Y12
 
 write13x8:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -14965,10 +15255,10 @@ write13x8:
 	VMOVUPS Y10, K1, (SI)
 	VMOVUPS Y11, K1, (SI)(CX*1)
 	VMOVUPS Y12, K1, (SI)(CX*2)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over13:
@@ -14986,10 +15276,10 @@ wide8over13:
 	VXORPS    Y11, Y11, Y11
 	VXORPS    Y12, Y12, Y12
 	VXORPS    Y13, Y13, Y13
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from014x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -15015,7 +15305,7 @@ from014x8:
 strip14x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -15025,6 +15315,9 @@ strip14x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -15060,15 +15353,15 @@ next14x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip14x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write14x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -15086,7 +15379,7 @@ next14x8:
 	VADDPS (SI)(DX*1), Y13, K1, Y13
 
 write14x8:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15101,10 +15394,10 @@ write14x8:
 	VMOVUPS Y11, K1, (SI)(CX*1)
 	VMOVUPS Y12, K1, (SI)(CX*2)
 	VMOVUPS Y13, K1, (SI)(DX*1)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over14:
@@ -15125,10 +15418,10 @@ wide8over14:
 	VXORPS    Y12, Y12, Y12
 	VXORPS    Y13, Y13, Y13
 	VXORPS    Y14, Y14, Y14
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from015x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -15155,7 +15448,7 @@ from015x8:
 strip15x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -15165,6 +15458,9 @@ strip15x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -15201,15 +15497,15 @@ next15x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip15x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
 	ADDQ   CX, BX
 	LEAQ   (BX)(CX*4), SI
 	ADDQ   CX, SI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write15x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -15228,7 +15524,7 @@ next15x8:
 	VADDPS (SI)(CX*4), Y14, K1, Y14
 
 write15x8:
-	MOVQ    columns+8(FP), DI
+	MOVQ    (SP), DI
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15244,10 +15540,10 @@ write15x8:
 	VMOVUPS Y12, K1, (SI)(CX*2)
 	VMOVUPS Y13, K1, (SI)(DX*1)
 	VMOVUPS Y14, K1, (SI)(CX*4)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 wide8over15:
@@ -15267,10 +15563,10 @@ wide8over15:
 	VXORPS    Y13, Y13, Y13
 	VXORPS    Y14, Y14, Y14
 	VXORPS    Y15, Y15, Y15
-	CMPB      end+72(FP), $0x02
+	CMPB      end+80(FP), $0x02
 	JNE       from016x8
-	MOVQ      c_base+40(FP), AX
-	MOVQ      ldc+64(FP), CX
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	LEAQ      (CX)(CX*2), DX
 	LEAQ      (AX)(CX*4), DI
@@ -15300,7 +15596,7 @@ from016x8:
 strip16x8:
 	MOVQ  80(BX), AX
 	SHLQ  $0x02, AX
-	IMULQ (SP), AX
+	IMULQ 16(SP), AX
 	ADDQ  48(BX), AX
 	MOVQ  72(BX), CX
 	SHLQ  $0x02, CX
@@ -15310,6 +15606,9 @@ strip16x8:
 	SHLQ  $0x02, R8
 	MOVQ  40(BX), R9
 	SHLQ  $0x02, R9
+	MOVQ  32(SP), R10
+	IMULQ R8, R10
+	ADDQ  R10, DI
 	LEAQ  (R8)(R8*2), R10
 	LEAQ  (DI)(R8*4), R11
 	ADDQ  R8, R11
@@ -15350,8 +15649,8 @@ next16x8:
 	ADDQ   $0x60, BX
 	DECQ   SI
 	JG     strip16x8
-	MOVQ   c_base+40(FP), AX
-	MOVQ   ldc+64(FP), CX
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (CX)(CX*2), DX
 	LEAQ   (AX)(CX*4), BX
@@ -15360,7 +15659,7 @@ next16x8:
 	ADDQ   CX, SI
 	LEAQ   (SI)(CX*4), DI
 	ADDQ   CX, DI
-	CMPB   end+72(FP), $0x01
+	CMPB   end+80(FP), $0x01
 	JNE    write16x8
 	VADDPS (AX), Y0, K1, Y0
 	VADDPS (AX)(CX*1), Y1, K1, Y1
@@ -15380,7 +15679,7 @@ next16x8:
 	VADDPS (DI), Y15, K1, Y15
 
 write16x8:
-	MOVQ    columns+8(FP), R8
+	MOVQ    (SP), R8
 	VMOVUPS Y0, K1, (AX)
 	VMOVUPS Y1, K1, (AX)(CX*1)
 	VMOVUPS Y2, K1, (AX)(CX*2)
@@ -15397,13 +15696,24 @@ write16x8:
 	VMOVUPS Y13, K1, (SI)(DX*1)
 	VMOVUPS Y14, K1, (SI)(CX*4)
 	VMOVUPS Y15, K1, (DI)
-	SUBQ    $0x08, columns+8(FP)
+	SUBQ    $0x08, (SP)
 	JLE     end
-	ADDQ    $0x00000020, c_base+40(FP)
-	ADDQ    $0x08, (SP)
+	ADDQ    $0x00000020, 8(SP)
+	ADDQ    $0x08, 16(SP)
 	JMP     next
 
 end:
+	MOVQ  24(SP), AX
+	ADDQ  AX, 32(SP)
+	SUBQ  AX, rows+0(FP)
+	JLE   done
+	MOVQ  ldc+72(FP), CX
+	SHLQ  $0x02, CX
+	IMULQ CX, AX
+	ADDQ  AX, c_base+48(FP)
+	JMP   rows
+
+done:
 	VZEROUPPER
 	RET
 

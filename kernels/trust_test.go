@@ -36,6 +36,10 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	tile.go        B's rows at A's distance                         24, canaries read: NaN
 //	tile.go        every tile of a call reads the first one's B     22, wrong sums
 //	tile.go        the next tile one column too far                 24, wrong columns
+//	tile.go        tiles below others read the first rows of A      MatMul (TestMatMul)
+//	tile.go        tiles below others written over the first        MatMul (TestMatMul)
+//	tile.go        half of the rows left, however many              MatMul (TestTrust)
+//	tile.go        the third tiles below read the second's rows     MatMul (TestTrust)
 //	tail.go        the upper two of three or more columns not moved down 10, wrong columns
 //	tail.go        the lower four of more columns stored twice      10, wrong columns
 //	addresses.go   the fifth row two steps on instead of four       24, wrong rows

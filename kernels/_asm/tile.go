@@ -127,9 +127,11 @@ type tile struct {
 	c             *build.Context
 	rows, columns GPVirtual // columns that are left
 	strips, count GPVirtual
-	left, out     Mem // the arguments columns and c, which go on from tile to tile
+	left, out     Mem // the columns that are left and where the tile's are in C
 	ending        Mem // the argument
 	done          Mem // columns
+	height        Mem // rows of the tiles side by side
+	above         Mem // rows of A that are done
 	evex          bool
 	sums          []VecVirtual // the same for all bodies: the allocator of registers holds that they live on from tile to tile
 	masks         Mem          // AVX2's: eight times -1, eight times 0
@@ -141,12 +143,32 @@ func newTile(c *build.Context, isa, does string) *tile {
 	c.Attributes(build.NOSPLIT)
 	c.Doc("tiles" + isa + " is tiles with " + isa + ": " + does + ".")
 	// The strips are given as []strip; all that counts here is their address.
-	c.SignatureExpr("func(rows, columns int, strips []float32, c []float32, ldc int, end uint8)")
-	t := &tile{c: c, left: argument(c.Param("columns")), out: argument(c.Param("c").Base()), ending: argument(c.Param("end")), done: c.AllocLocal(8)}
+	c.SignatureExpr("func(rows, most, columns int, strips []float32, c []float32, ldc int, end uint8)")
+	t := &tile{c: c, ending: argument(c.Param("end"))}
+	for _, local := range []*Mem{&t.left, &t.out, &t.done, &t.height, &t.above} {
+		*local = c.AllocLocal(8)
+	}
 	t.rows, t.columns, t.strips, t.count = c.GP64(), c.GP64(), c.GP64(), c.GP64()
+	c.MOVQ(U32(0), t.above)
+	// Tiles below those before: as many rows as are left, or half of them, or most.
+	c.Label("rows")
+	height := c.Load(c.Param("rows"), c.GP64())
+	most := c.Load(c.Param("most"), c.GP64())
+	c.CMPQ(height, most)
+	c.JLE(LabelRef("last"))
+	c.INCQ(height)
+	c.SHRQ(U8(1), height)
+	c.CMPQ(height, most)
+	c.CMOVQGT(most, height)
+	c.Label("last")
+	c.MOVQ(height, t.height)
 	c.MOVQ(U32(0), t.done)
+	first := c.Load(c.Param("c").Base(), c.GP64())
+	c.MOVQ(first, t.out)
+	columns := c.Load(c.Param("columns"), c.GP64())
+	c.MOVQ(columns, t.left)
 	c.Label("next")
-	c.Load(c.Param("rows"), t.rows)
+	c.MOVQ(t.height, t.rows)
 	c.MOVQ(t.left, t.columns)
 	c.Load(c.Param("strips").Base(), t.strips)
 	c.Load(c.Param("strips").Len(), t.count)
@@ -180,9 +202,21 @@ func (t *tile) goOn(columns int) {
 }
 
 func (t *tile) end() {
-	t.c.Label("end")
-	t.c.VZEROUPPER()
-	t.c.RET()
+	c := t.c
+	c.Label("end")
+	height := c.GP64()
+	c.MOVQ(t.height, height)
+	c.ADDQ(height, t.above)
+	c.SUBQ(height, argument(c.Param("rows")))
+	c.JLE(LabelRef("done"))
+	ldc := c.Load(c.Param("ldc"), c.GP64())
+	c.SHLQ(U8(2), ldc)
+	c.IMULQ(ldc, height)
+	c.ADDQ(height, argument(c.Param("c").Base()))
+	c.JMP(LabelRef("rows"))
+	c.Label("done")
+	c.VZEROUPPER()
+	c.RET()
 }
 
 // heights writes the bodies of a shape and the search for the one of t.rows.
@@ -276,6 +310,10 @@ func (t *tile) body(s shape, kind string, h int) {
 		ahead = field(stripAhead, false)
 	}
 	a, aRow, aCol := field(stripA, false), field(stripARow, true), field(stripACol, true)
+	above := c.GP64()
+	c.MOVQ(t.above, above)
+	c.IMULQ(aRow, above)
+	c.ADDQ(above, a)
 	rows := addresses(c, a, aRow, h)
 
 	step := func() {
