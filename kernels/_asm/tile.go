@@ -49,9 +49,10 @@ func tileAVX2(c *build.Context, masks Mem) {
 
 // tileAVX512 writes tiles of 8 rows of two or three vectors or 16 of one or half a
 // vector. A mask costs nothing here, so the last vector always has one. Half a vector
-// more than one or two is a tile of its own.
+// more than one or two is a tile of its own. One row alone has longer tiles, if B's rows
+// lie whole: its sums are few, and B is read in longer runs.
 func tileAVX512(c *build.Context) {
-	t := newTile(c, "AVX512", "8 rows of up to 48 columns or 16 of up to 16")
+	t := newTile(c, "AVX512", "8 rows of up to 48 columns, 16 of up to 16 or one of up to 144")
 	t.evex = true
 	mask := c.K()
 	t.mask = mask
@@ -66,6 +67,9 @@ func tileAVX512(c *build.Context) {
 	c.KXNORW(mask, mask, mask)
 	c.JMP(LabelRef(two.label("")))
 	c.Label("whole")
+	c.CMPQ(t.rows, U8(1))
+	c.JEQ(LabelRef("row"))
+	c.Label("tiles")
 	c.KXNORW(mask, mask, mask)
 	t.heights(three, "")
 	t.heights(two, "")
@@ -76,6 +80,22 @@ func tileAVX512(c *build.Context) {
 	c.KXNORW(mask, mask, mask)
 	t.heights(one, "")
 	t.heights(half, "")
+	c.Label("row")
+	t.ifColumns(c.JE, 48, "tiles")
+	for _, one := range []Op{t.count, Mem{Base: t.strips, Disp: stripBCol}} {
+		c.CMPQ(one, U8(1))
+		c.JNE(LabelRef("tiles"))
+	}
+	t.firstLanes(mask)
+	const longest = 9
+	long := func(vectors int) shape { return shape{16, vectors, 1} }
+	for v := 4; v <= longest; v++ {
+		t.ifColumns(c.JLE, 16*v, long(v).label("row"))
+	}
+	c.KXNORW(mask, mask, mask)
+	for v := longest; v >= 4; v-- {
+		t.heights(long(v), "row")
+	}
 	t.end()
 }
 
@@ -277,6 +297,7 @@ func (t *tile) body(s shape, kind string, h int) {
 	c.Label(label("from0"))
 	// C is fetched while the sum is made: a row in each of the first steps.
 	fetches := s.vectors > 1
+	long := s.rows == 1 // B is more than registers hold, and read by the multiply-adds
 	var fetch, ldc GPVirtual
 	left := c.GP32()
 	if fetches {
@@ -306,7 +327,7 @@ func (t *tile) body(s shape, kind string, h int) {
 	c.ADDQ(Mem{Base: t.strips, Disp: stripB}, b)
 	bRow, k := field(stripBRow, true), field(stripK, false)
 	var ahead GPVirtual
-	if s.vectors > 1 {
+	if s.vectors > 1 && !long {
 		ahead = field(stripAhead, false)
 	}
 	a, aRow, aCol := field(stripA, false), field(stripARow, true), field(stripACol, true)
@@ -317,13 +338,28 @@ func (t *tile) body(s shape, kind string, h int) {
 	rows := addresses(c, a, aRow, h)
 
 	step := func() {
-		if s.vectors > 1 {
+		if s.vectors > 1 && !long {
 			if !t.evex {
 				c.PREFETCHT0(Mem{Base: b, Index: bRow, Scale: 8})
 			}
 			for v := 0; v < s.vectors*s.lanes; v += line {
 				c.PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 4, Disp: 4 * v})
 			}
+		}
+		if long {
+			x := vector()
+			c.VBROADCASTSS(rows[0], x)
+			for v, sum := range sums[0] {
+				y := Mem{Base: b}.Offset(4 * s.lanes * v)
+				if v == s.vectors-1 {
+					c.VFMADD231PS(y, x, t.mask, sum)
+				} else {
+					c.VFMADD231PS(y, x, sum)
+				}
+			}
+			c.ADDQ(aCol, a)
+			c.ADDQ(bRow, b)
+			return
 		}
 		var bs []VecVirtual
 		for v := range s.vectors {
