@@ -23,6 +23,11 @@ func productCases() []productCase {
 			}
 		}
 	}
+	for n := 49; n < 170; n += 8 { // one row has longer tiles than more rows, which have tiles below each other
+		for _, m := range []int{1, 17, 33} {
+			cases = append(cases, productCase{m, n, n % 11, n % 4})
+		}
+	}
 	return append(cases,
 		productCase{7, 17, kc - 1, 8}, productCase{7, 17, kc, 8}, productCase{7, 17, kc + 1, 8},
 		productCase{13, 33, 2*kc + 3, 5}, productCase{5, 9, 3 * kc, 300},

@@ -40,8 +40,8 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	tile.go        tiles below others written over the first        MatMul (TestMatMul)
 //	tile.go        half of the rows left, however many              MatMul (TestTrust)
 //	tile.go        the third tiles below read the second's rows     MatMul (TestTrust)
-//	tile.go        one row's long tile, whatever bcol               MatMulPacked, MatMul
-//	tile.go        the last vector of a long tile without its mask  MatMul, faults
+//	tile.go        the longest tile under the mask before           MatMul (TestMatMul)
+//	tile.go        a long tile's last vector without mask, -seed 3  MatMul, faults
 //	tail.go        the upper two of three or more columns not moved down 10, wrong columns
 //	tail.go        the lower four of more columns stored twice      10, wrong columns
 //	addresses.go   the fifth row two steps on instead of four       24, wrong rows
