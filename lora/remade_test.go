@@ -12,8 +12,15 @@ import (
 // A base that was rounded comes back from files and states to the last bit: in one
 // round PEFT's files say how, after more they have it with them.
 func TestReplacedBase(t *testing.T) {
-	for rounds, kind := range map[float64]string{1: `"init_lora_weights": "loftq"`, 3: `"peft_type": "LOWRANK"`} {
-		method, err := lora.Compose(lora.Recipe{Method: "loftq", Options: map[string]float64{"rounds": rounds}})
+	for _, c := range []struct {
+		rounds, int8, peft float64
+		kind               string
+	}{
+		{1, 0, 0, `"loftq_bits": 4`}, {3, 0, 0, `"peft_type": "LOWRANK"`},
+		{1, 1, 1, `"loftq_bits": 8`}, {1, 1, 0, `"peft_type": "LOWRANK"`},
+	} {
+		rounds := c.rounds
+		method, err := lora.Compose(lora.Recipe{Method: "loftq", Options: map[string]float64{"rounds": rounds, "int8": c.int8, "peft": c.peft}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,8 +36,8 @@ func TestReplacedBase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(config), kind) || strings.Contains(kind, "loftq") && !strings.Contains(string(config), `"loftq_bits": 4`) {
-			t.Errorf("%v rounds: the configuration is %s", rounds, config)
+		if remade := strings.Contains(string(config), `"init_lora_weights": "loftq"`); !strings.Contains(string(config), c.kind) || remade != strings.Contains(c.kind, "loftq") {
+			t.Errorf("%+v: the configuration is %s", c, config)
 		}
 		fresh := model(t)
 		read, err := lora.Load(fresh, config, weights)

@@ -8,22 +8,26 @@ import (
 	"github.com/lowrank/lowrank/lora/adapter"
 )
 
-// Quantized rounds the base to 4-bit NormalFloat and starts from what that lost:
-// LoftQ (arXiv 2310.08659, algorithm 1). From B·A = 0 on, Rounds times,
+// Quantized rounds the base to few bits and starts from what that lost: LoftQ
+// (arXiv 2310.08659, algorithm 1). From B·A = 0 on, Rounds times,
 //
-//	Q = nf4(W0 − s·B·A)    W0 − Q = U·S·Vᵀ    B = U_r·(S_r/s)^½    A = (S_r/s)^½·V_rᵀ
+//	Q = q(W0 − s·B·A)    W0 − Q = U·S·Vᵀ    B = U_r·(S_r/s)^½    A = (S_r/s)^½·V_rᵀ
 //
-// The base becomes Q, in blocks of 64 with a float32 each or, with Double, with
-// the maxima quantized too, as bitsandbytes stores it. The function is not that of
-// W0, but nearer to it than that of Q; no decomposition makes the error larger,
+// The base becomes Q: 4-bit NormalFloat in blocks of 64 with a float32 each or, with
+// Double, with the maxima quantized too, as bitsandbytes stores it; with Int8 8-bit
+// integers with one float32 a row ([kernels.QuantizeInt8]). The function is not that
+// of W0, but nearer to it than that of Q; no decomposition makes the error larger,
 // though a rounding may. What is written is right on Q alone: states have Q with
 // them, and files where reading cannot make it anew.
 //
 // PEFT leaves out the 1/s, so that the error shrinks at s = 1 alone, and has one
-// round where the paper has five.
+// round, unless its loftq_iter says more, where the paper has five. Its bitsandbytes
+// rounds to float16 before it rounds to 8 bits, so that its Q there is another one
+// by up to a level; with PEFT so is ours.
 type Quantized struct {
 	Rounds int
 	Double bool
+	Int8   bool
 	PEFT   bool
 }
 
@@ -35,15 +39,19 @@ func (Quantized) Provides() []adapter.Capability {
 	return []adapter.Capability{adapter.Moved, adapter.Filled}
 }
 
-// Check refuses a number of rounds that cannot be.
+// Check refuses a number of rounds that cannot be, and formats that exclude each
+// other.
 func (q Quantized) Check() error {
+	if q.Double && q.Int8 {
+		return fmt.Errorf("initial: double and int8 are both set: the scales of 8-bit integers are not quantized")
+	}
 	if q.Rounds < 1 || q.Rounds > 1000 {
 		return fmt.Errorf("initial: rounds is %d: must be in 1..1000", q.Rounds)
 	}
 	return nil
 }
 
-// FromPEFT returns the start of a loftq_config of 4 bits.
+// FromPEFT returns the start of a loftq_config of 4 or 8 bits.
 func (Quantized) FromPEFT(start any, config map[string]any) (adapter.Initializer, bool) {
 	c, _ := config["loftq_config"].(map[string]any)
 	q := Quantized{Rounds: 1, PEFT: true}
@@ -51,15 +59,20 @@ func (Quantized) FromPEFT(start any, config map[string]any) (adapter.Initializer
 		q.Rounds = int(min(max(rounds, 0), 1e6))
 	}
 	bits, ok := c["loftq_bits"].(float64)
-	return q, start == "loftq" && (bits == 4 || !ok && c["loftq_bits"] == nil) && q.Check() == nil
+	q.Int8 = bits == 8
+	return q, start == "loftq" && (bits == 4 || bits == 8 || !ok && c["loftq_bits"] == nil) && q.Check() == nil
 }
 
 // Stored returns the keys by which PEFT makes the same base again: that of one
 // round, which no decomposition has a part in.
 func (q Quantized) Stored() (map[string]any, bool) {
+	bits := 4
+	if q.Int8 {
+		bits = 8
+	}
 	return map[string]any{
-		"init_lora_weights": "loftq", "loftq_config": map[string]any{"loftq_bits": 4, "loftq_iter": 1},
-	}, q.Rounds == 1 && !q.Double
+		"init_lora_weights": "loftq", "loftq_config": map[string]any{"loftq_bits": bits, "loftq_iter": 1},
+	}, q.Rounds == 1 && !q.Double && (q.PEFT || !q.Int8)
 }
 
 // Fits refuses a rank that the weight cannot have.
@@ -98,16 +111,35 @@ func (q Quantized) round(m *adapter.Map, by float32) (base, lost []float32, err 
 	for i, v := range w {
 		base[i] = v - ba[i]
 	}
-	if q.Double {
-		var packed *kernels.NF4Weight
-		if packed, err = kernels.QuantizeNF4(m.Out, m.In, base, m.In); err == nil {
-			kernels.DecodeNF4(packed, base, m.In)
-		}
-	} else {
-		err = kernels.RoundNF4(base)
-	}
+	err = q.quantize(m.Out, m.In, base)
 	for i, v := range w {
 		lost[i] = v - base[i]
 	}
 	return base, lost, err
+}
+
+// quantize replaces w, out×in, by what its rounded form stands for.
+func (q Quantized) quantize(out, in int, w []float32) error {
+	switch {
+	case q.Int8:
+		if q.PEFT {
+			half := make([]uint16, len(w))
+			kernels.EncodeF16(half, w)
+			kernels.DecodeF16(w, half)
+		}
+		codes, scale := make([]int8, len(w)), make([]float32, out)
+		if err := kernels.QuantizeInt8(out, in, w, in, codes, in, scale); err != nil {
+			return err
+		}
+		kernels.DecodeInt8(out, in, codes, in, scale, w, in)
+	case q.Double:
+		packed, err := kernels.QuantizeNF4(out, in, w, in)
+		if err != nil {
+			return err
+		}
+		kernels.DecodeNF4(packed, w, in)
+	default:
+		return kernels.RoundNF4(w)
+	}
+	return nil
 }
