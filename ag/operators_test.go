@@ -102,6 +102,9 @@ func operators() (list []operator) {
 		add("FrozenLinear", none, func(in inputs) ag.Function { return ag.NewFrozenLinear(in[0], w) }, random(m, n))
 		add("Product", none, func(in inputs) ag.Function { return ag.NewProduct(in[0], in[1], 0.75) }, random(out, r), random(r, n))
 		add("RowNorms", none, func(in inputs) ag.Function { return ag.NewRowNorms(w, in[0], in[1], 0.75) }, random(r, n), random(out, r))
+		for _, at := range []*ag.Weight{w, ag.NewStreamedWeight(out, n, w.Values())} {
+			add("RowNorms attached", none, func(in inputs) ag.Function { return ag.NewRowNorms(at, in[0], in[1], 0.75).Attach() }, random(r, n), random(out, r))
+		}
 		add("LowRankLinear", none, func(in inputs) ag.Function {
 			return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, nil)
 		}, random(m, n), random(r, n), random(out, r))

@@ -12,12 +12,16 @@ import (
 //	‖w0_i + s·b_i·A‖² = ‖w0_i‖² + 2s·b_i·(W0·Aᵀ)_i + s²·b_i·(A·Aᵀ)·b_iᵀ
 //
 // It is a constant of the graph: no gradient flows through it (section 4.3
-// there). A norm below about 1e-3 of ‖w0_i‖ is lost to cancellation.
+// there), unless Attach lets it. A norm below about 1e-3 of ‖w0_i‖ is lost to
+// cancellation.
 type RowNorms struct {
 	w          *Weight
 	a, b       Tensor
 	s          float32
 	r          int
+	attached   bool
+	sb         []float32 // s·diag(dy/y)·B: out×r, where attached
+	mix        []float32 // s·Bᵀ·diag(dy/y)·B: r×r
 	p, gram, q []float32 // W0·Aᵀ: out×r, A·Aᵀ: r×r, B·A·Aᵀ: out×r
 	part       []float32 // decoded rows of a streamed weight
 	output
@@ -41,31 +45,59 @@ func NewRowNorms(w *Weight, a, b Tensor, s float32) *RowNorms {
 	}
 }
 
-// Operands returns nil: the norms are detached.
-func (f *RowNorms) Operands() []Tensor { return nil }
+// Attach lets the gradient through: with V = W0 + s·B·A and D = diag(dy/y),
+//
+//	dB = s·D·V·Aᵀ = s·D·(W0·Aᵀ + s·B·A·Aᵀ)
+//	dA = s·Bᵀ·D·V = (s·D·B)ᵀ·W0 + s²·(Bᵀ·D·B)·A
+//
+// where a row of norm zero, which has no gradient, gives none.
+func (f *RowNorms) Attach() *RowNorms {
+	f.attached = true
+	f.sb, f.mix = make([]float32, f.w.Out*f.r), make([]float32, f.r*f.r)
+	return f
+}
+
+// Operands returns nil where the norms are detached.
+func (f *RowNorms) Operands() []Tensor {
+	if !f.attached {
+		return nil
+	}
+	return []Tensor{f.a, f.b}
+}
 
 func (f *RowNorms) Forward() (Tensor, error) {
 	a, b := Floats(f.a), Floats(f.b)
 	out, in, r := f.w.Out, f.w.In, f.r
 	kernels.MatMul(kernels.NT, false, r, r, in, a, in, a, in, f.gram, r)
 	kernels.MatMul(kernels.NN, false, out, r, r, b, r, f.gram, r, f.q, r)
-	if !f.w.streamed {
-		f.rows(0, out, f.w.Floats(), a, b)
-		return f.y, nil
-	}
-	if f.part == nil {
-		f.part = make([]float32, min(out, max(1, normsAtOnce/max(in, 1)))*in)
-	}
-	step := len(f.part) / max(in, 1)
-	for i := 0; i < out; i += max(step, 1) {
-		n := min(max(step, 1), out-i)
-		f.w.held.Decode(f.part[:n*in], i*in)
-		f.rows(i, n, f.part, a, b)
-	}
+	f.chunks(func(i, n int, w []float32) { f.rows(i, n, w, a, b) })
 	return f.y, nil
 }
 
-// normsAtOnce is how many elements of a streamed weight are decoded at once.
+// chunks calls each with n rows of the weight at a time, from row i on: those of a
+// streamed one are decoded for it, and sums over rows have the same bits either way.
+func (f *RowNorms) chunks(each func(i, n int, w []float32)) {
+	out, in := f.w.Out, f.w.In
+	step := max(1, normsAtOnce/max(in, 1))
+	var all []float32
+	if !f.w.streamed {
+		all = f.w.Floats()
+	} else if f.part == nil {
+		f.part = make([]float32, min(out, step)*in)
+	}
+	for i := 0; i < out; i += step {
+		n := min(step, out-i)
+		w := f.part
+		if all != nil {
+			w = all[i*in:][:n*in]
+		} else {
+			f.w.held.Decode(f.part[:n*in], i*in)
+		}
+		each(i, n, w)
+	}
+}
+
+// normsAtOnce is how many elements of the weight are taken at once.
 const normsAtOnce = 1 << 17
 
 // rows makes n norms from number i on, of the rows w.
@@ -82,5 +114,43 @@ func (f *RowNorms) rows(i, n int, w, a, b []float32) {
 	}
 }
 
-// Backward does nothing.
-func (f *RowNorms) Backward(Tensor) error { return nil }
+// Backward does nothing where the norms are detached.
+func (f *RowNorms) Backward(gy Tensor) error {
+	if !f.attached {
+		return nil
+	}
+	a, b, dy, y := Floats(f.a), Floats(f.b), Floats(gy), f.y.Floats()
+	out, in, r := f.w.Out, f.w.In, f.r
+	d := func(i int) float32 {
+		if y[i] == 0 {
+			return 0
+		}
+		return f.s * dy[i] / y[i]
+	}
+	if f.b.RequiresGrad() {
+		Accumulate(f.b, func(db []float32, acc bool) {
+			if !acc {
+				clear(db)
+			}
+			for i := range out {
+				kernels.Axpy(d(i), f.p[i*r:][:r], db[i*r:][:r])
+				kernels.Axpy(d(i)*f.s, f.q[i*r:][:r], db[i*r:][:r])
+			}
+		})
+	}
+	if f.a.RequiresGrad() {
+		copy(f.sb, b)
+		for i := range out {
+			kernels.Scale(d(i), f.sb[i*r:][:r])
+		}
+		kernels.MatMul(kernels.TN, false, r, r, out, f.sb, r, b, r, f.mix, r)
+		kernels.Scale(f.s, f.mix)
+		Accumulate(f.a, func(da []float32, acc bool) {
+			kernels.MatMul(kernels.NN, acc, r, in, r, f.mix, r, a, in, da, in)
+			f.chunks(func(i, n int, w []float32) {
+				kernels.MatMul(kernels.TN, true, r, in, n, f.sb[i*r:], r, w, in, da, in)
+			})
+		})
+	}
+	return nil
+}

@@ -120,7 +120,7 @@ func TestEmptyShapes(t *testing.T) {
 		ag.NewAdd(v(0, 3), v(0, 3)), ag.NewMul(v(0, 3), v(0, 3)), ag.NewDiv(v(0, 3), v(0, 3)), ag.NewSwiGLU(v(3, 0), v(3, 0)),
 		ag.NewAddBias(v(0, 3), v(1, 3)), ag.NewScaleCols(v(3, 0), v(1, 0)), ag.NewScaleRows(v(0, 3), v(1, 0)),
 		ag.NewRMSNorm(v(0, 3), v(1, 3), 1), ag.NewLayerNorm(v(3, 0), v(1, 0), v(1, 0), 1), ag.NewGELU(v(0, 0)), ag.NewSoftmax(v(0, 3)),
-		ag.NewLinear(v(0, 3), v(2, 3)), ag.NewFrozenLinear(v(0, 8), w), ag.NewProduct(v(5, 0), v(0, 8), 1), ag.NewRowNorms(w, v(0, 8), v(5, 0), 1),
+		ag.NewLinear(v(0, 3), v(2, 3)), ag.NewFrozenLinear(v(0, 8), w), ag.NewProduct(v(5, 0), v(0, 8), 1), ag.NewRowNorms(w, v(0, 8), v(5, 0), 1), ag.NewRowNorms(w, v(0, 8), v(5, 0), 1).Attach(),
 		ag.NewLowRankLinear(v(4, 8), w, v(0, 8), v(5, 0), 1, nil), ag.NewLowRankLinear(v(0, 8), w, v(2, 8), v(5, 2), 1, v(0, 2)),
 		ag.NewEmbedding(v(4, 3), nil), ag.NewCrossEntropy(v(0, 3), nil), ag.NewRoPE(v(0, 8), 2, 4, 5, 10),
 		ag.NewAttention(v(0, 8), v(0, 8), v(0, 8), 0, 5, 2, 2, true), ag.NewAttentionTo(v(6, 8), v(0, 8), v(0, 8), 2, 3, 0, 2, 2, ag.AttentionOptions{Bias: v(6, 0)}), ag.NewTopKSoftmax(v(0, 3), 2), ag.NewBalance(v(0, 3), 2),

@@ -27,6 +27,8 @@ func TestStreamed(t *testing.T) {
 			tape.Run(ag.NewLowRankLinear(x, w, a, b, 0.75, nil)),
 			tape.Run(ag.NewLowRankLinear(x, w, a, b, 0.75, gates)),
 		}
+		attached := tape.Run(ag.NewRowNorms(w, a, b, 0.5).Attach())
+		terms = append(terms, tape.Run(ag.NewScaleCols(terms[0], attached)))
 		sum := terms[0]
 		for _, y := range terms[1:] {
 			sum = tape.Run(ag.NewAdd(sum, y))

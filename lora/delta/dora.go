@@ -13,9 +13,16 @@ import (
 // m 1×out (factor M), all trained, where c is the norm of each row of
 // W0 + s·B·A (arXiv 2402.09353, eq. 5; rows, as in PEFT, where the paper says
 // columns of its transposed weight). The gradient takes c as a constant
-// (section 4.3). s is α/r or, with RankRoot, α/√r.
+// (section 4.3), as PEFT and LoRAFactory do:
+//
+//	dv_i = m_i/c_i·g_i    of rows v of W0 + s·B·A and g of the gradient of W'
+//
+// With Attached it is the whole one, dv_i = m_i/c_i·(I − v̂_iᵀ·v̂_i)·g_i (eq. 11),
+// which turns v_i and leaves its length, at one more pass over W0 a step. Files say
+// nothing of it: the weights mean the same. s is α/r or, with RankRoot, α/√r.
 type DoRA struct {
 	RankRoot bool
+	Attached bool
 }
 
 func (DoRA) Needs() []adapter.Capability { return nil }
@@ -48,12 +55,16 @@ func (DoRA) Start(maps []*adapter.Map, _ *rand.Rand) error {
 	return nil
 }
 
-func (DoRA) Form(c *nn.Context, m *adapter.Map) adapter.Form {
+func (d DoRA) Form(c *nn.Context, m *adapter.Map) adapter.Form {
 	a, b := m.Factor("A"), m.Factor("B")
 	if m.Base == nil { // of unknown norms, with an unknown gain
 		return adapter.Form{A: a, B: b}
 	}
-	norms := c.Run(ag.NewRowNorms(m.Base, a, b, m.Scaling))
+	f := ag.NewRowNorms(m.Base, a, b, m.Scaling)
+	if d.Attached {
+		f.Attach()
+	}
+	norms := c.Run(f)
 	return adapter.Form{A: a, B: b, Gain: c.Run(ag.NewDiv(m.Factor("M"), norms))}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/delta"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -195,12 +196,14 @@ func direction(g []float32, rng *rand.Rand) (v []float64, slope float64) {
 }
 
 // keepGain returns a function that, after f has moved, sets the magnitude so
-// that the form's gain is as it was: where the gain is a constant of the
-// backward pass, only then is the gradient the function's.
+// that the form's gain is as it was: where the norms are a constant of the
+// backward pass, only then is the gradient the function's. Of attached norms
+// nothing is kept.
 func keepGain(m *adapter.Map, f *adapter.Factor) (at func() (restore func(), err error), err error) {
 	magnitude := m.Factor("M")
 	form, err := m.Freestanding()
-	if err != nil || form.Gain == nil || f == magnitude {
+	d, _ := m.Delta.(delta.DoRA)
+	if err != nil || form.Gain == nil || f == magnitude || d.Attached {
 		return func() (func(), error) { return func() {}, nil }, err
 	}
 	gain := append([]float32(nil), ag.Floats(form.Gain)...)
