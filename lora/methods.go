@@ -100,6 +100,7 @@ var table = []Method{
 	{Name: "lora-rite", Paper: "LoRA-RITE", ArXiv: "2410.20625", Axis: Dynamics, Update: update.LoRARITE{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6, EscapedMass: true, Clip: 1}},
 	{Name: "loft", Paper: "LoFT", ArXiv: "2505.21289", Axis: Dynamics, Update: update.LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1}},
 	{Name: "lora-muon", Paper: "LoRA by Muon (K. Jordan et al., 2024), factor by factor", Axis: Dynamics, Update: update.Muon{Momentum: 0.95, Nesterov: true, Steps: 5}},
+	{Name: "lora-muon-tangent", Paper: "LoRA by Muon (K. Jordan et al., 2024) in the tangent space of the product", Axis: Dynamics, Update: update.TangentMuon{Momentum: 0.95, Nesterov: true, Steps: 5}},
 	{Name: "lora-sgd", Paper: "LoRA by gradient descent", ArXiv: "2106.09685", Axis: Dynamics, Update: update.SGD{}},
 	{Name: "lora-momentum", Paper: "LoRA by gradient descent with momentum", ArXiv: "2106.09685", Axis: Dynamics, Update: update.SGD{Momentum: 0.9}},
 	{Name: "lora-lion", Paper: "LoRA by Lion", ArXiv: "2302.06675", Axis: Dynamics, Update: update.Lion{Beta1: 0.9, Beta2: 0.99}},

@@ -83,9 +83,14 @@ func TestSVDInTheMiddle(t *testing.T) {
 // LoRA-SB: ΔW is the best approximation of −η·sign(G), downhill, and a gradient
 // step on R is the projection of the full gradient.
 func TestFirstStep(t *testing.T) {
-	const step = 0.25
+	for _, init := range []initial.FirstStep{{Step: 0.25}, {Step: 2, Warmup: 8}} {
+		testFirstStep(t, init, 0.25)
+	}
+}
+
+func testFirstStep(t *testing.T, init initial.FirstStep, step float64) {
 	for _, shape := range shapes {
-		m, g := on(t, delta.Core{CoreOnly: true}, shape, initial.FirstStep{Step: step}, 1)
+		m, g := on(t, delta.Core{CoreOnly: true}, shape, init, 1)
 		a, b := factors(m)
 		equal(t, "A·Aᵀ", product(a, a.T()), identity(rank))
 		equal(t, "Bᵀ·B", product(b.T(), b), identity(rank))

@@ -15,13 +15,15 @@ import (
 // so that s·B·R·A is the step at its size, whatever s is (the authors' is 1).
 // With orthonormal A and B a gradient step on R moves the weight along the
 // projection s²·P_B·G·P_A. The base stays W0: the function is one small step on.
-// Step is η; the default is the learning rate of the authors' arithmetic runs, who
-// divide it by the number of warm-up steps (to 3e-7).
+// Step is η, by default the learning rate of the authors' arithmetic runs. A first
+// step under a warm-up is a smaller one: with Warmup η is Step over that many steps,
+// as the authors have it, who divide by warmup_ratio·total_steps (to 3e-7).
 //
 // Factory takes LoRAFactory's formula, U·S·Vᵀ of +G at its own size and without
 // the 1/s: an ascent, unless Offset takes it out of the base.
 type FirstStep struct {
-	Step       float64 // η
+	Step       float64
+	Warmup     int // steps of the warm-up; 0: none
 	Iterations int
 	Factory    bool
 	Offset     bool
@@ -43,6 +45,12 @@ func (f FirstStep) Provides() []adapter.Capability {
 func (f FirstStep) Check() error {
 	if !(f.Step > 0 && f.Step <= 1e6) {
 		return fmt.Errorf("initial: step is %v: must be above 0, at most 1e6", f.Step)
+	}
+	if f.Warmup < 0 || f.Warmup > 1e9 {
+		return fmt.Errorf("initial: warmup is %d: must be in 0..1e9", f.Warmup)
+	}
+	if f.Warmup > 0 && f.Factory {
+		return fmt.Errorf("initial: warmup and factory are both set: LoRAFactory's start has the size of the gradient")
 	}
 	return checkIterations(f.Iterations)
 }
@@ -87,13 +95,13 @@ func (f FirstStep) Init(maps []*adapter.Map, in adapter.Inputs) error {
 
 // signs returns −η·sign(g).
 func (f FirstStep) signs(g []float32) []float32 {
-	step := make([]float32, len(g))
+	step, eta := make([]float32, len(g)), float32(f.Step/float64(max(f.Warmup, 1)))
 	for i, v := range g {
 		switch {
 		case v > 0:
-			step[i] = float32(-f.Step)
+			step[i] = -eta
 		case v < 0:
-			step[i] = float32(f.Step)
+			step[i] = eta
 		case v != 0: // NaN stays one, for the decomposition to refuse
 			step[i] = v
 		}

@@ -452,6 +452,8 @@ func TestRefused(t *testing.T) {
 		{initial.SVD{Split: 3}, "split is 3"},
 		{initial.SVD{Split: initial.Middle, Keep: true}, "keep is set"},
 		{initial.FirstStep{}, "step is 0"},
+		{initial.FirstStep{Step: 1, Warmup: -1}, "warmup is -1"},
+		{initial.FirstStep{Step: 1, Warmup: 2, Factory: true}, "both set"},
 		{initial.Projected{}, "step is 0"},
 		{initial.Quantized{}, "rounds is 0"},
 		{initial.Quantized{Rounds: 1, Double: true, Int8: true}, "both set"},

@@ -223,7 +223,7 @@ func oneSided(m lora.Method) error {
 
 // invariant are the rules whose change of the weight does not depend on how B·A
 // is split, their damping aside.
-var invariant = []any{update.ScaledGD{}, update.AltLoRA{}, update.LoRARITE{}, update.LoFT{}}
+var invariant = []any{update.ScaledGD{}, update.AltLoRA{}, update.LoRARITE{}, update.LoFT{}, update.TangentMuon{}}
 
 func gauge(m lora.Method) error {
 	s := small(6)
@@ -394,11 +394,12 @@ var collapse = []struct {
 }{
 	{update.SGD{}, 1}, {update.AdamW{}, 0.5}, {update.LoRAPlus{}, 0.5}, {update.LoRAFA{}, 0.5}, {update.OneSided{}, 0.5},
 	{update.Lion{}, 0.5}, {update.Muon{}, 0.5}, {update.Restarts{}, 0.5},
-	{update.AdaLomo{}, 0},  // its steps are parts of the factors
-	{update.LoRARITE{}, 1}, // without 1/s
-	{update.LoFT{}, 1},     // without 1/s
-	{update.AltLoRA{}, 0},  // with 1/s²: a gradient of the weight
-	{update.ScaledGD{}, 2}, // without 1/s²
+	{update.AdaLomo{}, 0},     // its steps are parts of the factors
+	{update.LoRARITE{}, 1},    // without 1/s
+	{update.LoFT{}, 1},        // without 1/s
+	{update.AltLoRA{}, 0},     // with 1/s²: a gradient of the weight
+	{update.TangentMuon{}, 0}, // its steps are the weight's
+	{update.ScaledGD{}, 2},    // without 1/s²
 	{update.ScaledAdamW{}, 0.5},
 	{update.GaLore{}, 0.5}, // factors are too small for it: Adam
 }

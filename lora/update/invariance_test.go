@@ -72,6 +72,7 @@ func TestInvariance(t *testing.T) {
 		{"LoFT", LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 0.01}.Transform(0), adaptive, true}, // of a small √v float32 leaves little
 		{"AltLoRA", AltLoRA{Beta: 0.9}.Transform(0), 0.2, true},
 		{"AltLoRA, damped", AltLoRA{Beta: 0.9, Damping: 1}.Transform(0), 0.2, false},
+		{"Muon in the tangent space", TangentMuon{Momentum: 0.95, Nesterov: true, Steps: 5}.Transform(0), adaptive, true},
 		{"LoRA-RITE", rite.Transform(0), adaptive, true},
 		{"LoRA-RITE with escaped mass", escaped.Transform(0), adaptive, true},
 		{"LoRA-RITE that skips", skip.Transform(0), adaptive, true},

@@ -24,6 +24,7 @@ var rules = []adapter.Update{
 	LoRARITE{Beta1: 0.9, Beta2: 0.999, Eps: 1e-6, Skip: 1, Clip: 1},
 	LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, LoFT{Beta1: 0.9, Beta2: 0.999, Eps: 1e-4, Damping: 1e-6, Clip: 1},
 	Muon{Momentum: 0.95, Nesterov: true, Steps: 5}, Muon{MatchRMS: true},
+	TangentMuon{Momentum: 0.95, Nesterov: true, Steps: 5}, TangentMuon{MatchRMS: true},
 	GaLore{Rank: 2, Every: 3, Scale: 0.25}, GaLore{Rank: 64, Every: 3, Scale: 0.25},
 	Restarts{Warmup: 1, Keep: 0.1}, Restarts{},
 }
