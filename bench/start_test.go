@@ -33,7 +33,7 @@ func BenchmarkStart(b *testing.B) {
 				opt := lora.Options{Rank: 8, Alpha: 8, Targets: lora.Targets{"all-linear"}}
 				if method.Needs(adapter.FullGradient) {
 					passes(b, model, true, func(pass func(int) error) error {
-						g, err := lora.Calibrate(model, opt.Targets, batches, pass)
+						g, err := method.Calibrate(model, opt.Targets, batches, pass)
 						opt.Gradient = g.Of
 						return err
 					})

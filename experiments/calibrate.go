@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 
 	"github.com/lowrank/lowrank/experiments/record"
@@ -22,14 +23,22 @@ type calibration struct {
 
 // needs says what of it a method needs: gradients of the weights, moments of what
 // enters the maps, and of the gradients of what leaves them.
-// Components are how many principal ones of the inputs are enough, or 0.
+// Components are how many principal ones of the inputs are enough, or 0. WarmUp says
+// by which steps the batches train the weights while the gradients are taken, if they
+// do.
 type needs struct {
 	Gradients, Inputs, Outputs bool
 	Components                 int
+	WarmUp                     string `json:",omitempty"`
 }
 
 func needsOf(m lora.Method, rank int) needs {
-	return needs{m.Needs(adapter.FullGradient), m.Needs(adapter.Activations), m.Needs(adapter.OutputGradients), m.Components(rank)}
+	n := needs{m.Needs(adapter.FullGradient), m.Needs(adapter.Activations), m.Needs(adapter.OutputGradients), m.Components(rank), ""}
+	if w, ok := m.Initial.(adapter.Warmer); ok {
+		rule, lr := w.WarmUp()
+		n.WarmUp = fmt.Sprintf("%T%+v at %v", rule, rule, lr)
+	}
+	return n
 }
 
 func (n needs) none() bool { return n == needs{} }
@@ -65,7 +74,7 @@ func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.O
 	}
 	c, ok := readCalibration(path)
 	if !ok {
-		if c, err = t.measure(model, n); err != nil {
+		if c, err = t.measure(model, method, n); err != nil {
 			return err
 		}
 		if path != "" && c.bytes() <= mostKept {
@@ -101,12 +110,19 @@ func (t *training) kept(n needs) (string, error) {
 }
 
 // measure runs the batches.
-func (t *training) measure(model nn.Model, n needs) (c calibration, err error) {
+func (t *training) measure(model nn.Model, method lora.Method, n needs) (c calibration, err error) {
 	targets := t.Config.Targets.Patterns()
 	of, done := n.passes()*calibrationBatches, 0
 	bytes, err := lora.CalibrationBytes(model, targets, n.Gradients, n.Inputs || n.Outputs, n.Components)
 	if err != nil {
 		return c, err
+	}
+	if n.WarmUp != "" { // the weights as they were, and their updates
+		more, err := lora.CalibrationBytes(model, targets, true, false, 0)
+		if err != nil {
+			return c, err
+		}
+		bytes += more
 	}
 	told := func(backward bool) func(int) error {
 		run := t.batch(model, backward)
@@ -119,7 +135,7 @@ func (t *training) measure(model nn.Model, n needs) (c calibration, err error) {
 		}
 	}
 	if n.Gradients {
-		if c.Gradients, err = lora.Calibrate(model, targets, calibrationBatches, told(true)); err != nil {
+		if c.Gradients, err = method.Calibrate(model, targets, calibrationBatches, told(true)); err != nil {
 			return c, err
 		}
 	}

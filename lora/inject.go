@@ -42,7 +42,8 @@ type Options struct {
 	Dropout float64
 	Seed    uint64 // of every random draw
 	// Gradient returns the gradient of a map's full weight, out×in, for
-	// methods that need FullGradient: [Gradients.Of] what [Calibrate] returned.
+	// methods that need FullGradient: [Gradients.Of] what [Method.Calibrate]
+	// returned.
 	Gradient func(m *adapter.Map) []float32
 	// Moments returns what calibration saw of a map, for methods that need
 	// Activations or OutputGradients: [Moments.Of] what [CalibrateMoments]

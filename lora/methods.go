@@ -75,6 +75,7 @@ var table = []Method{
 	{Name: "lora-da", Paper: "LoRA-DA", ArXiv: "2510.24561", Axis: Initialisation,
 		Published: Published{Rank: 8, Alpha: 16, Root: true, LR: 2e-4, In: "Llama-2-7B, MetaMathQA-100k"},
 		Initial:   initial.DataAware{Gamma: 1024, Bias: 1, Variance: 0.03, Population: 100000, Damping: 1e-6}},
+	{Name: "ft-warmstart-svd", Paper: "LoRA-DA of LoRAFactory, a few steps of full fine-tuning", Axis: Initialisation, Initial: initial.FineTuned{LR: 1e-5}},
 	{Name: "nzlora", Paper: "Beyond Zero Initialization, Init[AB]", ArXiv: "2505.23194", Axis: Initialisation, Initial: initial.NonZero{A: 1, B: 1}},
 	{Name: "mica", Paper: "MiCA", ArXiv: "2604.01694", Axis: Initialisation, Initial: initial.Minor{}, Update: update.OneSided{}},
 	{Name: "eva", Paper: "EVA", ArXiv: "2410.07170", Axis: Initialisation,

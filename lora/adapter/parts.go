@@ -50,13 +50,20 @@ type Fitter interface {
 	Fits(m *Map) error
 }
 
+// A Warmer is an initializer that starts from a few steps of full fine-tuning: where
+// it asks for the gradient it gets what the weight has lost, W0 − W, after a step of
+// the rule with each calibration batch.
+type Warmer interface {
+	WarmUp() (rule optim.Transform, lr float64)
+}
+
 // Inputs are what initializers draw from.
 type Inputs struct {
 	// Rand returns the named random stream; equal names give equal streams.
 	Rand func(name string) *rand.Rand
 	// Gradient returns the mean gradient of the loss for the map's full
-	// weight, out×in, over the calibration batches. It is nil unless the
-	// initializer needs FullGradient.
+	// weight, out×in, over the calibration batches, or what a Warmer wants. It
+	// is nil unless the initializer needs FullGradient.
 	Gradient func(m *Map) []float32
 	// Moments returns what the calibration batches had of the map's inputs and
 	// of the gradients of its outputs, or nil where it had nothing. It is nil

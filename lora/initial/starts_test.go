@@ -21,6 +21,7 @@ var starts = []adapter.Initializer{
 	initial.Gradient{Gamma: 16}, initial.Gradient{Gamma: 16, Direction: initial.Random}, initial.Gradient{Gamma: 16, Scale: initial.Weights, PEFT: true},
 	initial.Descent{Gamma: 128}, initial.Descent{Gamma: 128, Offset: true},
 	initial.Null{}, initial.Quantized{Rounds: 2}, initial.Quantized{Rounds: 2, Int8: true}, initial.Projected{Step: 0.05}, initial.Projected{Step: 0.05, Ascend: true},
+	initial.FineTuned{LR: 1}, initial.FineTuned{LR: 1, Factory: true},
 	initial.Principal{}, initial.Principal{Whiten: true}, initial.Principal{Scale: true},
 	initial.Oriented{Damping: 0.01}, initial.Oriented{Damping: 0.01, Preserve: true, Scaled: true},
 	initial.DataAware{Gamma: 1024, Bias: 1, Variance: 0.03, Population: 1000, Damping: 1e-6},
@@ -141,6 +142,26 @@ func TestDescent(t *testing.T) {
 		equal(t, "Bᵀ·B", product(b.T(), b), balanced)
 		if dot := mat.Trace(product(product(b, a).T(), dense(m.Out, m.In, g))); dot >= 0 {
 			t.Errorf("the start goes up the gradient: %v", dot)
+		}
+	}
+}
+
+// s·B·A is the change of the weight, of which calibration tells what was lost, in its
+// best approximation of rank r; in LoRAFactory's form it is s times that.
+func TestFineTuned(t *testing.T) {
+	for _, shape := range shapes {
+		for _, factory := range []bool{false, true} {
+			m, fall := adapted(t, shape, initial.FineTuned{LR: 1, Factory: factory})
+			a, b := factors(m)
+			u, s, v := decomposed(dense(m.Out, m.In, fall))
+			by := float64(m.Scaling)
+			if factory {
+				by = 1
+			}
+			equal(t, "B·A", scaled(by, product(b, a)), scaled(-1, truncated(u, s, v, 0, rank)))
+			shared := mat.NewDiagDense(rank, []float64{s[0] / by, s[1] / by, s[2] / by})
+			equal(t, "A·Aᵀ", product(a, a.T()), shared)
+			equal(t, "Bᵀ·B", product(b.T(), b), shared)
 		}
 	}
 }
@@ -430,6 +451,8 @@ func TestRefused(t *testing.T) {
 		{initial.Descent{Gamma: 128}, 3, nil, "the gradient is zero"},
 		{initial.Projected{Step: 1}, 13, nil, "rank is 13"},
 		{initial.Projected{Step: 1}, 3, nil, "no step to start with"},
+		{initial.FineTuned{LR: 1}, 13, nil, "rank is 13"},
+		{initial.FineTuned{LR: 1}, 3, nil, "the warm-up has changed nothing"},
 		{initial.Truncate{}, 12, nil, "rank is 12, the weight 20×12: must be below 12"},
 		{initial.DataAware{Gamma: 1, Bias: 1, Population: 1, Damping: 1e-6}, 3, moments(activations(12)), "no gradients of its outputs"},
 		{initial.DataAware{Gamma: 1, Bias: 1, Population: 1, Damping: 1e-6}, 3, ok(), "the gradient is zero"},
@@ -463,6 +486,7 @@ func TestRefused(t *testing.T) {
 		{initial.Gradient{Gamma: 16, Direction: 4}, "direction is 4"},
 		{initial.Gradient{Gamma: 16, Scale: -1}, "scale is -1"},
 		{initial.Gradient{}, "gamma is 0"},
+		{initial.FineTuned{}, "lr is 0"},
 		{initial.Descent{}, "gamma is 0"},
 		{initial.NonZero{A: 1}, "b is 0"},
 		{initial.Principal{Whiten: true, Scale: true}, "both set"},

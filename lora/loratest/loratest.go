@@ -153,7 +153,7 @@ func (s *suite) inject() (*llama.Model, *lora.Set, error) {
 		return r.Backward(r.loss)
 	}
 	if s.method.Needs(adapter.FullGradient) {
-		g, err := lora.Calibrate(model, nil, 2, pass)
+		g, err := s.method.Calibrate(model, nil, 2, pass)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -72,7 +72,7 @@ func (s shape) calibrated(model one, method lora.Method) (lora.Options, error) {
 		return tape.Backward(loss)
 	}
 	if method.Needs(adapter.FullGradient) {
-		g, err := lora.Calibrate(model, nil, 1, pass)
+		g, err := method.Calibrate(model, nil, 1, pass)
 		if err != nil {
 			return opt, err
 		}

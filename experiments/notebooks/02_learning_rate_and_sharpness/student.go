@@ -77,7 +77,7 @@ func (l *lesson) enrol(method lora.Method, seed uint64) (*student, error) {
 	opt := lora.Options{Rank: l.rank, Alpha: float64(l.rank), Seed: seed}
 	if method.Needs(adapter.FullGradient) {
 		var p page
-		g, err := lora.Calibrate(model, nil, 8, func(batch int) (err error) {
+		g, err := method.Calibrate(model, nil, 8, func(batch int) (err error) {
 			if batch == 0 { // the graph is to have the gradients that calibration asks for
 				if p, err = newPage(model, l.rows, l.tokens); err != nil {
 					return err

@@ -139,7 +139,7 @@ func (t *teacher) adapt(method lora.Method, seed uint64) (s student, set *lora.S
 		return tape.Backward(all)
 	}
 	if method.Needs(adapter.FullGradient) {
-		g, err := lora.Calibrate(s, nil, 1, pass)
+		g, err := method.Calibrate(s, nil, 1, pass)
 		if err != nil {
 			return s, nil, 0, err
 		}

@@ -30,7 +30,7 @@ func (p *Problem) Start(method lora.Method, opt lora.Options, steps int) (*Run, 
 	}
 	n := p.network()
 	if method.Needs(adapter.FullGradient) {
-		g, err := p.gradients(n)
+		g, err := method.Calibrate(n, nil, 1, p.backward(n))
 		if err != nil {
 			return nil, err
 		}
@@ -58,14 +58,16 @@ func (p *Problem) Gradients() (lora.Gradients, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	return p.gradients(p.network())
+	n := p.network()
+	return lora.Calibrate(n, nil, 1, p.backward(n))
 }
 
-func (p *Problem) gradients(n *network) (lora.Gradients, error) {
-	return lora.Calibrate(n, nil, 1, func(int) error {
+// backward returns what a calibration of the network runs.
+func (p *Problem) backward(n *network) func(batch int) error {
+	return func(int) error {
 		tape, _, loss := p.graph(n)
 		return tape.Backward(loss)
-	})
+	}
 }
 
 // graph builds the loss, alone and with what the parts of a method add.
