@@ -58,7 +58,7 @@ func (s *Set) ranks(a adapter.Allocator, maps []*adapter.Map, in adapter.Inputs)
 	if s.Options.State == nil {
 		ranks, err := a.Ranks(maps, in)
 		if err != nil {
-			err = fmt.Errorf("lora: %w", err)
+			err = fmt.Errorf("lora: %w", bare{err})
 		}
 		return ranks, err
 	}

@@ -17,7 +17,7 @@ var heads = []string{"classifier.weight", "classifier.out_proj.weight", "score.w
 func Labels(weights []byte) (int, error) {
 	file, err := pretrained.ParseSafetensors(WeightsFile, weights)
 	if err != nil {
-		return 0, fmt.Errorf("lora: %w", err)
+		return 0, fmt.Errorf("lora: %w", bare{err})
 	}
 	for _, name := range file.Names() {
 		for _, head := range heads {

@@ -152,7 +152,7 @@ func (s *Set) Attach() error {
 	}
 	for _, g := range s.grown {
 		if err := s.model.(nn.Grower).Grow(g.tensor, g.rows); err != nil {
-			return fmt.Errorf("lora: %w", err)
+			return fmt.Errorf("lora: %w", bare{err})
 		}
 	}
 	for _, w := range s.Wholes {
@@ -191,7 +191,7 @@ func (s *Set) adapt(l *nn.Linear, layers int) (*adapter.Map, error) {
 func (s *Set) build(l *nn.Linear, layers, rank int, alpha float64) (*adapter.Map, error) {
 	m, err := adapter.New(l, layerOf(l.Name), layers, s.Method.Delta, s.Method.Router, rank, alpha)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %w", err)
+		return nil, fmt.Errorf("lora: %w", bare{err})
 	}
 	m.Dropout = s.Options.Dropout
 	for _, name := range s.Method.Update.Freezes() {
@@ -215,10 +215,10 @@ func (s *Set) start(in adapter.Inputs) error {
 		err = s.Method.initialize(s.Maps, in)
 	}
 	if err != nil {
-		return fmt.Errorf("lora: %w", err)
+		return fmt.Errorf("lora: %w", bare{err})
 	}
 	if err := s.Method.Delta.Start(s.Maps, s.stream("delta")); err != nil {
-		return fmt.Errorf("lora: %w", err)
+		return fmt.Errorf("lora: %w", bare{err})
 	}
 	if s.Method.Router != nil {
 		s.Method.Router.Start(s.Maps, s.stream("router"))

@@ -43,11 +43,11 @@ func (s *Set) merge() error {
 	for _, m := range s.Maps {
 		w, err := m.Merged()
 		if err != nil {
-			return fmt.Errorf("lora: %w", err)
+			return fmt.Errorf("lora: %w", bare{err})
 		}
 		b, err := m.MergedBias()
 		if err != nil {
-			return fmt.Errorf("lora: %w", err)
+			return fmt.Errorf("lora: %w", bare{err})
 		}
 		merged, biases = append(merged, w), append(biases, b)
 	}

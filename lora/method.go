@@ -146,7 +146,7 @@ func (m Method) Check() error {
 		}
 		if c, ok := p.(adapter.Checker); ok {
 			if err := c.Check(); err != nil {
-				return fmt.Errorf("lora: %w", err)
+				return fmt.Errorf("lora: %w", bare{err})
 			}
 		}
 	}

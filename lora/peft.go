@@ -43,7 +43,7 @@ func (s *Set) Files() (config, weights []byte, err error) {
 		return nil, nil, err
 	}
 	if config, err = json.MarshalIndent(fields, "", "  "); err != nil {
-		return nil, nil, fmt.Errorf("lora: %w", err)
+		return nil, nil, fmt.Errorf("lora: %w", bare{err})
 	}
 	var b bytes.Buffer
 	metadata := map[string]string{baseKey: s.baseHash()}

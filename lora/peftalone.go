@@ -23,23 +23,23 @@ import (
 func LoadAlone(config, weights []byte) (*Set, error) {
 	c, err := parseConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	}
 	file, err := pretrained.ParseSafetensors(WeightsFile, weights)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %w", err)
+		return nil, fmt.Errorf("lora: %w", bare{err})
 	}
 	model, err := c.shapes(file)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %s: %w", WeightsFile, err)
+		return nil, fmt.Errorf("lora: %s: %w", WeightsFile, bare{err})
 	}
 	opt, err := c.options(model)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	}
 	switch moved, err := c.movesBase(); {
 	case err != nil:
-		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	case moved:
 		key, v := c.startKey()
 		return nil, fmt.Errorf("lora: %s: %s is %q: its start was taken out of the base: %w", ConfigFile, key, v, ErrNeedsBase)
@@ -50,7 +50,7 @@ func LoadAlone(config, weights []byte) (*Set, error) {
 	}
 	set := &Set{Method: c.method, Options: opt, model: model}
 	if err := r.alone(set); err != nil {
-		return nil, fmt.Errorf("lora: %w", err)
+		return nil, fmt.Errorf("lora: %w", bare{err})
 	}
 	return set, nil
 }
@@ -71,7 +71,7 @@ func (r *reader) alone(set *Set) error {
 		}
 		set.Maps = append(set.Maps, m)
 		if err := r.factors(m); err != nil {
-			return fmt.Errorf("%s: %w", WeightsFile, err)
+			return fmt.Errorf("%s: %w", WeightsFile, bare{err})
 		}
 		if r.state[m.Name+".base"] != nil {
 			return fmt.Errorf("%s: %s has another base in the place of its own: %w", WeightsFile, m.Name, ErrNeedsBase)

@@ -27,14 +27,14 @@ type peftConfig struct {
 func ReadConfig(model nn.Model, config []byte) (Method, Options, error) {
 	c, err := parseConfig(config)
 	if err != nil {
-		return Method{}, Options{}, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return Method{}, Options{}, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	}
 	opt, err := c.options(model)
 	if err != nil {
-		return Method{}, Options{}, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return Method{}, Options{}, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	}
 	if err := c.startIsKnown(); err != nil {
-		return Method{}, Options{}, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return Method{}, Options{}, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	}
 	return c.method, opt, nil
 }

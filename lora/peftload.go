@@ -26,15 +26,15 @@ import (
 func Load(model nn.Model, config, weights []byte) (*Set, error) {
 	c, err := parseConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	}
 	opt, err := c.options(model)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, err)
+		return nil, fmt.Errorf("lora: %s: %w", ConfigFile, bare{err})
 	}
 	file, err := pretrained.ParseSafetensors(WeightsFile, weights)
 	if err != nil {
-		return nil, fmt.Errorf("lora: %w", err)
+		return nil, fmt.Errorf("lora: %w", bare{err})
 	}
 	r := reader{config: c, file: file, left: map[string]bool{}, state: State{}}
 	for _, name := range file.Names() {
@@ -49,7 +49,7 @@ func Load(model nn.Model, config, weights []byte) (*Set, error) {
 		}
 	}
 	shrink(model, grown)
-	return nil, fmt.Errorf("lora: %w", err)
+	return nil, fmt.Errorf("lora: %w", bare{err})
 }
 
 // A reader turns the files into what Inject takes.
@@ -73,7 +73,7 @@ func (r *reader) read(model nn.Model, opt Options) (*Set, error) {
 		}
 		shape.Maps = append(shape.Maps, m)
 		if err := r.factors(m); err != nil {
-			return nil, fmt.Errorf("%s: %w", WeightsFile, err)
+			return nil, fmt.Errorf("%s: %w", WeightsFile, bare{err})
 		}
 	}
 	if err := r.base(shape.Maps); err != nil {
@@ -83,7 +83,7 @@ func (r *reader) read(model nn.Model, opt Options) (*Set, error) {
 		return nil, err
 	}
 	if err := checkBase(model, shape.Wholes, r.file.Metadata); err != nil {
-		return nil, fmt.Errorf("%s: %w", WeightsFile, err)
+		return nil, fmt.Errorf("%s: %w", WeightsFile, bare{err})
 	}
 	for _, w := range shape.Wholes {
 		name := modelPrefix + w.stored
@@ -91,12 +91,12 @@ func (r *reader) read(model nn.Model, opt Options) (*Set, error) {
 			name = old
 		}
 		if err := r.tensor(w.Name, name, w.Shape); err != nil {
-			return nil, fmt.Errorf("%s: %w", WeightsFile, err)
+			return nil, fmt.Errorf("%s: %w", WeightsFile, bare{err})
 		}
 		r.state[w.Name] = w.FromStored(r.state[w.Name])
 	}
 	if err := r.rest(model, shape.Wholes); err != nil {
-		return nil, fmt.Errorf("%s: %w", WeightsFile, err)
+		return nil, fmt.Errorf("%s: %w", WeightsFile, bare{err})
 	}
 	opt.State = r.state
 	return Inject(model, r.config.method, opt)
@@ -114,7 +114,7 @@ func (r *reader) layers(model nn.Model) int {
 func (r *reader) base(all []*adapter.Map) error {
 	moves, err := r.config.movesBase()
 	if err != nil {
-		return fmt.Errorf("%s: %w", ConfigFile, err)
+		return fmt.Errorf("%s: %w", ConfigFile, bare{err})
 	}
 	if !moves {
 		return nil
