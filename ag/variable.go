@@ -130,6 +130,14 @@ func (v *Variable) ZeroGrad() {
 	}
 }
 
+// TakeGrad returns the gradient, which is the caller's from then on, or nil when
+// there is none, and leaves the variable without a buffer.
+func (v *Variable) TakeGrad() []float32 {
+	g := v.GradFloats()
+	v.has, v.grad = false, nil
+	return g
+}
+
 // Grad returns the gradient, or nil when there is none.
 func (v *Variable) Grad() mat.Tensor {
 	if !v.has {

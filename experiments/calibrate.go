@@ -89,6 +89,10 @@ func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.O
 	if n.Inputs || n.Outputs {
 		options.Moments = c.Moments.Of
 	}
+	options.Started = func(m *adapter.Map) {
+		c.Gradients.Free(m)
+		c.Moments.Free(m)
+	}
 	return nil
 }
 

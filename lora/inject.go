@@ -49,6 +49,10 @@ type Options struct {
 	// Activations or OutputGradients: [Moments.Of] what [CalibrateMoments]
 	// returned.
 	Moments func(m *adapter.Map) *adapter.Moments
+	// Started, if not nil, is called as soon as the start of a map is made: neither
+	// Gradient nor Moments is asked about the map again, so that what they have of
+	// it may go ([Gradients.Free]). It is not called for embeddings.
+	Started func(m *adapter.Map)
 	// Dry leaves all factors A and B at zero and needs no calibration: the set
 	// shows what would be adapted, and that it can be.
 	Dry bool
@@ -117,6 +121,9 @@ func Inject(model nn.Model, method Method, opt Options) (*Set, error) {
 	}
 	if err := s.start(in); err != nil {
 		return nil, err
+	}
+	for _, o := range []*Options{&s.Options, &s.given} { // a set outlives what its start was made from
+		o.Gradient, o.Moments, o.Started = nil, nil, nil
 	}
 	if err := s.checkDropout(); err != nil {
 		return nil, err
@@ -212,7 +219,7 @@ func (s *Set) start(in adapter.Inputs) error {
 	case s.Options.Dry:
 		err = s.Method.fits(s.Maps)
 	default:
-		err = s.Method.initialize(s.Maps, in)
+		err = s.Method.initialize(s.Maps, in, s.Options.Started)
 	}
 	if err != nil {
 		return fmt.Errorf("lora: %w", bare{err})

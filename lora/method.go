@@ -186,14 +186,22 @@ func (m Method) Check() error {
 	return nil
 }
 
-// initialize fills the factors of all maps: those of embeddings, where A and B
-// are free and trained, by a start of their own.
-func (m Method) initialize(all []*adapter.Map, in adapter.Inputs) error {
+// initialize fills the factors of all maps, one after the other, and tells of each:
+// those of embeddings, where A and B are free and trained, by a start of their own.
+func (m Method) initialize(all []*adapter.Map, in adapter.Inputs, started func(*adapter.Map)) error {
 	tables, others := m.split(all)
-	if err := (initial.Embedding{}).Init(tables, in); err != nil || len(others) == 0 {
+	if err := (initial.Embedding{}).Init(tables, in); err != nil {
 		return err
 	}
-	return m.Initial.Init(others, in)
+	for i, one := range others {
+		if err := m.Initial.Init(others[i:i+1], in); err != nil {
+			return err
+		}
+		if started != nil {
+			started(one)
+		}
+	}
+	return nil
 }
 
 // fits refuses maps that the initializer cannot fill.

@@ -120,7 +120,7 @@ func (r *reader) base(all []*adapter.Map) error {
 		return nil
 	}
 	in := adapter.Inputs{Rand: func(string) *rand.Rand { return rand.New(rand.NewPCG(0, 0)) }}
-	if err := r.config.method.initialize(all, in); err != nil {
+	if err := r.config.method.initialize(all, in, nil); err != nil {
 		return err
 	}
 	for _, m := range all {

@@ -3,7 +3,6 @@ package lora
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
@@ -39,34 +38,45 @@ func newReduction(in, k int) *reduction {
 	return &reduction{in: in, most: k + spare, mean: make([]float64, in)}
 }
 
-// add takes a batch in.
-func (l *reduction) add(rows []float32) error {
-	count := len(rows) / l.in
+// add takes the rows of a batch in.
+func (l *reduction) add(rows [][]float32) error {
+	count := len(rows)
 	if count == 0 {
 		return nil
 	}
 	n, m := float64(l.rows), float64(count)
-	mean := make([]float64, l.in)
-	for row := range slices.Chunk(rows, l.in) {
-		for j, v := range row {
-			mean[j] += float64(v) / m
-		}
-	}
-	stack := slices.Grow(slices.Clone(l.kept), len(rows)+l.in)
-	for row := range slices.Chunk(rows, l.in) {
-		for j, v := range row {
-			stack = append(stack, float32(float64(v)-mean[j]))
-		}
-	}
+	old := len(l.kept)
+	more := count * l.in
 	if l.rows > 0 {
-		for j, v := range mean {
-			stack = append(stack, float32(math.Sqrt(n*m/(n+m))*(l.mean[j]-v)))
+		more += l.in
+	}
+	stack := make([]float32, old+more)
+	copy(stack, l.kept)
+	const block = 64 // columns, each summed by itself
+	kernels.Parallel((l.in+block-1)/block, func(i int) {
+		from, to := i*block, min((i+1)*block, l.in)
+		mean := make([]float64, to-from)
+		for _, row := range rows {
+			for j, v := range row[from:to] {
+				mean[j] += float64(v) / m
+			}
 		}
-	}
-	l.total += kernels.SumSquares(stack[len(l.kept):])
-	for j, v := range mean {
-		l.mean[j] = (n*l.mean[j] + m*v) / (n + m)
-	}
+		at := old + from
+		for _, row := range rows {
+			centred := stack[at:]
+			for j, v := range row[from:to] {
+				centred[j] = float32(float64(v) - mean[j])
+			}
+			at += l.in
+		}
+		for j, v := range mean {
+			if l.rows > 0 {
+				stack[at+j] = float32(math.Sqrt(n*m/(n+m)) * (l.mean[from+j] - v))
+			}
+			l.mean[from+j] = (n*l.mean[from+j] + m*v) / (n + m)
+		}
+	})
+	l.total += kernels.SumSquares(stack[old:])
 	l.rows += count
 	if l.kept = stack; len(stack) <= l.most*l.in {
 		return nil

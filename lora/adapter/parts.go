@@ -23,8 +23,8 @@ type Delta interface {
 	Form(c *nn.Context, m *Map) Form
 }
 
-// An Initializer fills the factors A and B of all maps at once. It may take
-// their product out of the base ([Map.Offset]).
+// An Initializer fills the factors A and B of maps, each as it would alone. It may
+// take their product out of the base ([Map.Offset]).
 type Initializer interface {
 	Part
 	Init(maps []*Map, in Inputs) error
