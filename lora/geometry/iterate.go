@@ -16,8 +16,8 @@ import (
 // length and z = x·M, where M is the matrix times its transpose, the shorter way.
 // Products are in float32, on all threads; what is r×r is in float64.
 type block struct {
-	there, back *kernels.Packed // x → w and w → z
-	size, n, m  int             // rows; the shorter and the longer side
+	there, back func(rows, product []float32) // x → w and w → z
+	size, n, m  int                           // rows; the shorter and the longer side
 	x, w, z     []float32
 	theta       []float64 // eigenvalues of M on the rows, the largest first
 	residual    []float64 // ‖z − θ·x‖ of each row
@@ -44,15 +44,16 @@ func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) 
 			return SVD{}, fmt.Errorf("entry (%d, %d) is %v", i/in, i%in, v)
 		}
 	}
-	b := newBlock(w, out, in, k+more, rng)
+	b := newBlock(w, out, in, k+more, rounds != 1, rng)
 	most := rounds
 	if rounds == 0 {
 		most = 60
 	}
 	for round := range most {
 		b.ritz()
+		b.apply()
 		if rounds == 0 && b.converged(k) {
-			break
+			return b.triplets(min(k, b.size), out, in), nil
 		}
 		if round == 0 {
 			b.x, b.z = b.z, b.x
@@ -65,15 +66,26 @@ func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) 
 	return b.triplets(min(k, b.size), out, in), nil
 }
 
-func newBlock(w []float32, out, in, size int, rng *rand.Rand) *block {
+// newBlock returns random rows; often says whether they go back more than once, for
+// which a second copy of the matrix is packed.
+func newBlock(w []float32, out, in, size int, often bool, rng *rand.Rand) *block {
 	b := &block{n: min(out, in), m: max(out, in)}
 	b.size = min(size, b.n)
-	// The shorter side's rows go to the longer side by A or by its transpose.
-	if in <= out {
-		b.there, b.back = kernels.Pack(kernels.NT, in, out, w, in), kernels.Pack(kernels.NN, out, in, w, in)
-	} else {
-		b.there, b.back = kernels.Pack(kernels.NN, out, in, w, in), kernels.Pack(kernels.NT, in, out, w, in)
+	product := func(op kernels.Op, from, to int, keep bool) func(rows, product []float32) {
+		if !keep {
+			return func(rows, product []float32) {
+				kernels.MatMul(op, false, b.size, to, from, rows, from, w, in, product, to)
+			}
+		}
+		packed := kernels.Pack(op, from, to, w, in)
+		return func(rows, product []float32) { kernels.MatMulPacked(false, b.size, rows, from, packed, product, to) }
 	}
+	// The shorter side's rows go to the longer side by A or by its transpose.
+	there, back := kernels.NN, kernels.NT
+	if in <= out {
+		there, back = back, there
+	}
+	b.there, b.back = product(there, b.n, b.m, true), product(back, b.m, b.n, often)
 	b.x, b.z, b.w = make([]float32, b.size*b.n), make([]float32, b.size*b.n), make([]float32, b.size*b.m)
 	b.spare = make([]float32, b.size*b.m)
 	b.turn, b.h = make([]float32, b.size*b.size), make([]float64, b.size*b.size)
@@ -150,10 +162,9 @@ func (b *block) refill(cut float64) {
 	}
 }
 
-// ritz turns the rows into the eigenvectors of M within what they span, and sees
-// how far they are from being those of M.
+// ritz turns the rows into the eigenvectors of M within what they span.
 func (b *block) ritz() {
-	kernels.MatMulPacked(false, b.size, b.x, b.n, b.there, b.w, b.m)
+	b.there(b.x, b.w)
 	b.gramOf(b.w, b.m)
 	b.eigen.Of(b.size, b.h)
 	for k := range b.size {
@@ -165,7 +176,11 @@ func (b *block) ritz() {
 	}
 	b.rotate(b.x, b.n)
 	b.rotate(b.w, b.m)
-	kernels.MatMulPacked(false, b.size, b.w, b.m, b.back, b.z, b.n)
+}
+
+// apply sees how far the rows are from being eigenvectors of M.
+func (b *block) apply() {
+	b.back(b.w, b.z)
 	kernels.Parallel(b.size, func(k int) {
 		x, z, sum := b.x[k*b.n:(k+1)*b.n], b.z[k*b.n:(k+1)*b.n], 0.0
 		for i, v := range x {
@@ -206,9 +221,9 @@ func (b *block) filter() {
 		now[i] = float32(2/least)*now[i] - before[i]
 	}
 	for range degree - 1 {
-		kernels.MatMulPacked(false, b.size, now, b.n, b.there, b.w, b.m)
+		b.there(now, b.w)
 		next := b.spare[:len(now)]
-		kernels.MatMulPacked(false, b.size, b.w, b.m, b.back, next, b.n)
+		b.back(b.w, next)
 		c := float32(4 / least)
 		kernels.Parallel(b.size, func(k int) {
 			for i := k * b.n; i < (k+1)*b.n; i++ {
