@@ -76,8 +76,8 @@ type detail struct {
 // WritePage writes the study as one HTML file that needs no network: style,
 // script and charts are inside, and its content security policy forbids every
 // request. The page is complete without the script, which adds values under
-// the pointer, legends that hide and show curves, and a sortable table. The
-// same study gives the same bytes.
+// the pointer, legends that hide and show curves, a sortable table, and a search
+// among many methods. The same study gives the same bytes.
 func WritePage(w io.Writer, study Study) error {
 	methods := summarise(study.Runs)
 	p := page{

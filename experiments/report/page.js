@@ -108,4 +108,50 @@ for (const table of all("table.sortable")) {
     });
   });
 }
+
+// Among many methods some are found by words of their row in the table (name, axis,
+// paper, parts) and by axis: the others leave the table and the details, and fade
+// in the charts.
+const rows = all("#methods table.sortable tbody tr");
+if (rows.length > 8) {
+  const nameOf = row => row.cells[0].textContent.trim(), axisOf = row => row.cells[1].textContent.trim();
+  const bar = document.createElement("search"), input = document.createElement("input"), count = document.createElement("output");
+  bar.className = "find";
+  input.type = "search";
+  input.placeholder = "Find methods: name, axis, paper, part";
+  input.setAttribute("aria-label", "Find methods");
+  const axes = [...new Set(rows.map(axisOf))].filter(axis => axis).sort();
+  const chosen = new Set();
+  const show = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(word => word);
+    const found = new Set();
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !(words.every(word => text.includes(word)) && (chosen.size === 0 || chosen.has(axisOf(row))));
+      if (!row.hidden) found.add(nameOf(row));
+    }
+    for (const d of all("#dynamics details")) d.hidden = !found.has(d.dataset.n);
+    for (const s of all("main .s[data-n]")) {
+      if (!s.closest("details")) s.classList.toggle("other", !found.has(s.dataset.n));
+    }
+    count.textContent = `${found.size} of ${rows.length} methods`;
+  };
+  bar.append(input);
+  for (const axis of axes.length > 1 ? axes : []) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = axis;
+    button.setAttribute("aria-pressed", "false");
+    button.addEventListener("click", () => {
+      chosen.has(axis) ? chosen.delete(axis) : chosen.add(axis);
+      button.setAttribute("aria-pressed", chosen.has(axis));
+      show();
+    });
+    bar.append(button);
+  }
+  bar.append(count);
+  input.addEventListener("input", show);
+  document.querySelector("main").before(bar);
+  show();
+}
 })();

@@ -93,6 +93,23 @@ func TestPageHasItsParts(t *testing.T) {
 	}
 }
 
+// What the search of page.js fades or hides is marked by the name that the table has:
+// rows of charts, rows of colours, and the part of a method.
+func TestMethodsAreFound(t *testing.T) {
+	page := html.UnescapeString(write(t, synthetic()))
+	names := regexp.MustCompile(`(?s)<tr><th scope="row"><svg.*?</svg> ([^<]+)</th>`).FindAllStringSubmatch(page, -1)
+	if len(names) < 10 {
+		t.Fatalf("the table has %d methods", len(names))
+	}
+	for _, n := range names {
+		for _, mark := range []string{`<g class="s" data-n="` + n[1] + `">`, `<details data-n="` + n[1] + `"`} {
+			if !strings.Contains(page, mark) {
+				t.Errorf("the page lacks %s", mark)
+			}
+		}
+	}
+}
+
 func TestEscaping(t *testing.T) {
 	evil := `</script><script>alert("1")</script><b onclick='x'>&` + "\x00\xff"
 	s := Study{Title: evil, Command: evil, Facts: []Fact{{evil, evil}}, Metrics: func(r *record.Run) ([]record.Metric, error) {

@@ -57,6 +57,7 @@ func (c Heat) SVG() string {
 	}
 	for i, name := range c.Rows {
 		y := top + high*float64(i)
+		p.add(`<g class="s" data-n="`, escape(name), `">`)
 		p.text("x e", left-6, y+15, shorten(name, smallSize, left-12))
 		for j := range c.Columns {
 			v := math.NaN()
@@ -65,6 +66,7 @@ func (c Heat) SVG() string {
 			}
 			p.cell(v, c.strength(v, low, top0), left+wide*float64(j), y, wide, high, c.Columns[j]+", "+name)
 		}
+		p.add("</g>")
 	}
 	every := c.every(wide)
 	for j := 0; j < len(c.Columns); j += every {

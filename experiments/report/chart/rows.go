@@ -90,9 +90,10 @@ func (c Rows) values(yield func(float64)) {
 }
 
 func (p *pen) row(c Rows, r Row, x scale, area box, y, nameRoom float64) {
-	p.text("n e", area.left-8, y+4, shorten(r.Name, textSize, nameRoom))
 	p.line("minor", area.left, y, area.right, y)
-	p.add(`<g class="s small `, styleClass(r.Style%8), `" data-n="`, escape(r.Name), `">`)
+	p.add(`<g class="s" data-n="`, escape(r.Name), `">`)
+	p.text("n e", area.left-8, y+4, shorten(r.Name, textSize, nameRoom))
+	p.add(`<g class="small `, styleClass(r.Style%8), `">`)
 	if c.X.shows(r.Low) && c.X.shows(r.High) {
 		low, high := x.at(r.Low), x.at(r.High)
 		p.line("bar", low, y, high, y)
@@ -121,4 +122,5 @@ func (p *pen) row(c Rows, r Row, x scale, area box, y, nameRoom float64) {
 	if r.Note != "" {
 		p.text("x", area.right+8, y+4, r.Note)
 	}
+	p.add("</g>")
 }
