@@ -12,10 +12,12 @@ type watched struct {
 }
 
 // Watch lets a probe of the adapters see the steps that come, in the tiers that
-// are due at each. Its probe batch is the training's own. A nil due ends it.
+// are due at each: the same one from the first call on, which keeps what it has
+// learned of the start. Its probe batch is the training's own. With a nil due it
+// sees nothing.
 func (t *Training) Watch(due func(step int) probe.Tiers) {
-	if due == nil {
-		t.watched = watched{}
+	t.watched.due = due
+	if due == nil || t.watched.probe != nil {
 		return
 	}
 	p := probe.New(t.Set.Maps)
@@ -33,13 +35,13 @@ func (t *Training) Watch(due func(step int) probe.Tiers) {
 		},
 		Halves: [2]probe.Half{{Examples: half, Labels: half}, {Examples: t.Shape.Batch - half, Labels: t.Shape.Batch - half}},
 	}
-	t.watched = watched{p, due}
+	t.watched.probe = p
 }
 
 // before lets the probe see what the step is going to change.
 func (t *Training) before(norm float64, clipped bool) (due probe.Tiers) {
 	w := t.watched
-	if w.probe == nil {
+	if w.due == nil {
 		return 0
 	}
 	if due = w.due(t.step); due == 0 {

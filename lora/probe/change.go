@@ -15,7 +15,6 @@ import (
 // matrices.
 type change struct {
 	r             int
-	da, dbt       []float32
 	dada, daa, aa []float64 // dA·dAᵀ, dA·A'ᵀ, A'·A'ᵀ
 	bb, bdb, dbdb []float64 // BᵀB, Bᵀ·dB, dBᵀ·dB
 	norm          float64   // of it all
@@ -36,23 +35,26 @@ func (l *layer) stepped() (*change, error) {
 		before := l.before.of(l)
 		r := now.n()
 		c.r = r
-		c.da, c.dbt = gram.Resize(c.da, len(now.a.Data)), gram.Resize(c.dbt, len(now.bt.Data))
-		subtract(c.da, now.a.Data, before.a.Data)
-		subtract(c.dbt, now.bt.Data, before.bt.Data)
+		step := l.work.steps(now, before)
 		for _, g := range []*[]float64{&c.dada, &c.daa, &c.aa, &c.bb, &c.bdb, &c.dbdb} {
 			*g = gram.Resize(*g, r*r)
 		}
-		da, dbt := gram.Rows{N: r, Dim: l.m.In, Data: c.da}, gram.Rows{N: r, Dim: l.m.Out, Data: c.dbt}
-		gram.Gram(c.dada, da)
-		gram.Cross(c.daa, da, now.a)
+		gram.Gram(c.dada, step.a)
+		gram.Cross(c.daa, step.a, now.a)
 		gram.Gram(c.aa, now.a)
 		gram.Gram(c.bb, before.bt)
-		gram.Cross(c.bdb, before.bt, dbt)
-		gram.Gram(c.dbdb, dbt)
+		gram.Cross(c.bdb, before.bt, step.bt)
+		gram.Gram(c.dbdb, step.bt)
 		square := gram.Dot(c.bb, c.dada) + gram.Dot(c.dbdb, c.aa) + 2*gram.Dot(c.bdb, c.daa)
 		c.norm = math.Abs(l.s*l.times()) * math.Sqrt(nonNegative(square))
 		return nil
 	})
+}
+
+// steps returns dA and dBᵀ of a product that has been seen to have [layer.stepped].
+func (l *layer) steps() pair {
+	now, _ := l.now()
+	return l.work.steps(now, l.before.of(l))
 }
 
 const folded Undefined = "the step ended with a product that was folded into the base: the factors were begun anew"

@@ -16,20 +16,17 @@ type gradient struct {
 	both       bool      // A and B are both trained
 	sa, sb     []float64 // A·Aᵀ, BᵀB
 	ga, gb     []float64 // gA·gAᵀ, gBᵀ·gB
-	gbt        []float32 // gBᵀ
 	inner      float64   // <g̃, G> = ‖gA‖² + ‖gB‖²
 	equivalent float64   // ‖g̃‖, g̃ = s·(B·gA + gB·A)
 	captured   float64   // ‖Proj_T G‖, the part of G in the tangent space at B·A
 	alignment  float64   // (<g̃,G> / (‖g̃‖·‖Proj_T G‖))²
 }
 
-// of computes it at p, from gA r×in and gB out×r. The gradient of a frozen A,
+// of computes it at p, from gA r×in and gBᵀ r×out. The gradient of a frozen A,
 // which is empty, counts as zero.
 func (g *gradient) of(w *workspace, p pair, ga, gb []float32, s float64) {
 	r := p.n()
-	g.gbt = gram.Resize(g.gbt, len(gb))
-	gram.Transpose(g.gbt, gb, p.bt.Dim, r)
-	gbt := gram.Rows{N: r, Dim: p.bt.Dim, Data: g.gbt}
+	gbt := gram.Rows{N: r, Dim: p.bt.Dim, Data: gb}
 	for _, m := range []*[]float64{&g.sa, &g.sb, &g.ga, &g.gb, &w.t, &w.u, &w.sa, &w.sb} {
 		*m = gram.Resize(*m, r*r)
 	}
@@ -122,10 +119,7 @@ func (l *layer) predicted() (float64, error) {
 		if len(f.value) == 0 {
 			return 0, notAsked
 		}
-		now := f.f.Floats()
-		for j, g := range f.grad {
-			sum -= float64(now[j]-f.value[j]) * float64(g)
-		}
+		sum -= f.along()
 	}
 	return sum, nil
 }
@@ -232,7 +226,7 @@ var updateAlignment = Metric{
 			w.t[i] = c.daa[i] - c.dada[i] // dA·Aᵀ
 		}
 		norm := gram.Dot(g.sb, c.dada) + gram.Dot(g.sa, c.dbdb) + 2*gram.Dot(c.bdb, w.t)
-		inner := kernels.Dot(c.da, l.trained("A").grad) + kernels.Dot(c.dbt, g.gbt)
+		inner := l.trained("A").along() + l.trained("B").along()
 		return cosine(-inner, math.Abs(l.s)*math.Sqrt(nonNegative(norm))*g.captured)
 	},
 }

@@ -56,7 +56,7 @@ func (f *saved) stepNorm() (float64, error) {
 		return 0, notAsked
 	}
 	var sum float64
-	for i, v := range f.f.Floats() {
+	for i, v := range f.now() {
 		d := float64(v - f.value[i])
 		sum += d * d
 	}

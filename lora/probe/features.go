@@ -37,7 +37,7 @@ func (l *layer) features() (*features, error) {
 			return err
 		}
 		w, r, in := l.work, c.r, l.m.In
-		x := ag.Floats(l.batch.x)
+		x, da := ag.Floats(l.batch.x), l.steps().a.Data
 		n := len(x) / in
 		w.p, w.q, w.t = gram.Resize(w.p, n*r), gram.Resize(w.q, n*r), gram.Resize(w.t, r*r)
 		size := func(a []float32, b []float64) float64 {
@@ -46,8 +46,8 @@ func (l *layer) features() (*features, error) {
 			gram.Gram(w.t, gram.Rows{N: r, Dim: n, Data: w.q})
 			return math.Abs(l.s) * math.Sqrt(nonNegative(gram.Dot(w.t, b))/float64(n*l.m.Out))
 		}
-		f.delta[0] = size(c.da, c.bb)
-		f.delta[2] = size(c.da, c.dbdb)
+		f.delta[0] = size(da, c.bb)
+		f.delta[2] = size(da, c.dbdb)
 		f.delta[1] = size(l.before.a, c.dbdb)
 		w.sb = gram.Resize(w.sb, r*r)
 		gram.Gram(w.sb, now.bt)

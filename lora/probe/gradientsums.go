@@ -24,7 +24,7 @@ func (s *gradientSums) total() float64 { return s.first + s.second + 2*s.cross }
 const (
 	hutchinson = 32 // random vectors of an estimate
 	dearer     = 32 // as many times an estimate's cost an exact norm may take
-	rowBlock   = 64
+	rowBlock   = 32
 )
 
 // measure computes them from the rows of the map's input and dy, N×out: by rows
@@ -264,7 +264,10 @@ func (l *layer) atBatch() (*gradient, error) {
 		if err != nil {
 			return err
 		}
-		g.of(l.work, now, a, b, l.s)
+		w := l.work
+		w.q = gram.Resize(w.q, len(b))
+		gram.Transpose(w.q, b, l.m.Out, now.n())
+		g.of(w, now, a, w.q, l.s)
 		return nil
 	})
 }

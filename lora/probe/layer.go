@@ -79,17 +79,11 @@ type layer struct {
 	batch    onBatch
 }
 
-// saved is a trained factor before the step.
-type saved struct {
-	f           *adapter.Factor
-	value, grad []float32 // grad: empty where there is none
-}
-
 func newLayer(p *Probe, w *workspace, m *adapter.Map, index int) *layer {
 	l := &layer{p: p, work: w, m: m, index: index, s: float64(m.Scaling), w0: math.Sqrt(sumSquares(m.W0()))}
 	for _, f := range m.Factors {
 		if f.Trained {
-			l.factors = append(l.factors, saved{f: f})
+			l.factors = append(l.factors, saved{l: l, f: f})
 		}
 	}
 	l.refresh()
@@ -222,11 +216,17 @@ func (l *layer) remember(step int) {
 	for i := range l.factors {
 		f := &l.factors[i]
 		f.value, f.grad = f.value[:0], f.grad[:0]
-		if l.heavy(f.f) {
+		switch {
+		case l.heavy(f.f):
 			continue
+		case l.free && is(l.form.A, f.f):
+			f.share(l.before.a, false)
+		case l.free && is(l.form.B, f.f):
+			f.share(l.before.bt, true)
+		default:
+			f.keep()
 		}
-		f.value = append(f.value, f.f.Floats()...)
-		f.grad = append(f.grad, f.f.GradFloats()...)
+		f.keepGrad()
 		if c := l.p.Clipped; c > 0 && c != 1 {
 			kernels.Scale(float32(1/c), f.grad)
 		}

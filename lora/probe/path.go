@@ -85,14 +85,14 @@ var updateCosine = Metric{
 		case l.earlierStep == 0 || l.earlierStep+1 != l.beforeStep || len(l.earlier.a) != len(l.before.a):
 			return 0, notBefore
 		}
-		w, r, in, out := l.work, c.r, l.m.In, l.m.Out
+		w, r, in, out, step := l.work, c.r, l.m.In, l.m.Out, l.steps()
 		now, _ := l.now()
 		last := w.difference(l.before.of(l), l.earlier.of(l)) // [A; A−Q] and [B−P, P]
 		w.p = gram.Resize(w.p, 2*r*in)
 		w.q = gram.Resize(w.q, 2*r*out)
 		copy(w.p, now.a.Data)
-		copy(w.p[r*in:], c.da)
-		copy(w.q, c.dbt)
+		copy(w.p[r*in:], step.a.Data)
+		copy(w.q, step.bt.Data)
 		copy(w.q[r*out:], l.before.bt)
 		n := 2 * r
 		w.t, w.u = gram.Resize(w.t, n*n), gram.Resize(w.u, n*n)

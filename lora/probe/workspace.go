@@ -15,6 +15,7 @@ import (
 type workspace struct {
 	x, y, p, q []float32 // stacked factors
 	netA, netB []float32 // with those that the base holds
+	da, dbt    []float32 // what a step changed
 	sa, sb     []float64
 	t, u       []float64
 	eigen      gram.Eigen
@@ -68,6 +69,14 @@ func (w *workspace) difference(p, p0 pair) pair {
 	subtract(w.y, p.bt.Data, p0.bt.Data)
 	copy(w.y[nb:], p0.bt.Data)
 	return pair{gram.Rows{N: 2 * p.a.N, Dim: p.a.Dim, Data: w.x}, gram.Rows{N: 2 * p.bt.N, Dim: p.bt.Dim, Data: w.y}}
+}
+
+// steps returns p − p0, factor by factor. It is valid until its next call.
+func (w *workspace) steps(p, p0 pair) pair {
+	w.da, w.dbt = gram.Resize(w.da, len(p.a.Data)), gram.Resize(w.dbt, len(p.bt.Data))
+	subtract(w.da, p.a.Data, p0.a.Data)
+	subtract(w.dbt, p.bt.Data, p0.bt.Data)
+	return pair{gram.Rows{N: p.n(), Dim: p.a.Dim, Data: w.da}, gram.Rows{N: p.n(), Dim: p.bt.Dim, Data: w.dbt}}
 }
 
 // with returns factors of the net change with what the base of the map m holds
