@@ -16,8 +16,8 @@ import (
 // length and z = x·M, where M is the matrix times its transpose, the shorter way.
 // Products are in float32, on all threads; what is r×r is in float64.
 type block struct {
-	there, back func(rows, product []float32) // x → w and w → z
-	size, n, m  int                           // rows; the shorter and the longer side
+	there, back through // x → w and w → z
+	size, n, m  int     // rows; the shorter and the longer side
 	x, w, z     []float32
 	theta       []float64 // eigenvalues of M on the rows, the largest first
 	residual    []float64 // ‖z − θ·x‖ of each row
@@ -25,6 +25,9 @@ type block struct {
 	h           []float64
 	turn, spare []float32
 }
+
+// through multiplies rows by a matrix or by its transpose.
+type through func(x, y []float32, rows int)
 
 const (
 	more    = 16   // rows beyond those that are wanted: errors fall with the gap behind them
@@ -44,16 +47,57 @@ func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) 
 			return SVD{}, fmt.Errorf("entry (%d, %d) is %v", i/in, i%in, v)
 		}
 	}
-	b := newBlock(w, out, in, k+more, rounds != 1, rng)
-	most := rounds
-	if rounds == 0 {
-		most = 60
+	b := newBlock(out, in, k+more, rng)
+	packed := false
+	b.between(out, in, func(op kernels.Op, k, n int) through {
+		if packed && rounds == 1 { // the rows go back but once
+			return unpacked(op, k, n, w, in)
+		}
+		packed = true
+		p := kernels.Pack(op, k, n, w, in)
+		return func(x, y []float32, rows int) { kernels.MatMulPacked(false, rows, x, k, p, y, n) }
+	})
+	switch rounds {
+	case 0:
+		b.iterate(longest, func() bool { return b.converged(k) })
+	default:
+		b.iterate(rounds, func() bool { return false })
 	}
-	for round := range most {
+	return b.triplets(min(k, b.size), out, in), nil
+}
+
+// longest is how many rounds are tried.
+const longest = 60
+
+// Subspaces returns the singular vectors of the k largest triplets of w, out×in,
+// or of as many as are above [Rounding], by the iteration of [Triplets] until
+// vectors are settled rather than values, and without a copy of w. Both are nil for zeros, and
+// where the k-th and those behind it are so near each other that the iteration does
+// not tell them apart.
+func Subspaces(w []float32, out, in, k int, rng *rand.Rand) (left, right *mat.Dense) {
+	if s := kernels.SumSquares(w); s-s != 0 {
+		return nil, nil
+	}
+	b := newBlock(out, in, k+more, rng)
+	b.between(out, in, func(op kernels.Op, k, n int) through { return unpacked(op, k, n, w, in) })
+	if !b.iterate(longest, func() bool { return b.settled(k) }) {
+		return nil, nil
+	}
+	return b.triplets(min(k, b.size), out, in).Leading(k)
+}
+
+// unpacked multiplies by w as it lies.
+func unpacked(op kernels.Op, k, n int, w []float32, ldw int) through {
+	return func(x, y []float32, rows int) { kernels.MatMul(op, false, rows, n, k, x, k, w, ldw, y, n) }
+}
+
+// iterate goes on for so many rounds, or until done, which it reports.
+func (b *block) iterate(rounds int, done func() bool) bool {
+	for round := range rounds {
 		b.ritz()
 		b.apply()
-		if rounds == 0 && b.converged(k) {
-			return b.triplets(min(k, b.size), out, in), nil
+		if done() {
+			return true
 		}
 		if round == 0 {
 			b.x, b.z = b.z, b.x
@@ -63,29 +107,22 @@ func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) 
 		b.orthonormalize()
 	}
 	b.ritz()
-	return b.triplets(min(k, b.size), out, in), nil
+	return false
 }
 
-// newBlock returns random rows; often says whether they go back more than once, for
-// which a second copy of the matrix is packed.
-func newBlock(w []float32, out, in, size int, often bool, rng *rand.Rand) *block {
+// between sets the products with w, out×in: the shorter side's rows go to the longer
+// side by it or by its transpose.
+func (b *block) between(out, in int, by func(op kernels.Op, k, n int) through) {
+	if in <= out {
+		b.there, b.back = by(kernels.NT, in, out), by(kernels.NN, out, in)
+	} else {
+		b.there, b.back = by(kernels.NN, out, in), by(kernels.NT, in, out)
+	}
+}
+
+func newBlock(out, in, size int, rng *rand.Rand) *block {
 	b := &block{n: min(out, in), m: max(out, in)}
 	b.size = min(size, b.n)
-	product := func(op kernels.Op, from, to int, keep bool) func(rows, product []float32) {
-		if !keep {
-			return func(rows, product []float32) {
-				kernels.MatMul(op, false, b.size, to, from, rows, from, w, in, product, to)
-			}
-		}
-		packed := kernels.Pack(op, from, to, w, in)
-		return func(rows, product []float32) { kernels.MatMulPacked(false, b.size, rows, from, packed, product, to) }
-	}
-	// The shorter side's rows go to the longer side by A or by its transpose.
-	there, back := kernels.NN, kernels.NT
-	if in <= out {
-		there, back = back, there
-	}
-	b.there, b.back = product(there, b.n, b.m, true), product(back, b.m, b.n, often)
 	b.x, b.z, b.w = make([]float32, b.size*b.n), make([]float32, b.size*b.n), make([]float32, b.size*b.m)
 	b.spare = make([]float32, b.size*b.m)
 	b.turn, b.h = make([]float32, b.size*b.size), make([]float64, b.size*b.size)
@@ -164,7 +201,7 @@ func (b *block) refill(cut float64) {
 
 // ritz turns the rows into the eigenvectors of M within what they span.
 func (b *block) ritz() {
-	b.there(b.x, b.w)
+	b.there(b.x, b.w, b.size)
 	b.gramOf(b.w, b.m)
 	b.eigen.Of(b.size, b.h)
 	for k := range b.size {
@@ -180,7 +217,7 @@ func (b *block) ritz() {
 
 // apply sees how far the rows are from being eigenvectors of M.
 func (b *block) apply() {
-	b.back(b.w, b.z)
+	b.back(b.w, b.z, b.size)
 	kernels.Parallel(b.size, func(k int) {
 		x, z, sum := b.x[k*b.n:(k+1)*b.n], b.z[k*b.n:(k+1)*b.n], 0.0
 		for i, v := range x {
@@ -196,6 +233,19 @@ func (b *block) apply() {
 func (b *block) converged(k int) bool {
 	for i := range min(k, b.size) {
 		if b.theta[i] > Rounding*Rounding*b.theta[0] && b.residual[i] > 2*precise*b.theta[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// settled reports whether the first k vectors are near an eigenspace of M: the sine
+// of the angle to it is at most the residual over the gap behind it, and a mean of
+// squared cosines between the two is below 1 by the square of that.
+func (b *block) settled(k int) bool {
+	const enough = 4e-5 // of the largest eigenvalue
+	for i := range min(k, b.size) {
+		if b.residual[i] > enough*b.theta[0] {
 			return false
 		}
 	}
@@ -221,9 +271,9 @@ func (b *block) filter() {
 		now[i] = float32(2/least)*now[i] - before[i]
 	}
 	for range degree - 1 {
-		b.there(now, b.w)
+		b.there(now, b.w, b.size)
 		next := b.spare[:len(now)]
-		b.back(b.w, next)
+		b.back(b.w, next, b.size)
 		c := float32(4 / least)
 		kernels.Parallel(b.size, func(k int) {
 			for i := k * b.n; i < (k+1)*b.n; i++ {

@@ -68,7 +68,7 @@ func cut(d geometry.SVD, from, to int) geometry.SVD {
 
 // standing is how the change of a weight stands to it.
 type standing struct {
-	overlap       [3][2]float64 // with W0's first r, first 4r and last r: left, right
+	overlap       [2][2]float64 // with W0's first 4r and last r: left, right
 	amplification float64
 	intruders     geometry.Intruders
 	magnitude     float64
@@ -113,7 +113,7 @@ func (l *layer) overlaps(s *standing, w0 *mat.Dense) error {
 	if u == nil {
 		return noChange
 	}
-	for i, of := range []geometry.SVD{first(l.base.leading, l.m.Rank), first(l.base.leading, 4*l.m.Rank), l.base.trailing} {
+	for i, of := range []geometry.SVD{first(l.base.leading, 4*l.m.Rank), l.base.trailing} {
 		s.overlap[i] = [2]float64{geometry.Overlap(of.U, u), geometry.Overlap(of.V, v)}
 	}
 	s.amplification = geometry.Amplification(d, w0)
@@ -176,18 +176,21 @@ func ofStanding(m Metric, scaled Rescaling, cost string, of func(s *standing) (f
 func ofOverlaps(name, what string, i int) []Metric {
 	var both []Metric
 	for side, space := range []string{"left", "right"} {
-		both = append(both, ofStanding(Metric{
-			Name: name + "_" + space, Definition: "mean squared cosine between the first r " + space + " singular vectors of ΔW and W0's " + what + "; k/n of k random directions of n",
-			Source: loraPaper + ".2", Unit: "1", Range: "[0, 1]", Aggregate: Mean,
-		}, Unscaled, decomposition, func(s *standing) (float64, error) { return s.overlap[i][side], s.err }))
+		both = append(both, ofStanding(overlapOf(name, space, what), Unscaled, decomposition, func(s *standing) (float64, error) { return s.overlap[i][side], s.err }))
 	}
 	return both
 }
 
+func overlapOf(name, space, what string) Metric {
+	return Metric{
+		Name: name + "_" + space, Definition: "mean squared cosine between the first r " + space + " singular vectors of ΔW and W0's " + what + "; k/n of k random directions of n",
+		Source: loraPaper + ".2", Unit: "1", Range: "[0, 1]", Aggregate: Mean,
+	}
+}
+
 var (
-	overlapTop    = ofOverlaps("overlap_top", "r leading ones", 0)
-	overlapTop4   = ofOverlaps("overlap_top4", "4r leading ones", 1)
-	overlapBottom = ofOverlaps("overlap_bottom", "r last ones", 2)
+	overlapTop4   = ofOverlaps("overlap_top4", "4r leading ones", 0)
+	overlapBottom = ofOverlaps("overlap_bottom", "r last ones", 1)
 
 	amplification = ofStanding(Metric{
 		Name: "amplification", Definition: "‖ΔW‖/‖UᵀW0V‖, U and V the singular vectors of ΔW: how many times stronger the weight has become along its change",

@@ -7,25 +7,21 @@ import (
 	"github.com/lowrank/lowrank/lora/geometry"
 )
 
-// firstGradient is the subspaces of the r leading triplets of the full gradient
-// over the probe batch before the first step: vectors row by row. Both are empty
-// where that was not seen.
-type firstGradient struct{ left, right []float32 }
-
 // oversampling and iterations of the search for the leading triplets (Halko,
 // Martinsson and Tropp, SIAM Rev. 53(2), 2011, algorithm 4.4).
 const oversampling, iterations = 8, 2
 
-// find keeps them, of G = DᵀX, at step 0: by products with X and D alone.
-func (f *firstGradient) find(l *layer, x, dy []float32) {
-	if l.p.step != 0 || len(f.left) > 0 {
+// findFirst keeps the subspaces of the r leading triplets of the full gradient
+// G = DᵀX over the probe batch at step 0: by products with X and D alone.
+func (l *layer) findFirst(x, dy []float32) {
+	if l.p.step != 0 || len(l.first.left) > 0 {
 		return
 	}
 	d, err := leadingOf(l, x, dy, l.m.Rank)
 	if err != nil || len(d.S) == 0 || d.S[0] == 0 {
 		return
 	}
-	f.left, f.right = rowsOf(d.U), rowsOf(d.V)
+	l.first.keep(d.U, d.V)
 }
 
 // leadingOf returns the k leading triplets of DᵀX.
@@ -74,18 +70,6 @@ func leadingOf(l *layer, x, dy []float32, k int) (geometry.SVD, error) {
 
 const errNotFinite Undefined = "the gradient is not finite"
 
-// rowsOf returns the columns of m, one after the other.
-func rowsOf(m *mat.Dense) []float32 {
-	n, k := m.Dims()
-	x := make([]float32, 0, n*k)
-	for j := range k {
-		for i := range n {
-			x = append(x, float32(m.At(i, j)))
-		}
-	}
-	return x
-}
-
 // overlapGradient compares the singular vectors of ΔW with the first gradient's.
 var overlapGradient = func() []Metric {
 	var both []Metric
@@ -94,22 +78,13 @@ var overlapGradient = func() []Metric {
 			Name: "overlap_gradient_" + space, Definition: "mean squared cosine between the first r " + space + " singular vectors of ΔW and the r leading ones of G over the probe batch before the first step",
 			Source: "arXiv 2502.01235", Unit: "1", Range: "[0, 1]", Gauge: Invariant, Rescaling: Unscaled, Cost: "14r²·d + 40r³, and once 12N·d·r", Tier: 2, Aggregate: Mean,
 			value: func(l *layer) (float64, error) {
-				s, err := l.netSpaces()
-				if err != nil {
+				if _, err := l.netSpaces(); err != nil {
 					return 0, err
 				}
-				dim, own, seen := l.m.Out, s.left, l.first.left
-				if side == 1 {
-					dim, own, seen = l.m.In, s.right, l.first.right
-				}
-				if len(seen) == 0 {
+				if len(l.first.left) == 0 {
 					return 0, noFirst
 				}
-				g, err := geometry.Span(geometry.Rows{N: len(seen) / dim, Dim: dim, Data: seen})
-				if err != nil {
-					return 0, err
-				}
-				return geometry.Overlap(own, g), nil
+				return l.first.overlap(l, side == 1)
 			},
 		})
 	}

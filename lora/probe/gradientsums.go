@@ -36,7 +36,7 @@ func (s *gradientSums) measure(l *layer, dy []float32) {
 	x := ag.Floats(l.batch.x)
 	n := len(dy) / out
 	s.first, s.second, s.cross, s.variance = 0, 0, 0, 0
-	l.first.find(l, x, dy)
+	l.findFirst(x, dy)
 	half, ok := l.p.split(n)
 	s.halved = ok
 	byRows, byPairs, once := float64(n)*float64(in)*float64(out), float64(n)*float64(n)*float64(in+out), float64(n)*float64(in+out)

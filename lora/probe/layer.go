@@ -75,7 +75,9 @@ type layer struct {
 
 	base     baseWeight
 	standing once[standing]
-	first    firstGradient
+	first    kept // of the first gradient
+	top      kept // of W0's r leading triplets
+	searched bool // for these
 	batch    onBatch
 }
 
