@@ -38,6 +38,10 @@ func WarmUp(model nn.Model, targets Targets, batches int, rule optim.Transform, 
 		if start[l.W] != nil {
 			continue // one tensor of two maps
 		}
+		l.Repack() // a trained weight is not read from there
+		l.W.SetRequiresGrad(true)
+		l.W.TakeGrad()
+		c.undo = append(c.undo, func() { l.W.TakeGrad() })
 		values := l.W.Values()
 		start[l.W] = append([]float32(nil), l.W.Floats()...) // float32 from here on
 		defer func() {
