@@ -121,12 +121,12 @@ func (t *training) measure(model nn.Model, method lora.Method, n needs) (c calib
 	if err != nil {
 		return c, err
 	}
-	if n.WarmUp != "" { // the weights as they were, and their updates
+	if n.WarmUp != "" { // the weights as they were, their updates and what they lose
 		more, err := lora.CalibrationBytes(model, targets, true, false, 0)
 		if err != nil {
 			return c, err
 		}
-		bytes += more
+		bytes += 3 * more
 	}
 	told := func(backward bool) func(int) error {
 		run := t.batch(model, backward)
