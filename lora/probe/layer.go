@@ -60,8 +60,6 @@ type layer struct {
 	takenB  ag.Tensor // what an initializer took out of the base
 	takenBt []float32 // its transpose
 
-	bt      []float32 // Bᵀ of now
-	current once[pair]
 	change  once[change]
 	moved   once[spectrum] // of the change
 	net     once[spectrum]
@@ -142,10 +140,15 @@ func (l *layer) whole() ([]float32, bool) {
 // lowRank reports whether the form is a product of factors.
 func (l *layer) lowRank() bool { return l.form.A != nil }
 
-// now returns the product's factors after the step.
+// now returns the product's factors after the step. They are valid until the
+// workspace serves another map.
 func (l *layer) now() (pair, error) {
-	p, err := l.current.get(l.p.tick, func(p *pair) (err error) { *p, err = l.product(); return err })
-	return *p, err
+	w := l.work
+	if w.of != l || w.tick != l.p.tick {
+		w.now, w.why = l.product()
+		w.of, w.tick = l, l.p.tick
+	}
+	return w.now, w.why
 }
 
 // product returns the form's A, and Bᵀ. With gates the experts' columns of B are
@@ -159,9 +162,10 @@ func (l *layer) product() (pair, error) {
 		return pair{}, neverRun
 	}
 	r, in := ag.Dims(l.form.A)
-	l.bt = gram.Resize(l.bt, r*l.m.Out)
-	gram.Transpose(l.bt, ag.Floats(l.form.B), l.m.Out, r)
-	p := pair{gram.Rows{N: r, Dim: in, Data: ag.Floats(l.form.A)}, gram.Rows{N: r, Dim: l.m.Out, Data: l.bt}}
+	w := l.work
+	w.bt, w.of = gram.Resize(w.bt, r*l.m.Out), nil
+	gram.Transpose(w.bt, ag.Floats(l.form.B), l.m.Out, r)
+	p := pair{gram.Rows{N: r, Dim: in, Data: ag.Floats(l.form.A)}, gram.Rows{N: r, Dim: l.m.Out, Data: w.bt}}
 	if gated(l.m) {
 		loads := meanGates(l.m)
 		if loads == nil {

@@ -73,7 +73,8 @@ type Probe struct {
 	before  int // the step that Before was called for; 0: none since the last After
 	lab     labState
 
-	table [][]cell // by metric and map; of the whole model, the first
+	table [][]cell      // by metric and map; of the whole model, the first
+	lists [][][]float64 // with Many, the values
 	names [][]string
 
 	remembering, following, measuring func(i int) // of a map
@@ -81,10 +82,9 @@ type Probe struct {
 
 // A cell is what a metric has of a map, measured last.
 type cell struct {
-	value  float64
-	values []float64 // with Many
-	why    error     // there is none
-	seen   bool      // there has been one
+	value float64
+	why   error // there is none
+	seen  bool  // there has been one
 }
 
 // New returns a probe of the maps, which it does not touch. What is measured
@@ -97,9 +97,12 @@ func New(maps []*adapter.Map) *Probe {
 	}
 	p.scratch.put(w)
 	p.groups = groupsOf(maps)
-	p.names = make([][]string, len(table))
-	for range table {
+	p.names, p.lists = make([][]string, len(table)), make([][][]float64, len(table))
+	for i := range table {
 		p.table = append(p.table, make([]cell, max(len(maps), 1)))
+		if table[i].Many {
+			p.lists[i] = make([][]float64, len(maps))
+		}
 	}
 	p.remembering = p.onMap(func(l *layer) { l.refresh(); l.remember(p.before) })
 	p.following = p.onMap(func(l *layer) { l.refresh(); l.follow() })
@@ -152,7 +155,7 @@ func (l *layer) measure(due Tiers) {
 		case !due.has(m) || m.model != nil:
 			continue
 		case m.Many:
-			c.values, c.why = m.values(l)
+			l.p.lists[i][l.index], c.why = m.values(l)
 		default:
 			c.value, c.why = m.value(l)
 		}
@@ -177,7 +180,7 @@ func (p *Probe) report(i int) {
 		switch c := &p.table[i][k]; {
 		case c.why != nil:
 		case m.Many:
-			for j, v := range c.values {
+			for j, v := range p.lists[i][k] {
 				p.rows = append(p.rows, Row{p.step, l.m.Name, p.name(i, j), v})
 			}
 		default:

@@ -13,6 +13,11 @@ import (
 
 // A workspace is what one map at a time computes in.
 type workspace struct {
+	bt         []float32 // Bᵀ of the product last looked at
+	now        pair      // that product, where it is of's at that tick
+	why        error     // there is none
+	of         *layer
+	tick       int
 	x, y, p, q []float32 // stacked factors
 	netA, netB []float32 // with those that the base holds
 	da, dbt    []float32 // what a step changed
