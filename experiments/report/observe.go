@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -81,10 +82,10 @@ func (o *observed) take(r *record.Run, rows []record.Metric) {
 	model := map[string]curve{}
 	byLayer := map[string]map[string]*curve{} // by metric, then layer
 	var names []string
-	broken := 0
+	broken := map[string]int{} // values by metric
 	for _, row := range rows {
 		if !finite(row.Value) {
-			broken++
+			broken[row.Name]++
 		}
 		if row.Aggregate() {
 			continue
@@ -108,8 +109,8 @@ func (o *observed) take(r *record.Run, rows []record.Metric) {
 		}
 		c.add(row.Step, row.Value)
 	}
-	if broken > 0 {
-		o.notes = append(o.notes, fmt.Sprintf("%s in the metrics of %s not finite; they are left out of the charts.", count(broken, "value is", "values are"), r.ID))
+	for _, name := range slices.Sorted(maps.Keys(broken)) {
+		o.notes = append(o.notes, fmt.Sprintf("%s of %s in %s: not finite, and left out of the charts.", count(broken[name], "value", "values"), name, r.ID))
 	}
 	for name, curves := range byLayer {
 		if compared(name) {

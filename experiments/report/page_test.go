@@ -168,7 +168,7 @@ func TestPoorStudies(t *testing.T) {
 				rows = append(rows, record.Metric{Step: 1, Name: m, Value: nan}, record.Metric{Step: 1, Layer: "q_proj", Name: m, Value: inf}, record.Metric{Step: 2, Layer: "q_proj", Name: m, Value: nan})
 			}
 			return rows, nil
-		}}, []string{"values are in the metrics"}},
+		}}, []string{": not finite, and left out of the charts"}},
 		"one seed each": {Study{Runs: []*record.Run{run("lora", 1e-3, 1, record.Done, 1.5), run("pissa", 1e-3, 1, record.Done, 1.4)}}, []string{"with one seed nothing can be said about chance"}},
 		"equal losses":  {Study{Runs: []*record.Run{run("lora", 1e-3, 1, record.Done, 1.5), run("pissa", 1e-3, 1, record.Done, 1.5), run("pissa", 1e-2, 2, record.Done, 1.5)}}, nil},
 		"zero losses":   {Study{Runs: []*record.Run{run("lora", 1e-3, 1, record.Done, 0), run("lora", 1e-2, 1, record.Done, 0)}}, nil},

@@ -154,10 +154,10 @@ func ofGrams(m Metric, of func(l *layer, s *squares) (float64, error)) Metric {
 }
 
 var (
-	conditionA = ofGrams(Metric{Name: "condition_a", Definition: "σ₁/σ_r of A; infinite below 1e-5·σ₁", Unit: "1", Range: "[1, ∞]", Rescaling: Unscaled, Aggregate: Largest},
-		func(_ *layer, s *squares) (float64, error) { return s.conditionA, have(s.a, noFactorA) })
-	conditionB = ofGrams(Metric{Name: "condition_b", Definition: "σ₁/σ_r of B; infinite below 1e-5·σ₁", Unit: "1", Range: "[1, ∞]", Rescaling: Unscaled, Aggregate: Largest},
-		func(_ *layer, s *squares) (float64, error) { return s.conditionB, have(s.b, noFactorB) })
+	conditionA = ofGrams(Metric{Name: "condition_a", Definition: "σ₁/σ_r of A; infinite below 1e-5·σ₁, of a factor of zeros not defined", Unit: "1", Range: "[1, ∞]", Rescaling: Unscaled, Aggregate: Largest},
+		func(_ *layer, s *squares) (float64, error) { return condition(s.conditionA, s.a, noFactorA) })
+	conditionB = ofGrams(Metric{Name: "condition_b", Definition: "σ₁/σ_r of B; infinite below 1e-5·σ₁, of a factor of zeros not defined", Unit: "1", Range: "[1, ∞]", Rescaling: Unscaled, Aggregate: Largest},
+		func(_ *layer, s *squares) (float64, error) { return condition(s.conditionB, s.b, noFactorB) })
 	sharpnessA = ofGrams(Metric{Name: "sharpness_proxy_a", Definition: "s·σ₁(B), whose square the curvature in A scales with", Source: "arXiv 2602.04998", Unit: "weight", Range: "[0, ∞)", Rescaling: Linear, Aggregate: Largest},
 		func(_ *layer, s *squares) (float64, error) { return s.sharpB, have(s.b, noFactorB) })
 	sharpnessB = ofGrams(Metric{Name: "sharpness_proxy_b", Definition: "s·σ₁(A), whose square the curvature in B scales with", Source: "arXiv 2602.04998", Unit: "weight", Range: "[0, ∞)", Rescaling: Linear, Aggregate: Largest},
@@ -183,6 +183,14 @@ var (
 			return math.Sqrt(sum), nil
 		})
 )
+
+// condition is that of a factor of the Gram matrix s.
+func condition(v float64, s []float64, missing Undefined) (float64, error) {
+	if len(s) > 0 && gram.Dot(s, s) == 0 {
+		return 0, zeroOverZero
+	}
+	return v, have(s, missing)
+}
 
 func have(s []float64, missing Undefined) error {
 	if len(s) == 0 {
