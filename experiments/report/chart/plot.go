@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"math"
 	"slices"
 	"strconv"
 )
@@ -314,13 +313,15 @@ func (p *pen) series(c Plot, s Series, x, y scale, area box) {
 	p.add("</g>")
 }
 
-// curve joins the points; a gap stays a gap.
+// curve joins the points; a gap stays a gap. A point between two gaps has nothing to
+// be joined with, and gets its mark.
 func (p *pen) curve(c Plot, s Series, x, y scale) {
-	started, n, alone := false, 0, math.NaN()
+	started, n, last := false, 0, 0
+	var alone []int
 	for _, i := range downsample(s, s.Y, c.Width) {
 		if !c.drawn(s, i) {
 			if n == 1 {
-				p.add("h0") // a point between two gaps, drawn by its round cap
+				alone = append(alone, last)
 			}
 			n = 0
 			continue
@@ -331,13 +332,19 @@ func (p *pen) curve(c Plot, s Series, x, y scale) {
 		}
 		p.add(letter(n), px(x.at(s.X[i])), " ", px(y.at(s.Y[i])))
 		n++
-		alone = s.X[i]
+		last = i
 	}
 	if !started {
 		return
 	}
-	if n == 1 && !math.IsNaN(alone) {
-		p.add("h0")
+	if n == 1 {
+		alone = append(alone, last)
 	}
 	p.add(`"/>`)
+	if s.Mark {
+		return // all have one
+	}
+	for _, i := range alone {
+		p.marker(s.Style, x.at(s.X[i]), y.at(s.Y[i]), 2.8, "")
+	}
 }
