@@ -14,7 +14,7 @@ var comparisons = []struct{ metric, title, unit string }{
 	{"effective_rank", "Effective rank of ΔW", "effective rank"},
 	{"relative_update_norm", "Update norm", "norm of a step / ‖W0‖"},
 	{"alignment", "Alignment with the full gradient", "alignment efficiency (0 to 1)"},
-	{"rank_usage", "Rank usage (up to 2 where a start was taken out of the base)", "effective rank / r"},
+	{"rank_usage", "Rank usage", "effective rank / r (to 2 with an offset base)"},
 	{"stable_rank", "Stable rank of ΔW", "stable rank"},
 	{"frobenius_norm", "Size of ΔW", "Frobenius norm"},
 	{"captured_energy", "What rank r sees of the full gradient", "share of ‖G‖² (0 to 1)"},
