@@ -22,8 +22,15 @@ type Weight struct {
 	values Values
 	held   kernels.Stored  // the values as the kernels pack them
 	full   []float32       // of values in fewer bits that have been asked for in whole
-	fwd    *kernels.Packed // W0ᵀ: in×out
-	bwd    *kernels.Packed // W0: out×in
+	fwd    packing         // W0ᵀ: in×out
+	bwd    packing         // W0: out×in
+}
+
+// A packing is the packed form of a weight, whose memory serves again after the
+// values have changed.
+type packing struct {
+	packed kernels.Packed
+	done   bool
 }
 
 // NewWeight returns a frozen out×in matrix over data, which it keeps.
@@ -52,7 +59,7 @@ func (w *Weight) set(op string, values Values) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.values, w.full, w.fwd, w.bwd = values, nil, nil, nil
+	w.values, w.full, w.fwd.done, w.bwd.done = values, nil, false, false
 	w.held = kernels.Stored{Format: kernels.F32, Floats: values.Floats}
 	if values.Stored != nil {
 		w.held = *values.Stored
@@ -86,31 +93,28 @@ func (w *Weight) Floats() []float32 {
 	return w.full
 }
 
-// Set replaces the values by data, which it keeps, and drops the packing.
+// Set replaces the values by data, which it keeps; they are packed anew at the next
+// use, into the same memory.
 func (w *Weight) Set(data []float32) { w.set("Weight.Set", Values{Floats: data}) }
 
 // Forward returns W0ᵀ packed.
 func (w *Weight) Forward() *kernels.Packed {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.fwd == nil {
-		w.fwd = w.pack(kernels.NT, w.Out)
-	}
-	return w.fwd
+	return w.pack(&w.fwd, kernels.NT, w.Out)
 }
 
 // Backward returns W0 packed.
 func (w *Weight) Backward() *kernels.Packed {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.bwd == nil {
-		w.bwd = w.pack(kernels.NN, w.In)
-	}
-	return w.bwd
+	return w.pack(&w.bwd, kernels.NN, w.In)
 }
 
-func (w *Weight) pack(op kernels.Op, n int) *kernels.Packed {
-	p := &kernels.Packed{}
-	p.RepackStored(op, &w.held, 0, n)
-	return p
+func (w *Weight) pack(p *packing, op kernels.Op, n int) *kernels.Packed {
+	if !p.done {
+		p.packed.RepackStored(op, &w.held, 0, n)
+		p.done = true
+	}
+	return &p.packed
 }

@@ -30,4 +30,7 @@ func TestWeightSet(t *testing.T) {
 	if !slices.Equal(y, wantY) || !slices.Equal(dx, wantDx) || !slices.Equal(w.Floats(), second) {
 		t.Error("the old values are still in use")
 	}
+	if n := testing.AllocsPerRun(10, func() { w.Set(first); w.Forward(); w.Backward() }); n > 0 {
+		t.Errorf("packing new values anew allocates %v times", n)
+	}
 }
