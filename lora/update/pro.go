@@ -115,7 +115,8 @@ type projectState struct {
 
 func (s *projectState) Step(*optim.Group, optim.Clock) {
 	if s.tangent != nil {
-		s.tangent.solve(s.a.Value.Floats(), s.b.Value.Floats(), s.a.Update, s.b.Update, s.x)
+		s.tangent.at(s.a.Value.Floats(), s.b.Value.Floats())
+		s.tangent.solve(s.a.Update, s.b.Update, s.x)
 	}
 }
 
@@ -164,7 +165,8 @@ const blockRows = 128
 func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
 	t := s.tangent
 	av, bv := s.a.Value.Floats(), s.b.Value.Floats()
-	t.solve(av, bv, s.a.Update, s.b.Update, Zero) // g̃ is the same for every X
+	t.at(av, bv)
+	t.solve(s.a.Update, s.b.Update, Zero) // g̃ is the same for every X
 
 	scaling := float32(t.s)
 	copy(s.right, s.a.Update)
@@ -195,7 +197,7 @@ func (s *fullAdamState) Step(_ *optim.Group, c optim.Clock) {
 	copy(s.a.Update, s.ga)
 	kernels.Scale(scaling, s.a.Update)
 	kernels.Scale(scaling, s.b.Update)
-	t.solve(av, bv, s.a.Update, s.b.Update, s.x)
+	t.solve(s.a.Update, s.b.Update, s.x)
 	s.others.Step(s.rest, c)
 }
 

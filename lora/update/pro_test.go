@@ -195,7 +195,8 @@ func TestProEquivalentGradient(t *testing.T) {
 		out, _ := p.b.Dims()
 		tan := newTangent(float32(p.s), r, in, out)
 		fa, fb := floats(ga), floats(gb)
-		tan.solve(floats(p.a), floats(p.b), fa, fb, Zero)
+		tan.at(floats(p.a), floats(p.b))
+		tan.solve(fa, fb, Zero)
 		a0, b0 := dense(r, in, fa), dense(out, r, fb)
 		near(t, "with X = 0", p.equivalent(a0, b0), want, size)
 
@@ -224,7 +225,8 @@ func TestProSylvester(t *testing.T) {
 		out, _ := p.b.Dims()
 		tan := newTangent(float32(p.s), r, in, out)
 		ga, gb := p.gradients()
-		tan.solve(floats(p.a), floats(p.b), floats(ga), floats(gb), Closest)
+		tan.at(floats(p.a), floats(p.b))
+		tan.solve(floats(ga), floats(gb), Closest)
 		x, invB := mat.NewDense(r, r, tan.x), mat.NewDense(r, r, tan.invB) // invB holds 1/s²
 		left := sum(mul(p.b.T(), p.b, x), mul(x, p.a, p.a.T()))
 		right := scaled(-1, mul(invB, ga, p.a.T()))

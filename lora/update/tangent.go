@@ -15,6 +15,7 @@ import "github.com/lowrank/lowrank/lora/internal/gram"
 type tangent struct {
 	s             float64
 	r, in, out    int
+	a             gram.Rows // r×in
 	bt, gbt       []float32 // r×out
 	sa, sb, k, kb []float64 // A·Aᵀ, BᵀB, gA·Aᵀ, Bᵀ·gB
 	ea, eb        gram.Eigen
@@ -35,18 +36,14 @@ func newTangent(s float32, r, in, out int) *tangent {
 	}
 }
 
-// solve replaces the gradients ga, r×in, and gb, out×r, by directions at A and
-// B, with the X of the split. A factor that is not finite makes both NaN.
-func (t *tangent) solve(a, b, ga, gb []float32, x Split) {
+// at takes the factors a, r×in, and b, out×r, which must stay as they are until they
+// are taken anew.
+func (t *tangent) at(a, b []float32) {
 	r := t.r
+	t.a = gram.Rows{N: r, Dim: t.in, Data: a}
 	gram.Transpose(t.bt, b, t.out, r)
-	gram.Transpose(t.gbt, gb, t.out, r)
-	A, GA := gram.Rows{N: r, Dim: t.in, Data: a}, gram.Rows{N: r, Dim: t.in, Data: ga}
-	B, GB := gram.Rows{N: r, Dim: t.out, Data: t.bt}, gram.Rows{N: r, Dim: t.out, Data: t.gbt}
-	gram.Gram(t.sa, A)
-	gram.Gram(t.sb, B)
-	gram.Cross(t.k, GA, A)
-	gram.Cross(t.kb, B, GB)
+	gram.Gram(t.sa, t.a)
+	gram.Gram(t.sb, t.rows(t.bt))
 	t.ea.Of(r, t.sa)
 	t.eb.Of(r, t.sb)
 	t.ea.Truncate()
@@ -55,6 +52,22 @@ func (t *tangent) solve(a, b, ga, gb []float32, x Split) {
 	t.eb.Inverse(t.invB)
 	scale(1/(t.s*t.s), t.invA)
 	scale(1/(t.s*t.s), t.invB)
+}
+
+// rows are those of a transposed B.
+func (t *tangent) rows(bt []float32) gram.Rows { return gram.Rows{N: t.r, Dim: t.out, Data: bt} }
+
+// solve replaces the gradients ga, r×in, and gb, out×r, by directions at A and
+// B, with the X of the split. A factor that is not finite makes both NaN.
+func (t *tangent) solve(ga, gb []float32, x Split) {
+	r := t.r
+	gram.Transpose(t.gbt, gb, t.out, r)
+	A, GA := t.a, gram.Rows{N: r, Dim: t.in, Data: ga}
+	B, GB := t.rows(t.bt), t.rows(t.gbt)
+	if x == Closest {
+		gram.Cross(t.k, GA, A)
+	}
+	gram.Cross(t.kb, B, GB)
 	switch x {
 	case Closest:
 		t.sylvester()
@@ -65,7 +78,11 @@ func (t *tangent) solve(a, b, ga, gb []float32, x Split) {
 	}
 
 	// a = (BᵀB)⁺·gA/s² + X·A
-	gram.Combine(ga, t.invB, GA, t.x, A, t.columns)
+	q := t.x
+	if x == Zero {
+		q = nil
+	}
+	gram.Combine(ga, t.invB, GA, q, A, t.columns)
 
 	// bᵀ = (A·Aᵀ)⁺/s²·gBᵀ − ((A·Aᵀ)⁺/s²·(Bᵀ·gB)ᵀ·(BᵀB)⁺ + Xᵀ)·Bᵀ
 	gram.Mul(r, t.t, t.invA, false, t.kb, true)
