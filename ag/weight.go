@@ -20,10 +20,10 @@ type Weight struct {
 
 	mu     sync.Mutex
 	values Values
-	held   kernels.Stored  // the values as the kernels pack them
-	full   []float32       // of values in fewer bits that have been asked for in whole
-	fwd    packing         // W0ᵀ: in×out
-	bwd    packing         // W0: out×in
+	held   kernels.Stored // the values as the kernels pack them
+	full   []float32      // of values in fewer bits that have been asked for in whole
+	fwd    packing        // W0ᵀ: in×out
+	bwd    packing        // W0: out×in
 }
 
 // A packing is the packed form of a weight, whose memory serves again after the
