@@ -29,19 +29,20 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 // NEON's under qemu; with -seed 1 the kernels behind it failed. Whoever changes a
 // generator does well to try such a change of it.
 //
-//	tile.go        VFMADD231PS becomes VFMSUB231PS                  24 kernels, wrong sums
-//	tile.go        VFMADD231PS_BCST becomes VFNMADD231PS_BCST       12, wrong sums
+//	body.go        VFMADD231PS becomes VFMSUB231PS                  24 kernels, wrong sums
+//	body.go        VFMADD231PS_BCST becomes VFNMADD231PS_BCST       12, wrong sums
 //	tail.go        AVX-512's mask one column wider                  12, faults behind operands
 //	tail.go        AVX2's mask one column wider                     10, faults behind operands
-//	tile.go        B's rows at A's distance                         24, canaries read: NaN
-//	tile.go        every tile of a call reads the first one's B     22, wrong sums
-//	tile.go        the next tile one column too far                 24, wrong columns
-//	tile.go        tiles below others read the first rows of A      MatMul (TestMatMul)
-//	tile.go        tiles below others written over the first        MatMul (TestMatMul)
-//	tile.go        half of the rows left, however many              MatMul (TestTrust)
-//	tile.go        the third tiles below read the second's rows     MatMul (TestTrust)
-//	tile.go        the longest tile under the mask before           MatMul (TestMatMul)
-//	tile.go        a long tile's last vector without mask, -seed 3  MatMul, faults
+//	body.go        B's rows at A's distance                         24, canaries read: NaN
+//	body.go        every tile of a call reads the first one's B     22, wrong sums
+//	walk.go        the next tile one column too far                 24, wrong columns
+//	body.go        tiles below others read the first rows of A      MatMul (TestMatMul)
+//	walk.go        tiles below others written over the first        MatMul (TestMatMul)
+//	walk.go        half of the rows left, however many              MatMul (TestTrust)
+//	walk.go        the third tiles below read the second's rows     MatMul (TestTrust)
+//	body.go        a long tile of two strips, or of panels          tiles (TestTiles)
+//	body.go        the longest tile under the mask before           MatMul (TestMatMul)
+//	body.go        a long tile's last vector without mask, -seed 3  MatMul, faults
 //	tail.go        the upper two of three or more columns not moved down 10, wrong columns
 //	tail.go        the lower four of more columns stored twice      10, wrong columns
 //	addresses.go   the fifth row two steps on instead of four       24, wrong rows

@@ -81,10 +81,7 @@ func TestGradientsAreHeldOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Factors, the tape's remains, and what threads of the kernels take that had no
-	// part in the first calibration: a second copy of the gradients would be six times
-	// as much, and a start that frees none soon more.
-	const little = one
+	const little = one / 2 // factors, the tape's remains
 	within("after calibration", stated+little)
 	starts := 0
 	set, err := lora.Inject(model, row(t, "lora-ga"), lora.Options{Rank: rank, Alpha: rank, Gradient: g.Of, Started: func(m *adapter.Map) {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// nearest returns names by their edit distance from name, equal ones in their
+// Nearest returns names by their edit distance from name, equal ones in their
 // order.
-func nearest(name string, names []string) []string {
+func Nearest(name string, names []string) []string {
 	names = slices.Clone(names)
 	slices.SortStableFunc(names, func(a, b string) int { return EditDistance(name, a) - EditDistance(name, b) })
 	return names
@@ -18,7 +18,7 @@ func nearest(name string, names []string) []string {
 // more there are: a line that can be read, of a table that may be long.
 func choices(name string, names []string) string {
 	const most = 8
-	names = nearest(name, names)
+	names = Nearest(name, names)
 	if more := len(names) - most; more > 1 {
 		names = append(names[:most], fmt.Sprintf("and %d more", more))
 	}

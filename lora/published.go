@@ -5,9 +5,9 @@ package lora
 // compared with: nothing takes them as defaults, since a learning rate that is
 // good for one model and one scaling is not for another.
 type Published struct {
-	Rank  int
-	Alpha float64 // s = α/r, or α/√r where Root
-	Root  bool
-	LR    float64 // the largest of the schedule; of A, where B has its own
-	In    string  // the experiment: model and data
+	Rank  int     `json:"rank,omitempty"`
+	Alpha float64 `json:"alpha,omitempty"` // s = α/r, or α/√r where Root
+	Root  bool    `json:"rslora,omitempty"`
+	LR    float64 `json:"lr,omitempty"` // the largest of the schedule; of A, where B has its own
+	In    string  `json:"in"`           // the experiment: model and data
 }

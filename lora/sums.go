@@ -52,9 +52,9 @@ func (s *sums) add(passes []pass) error {
 	if largest != 0 && !math.IsInf(largest, 0) {
 		c = 1 / (largest * largest)
 	}
-	const few = 512 // rows, whose sums lose some 1e-6 in float32
+	const atOnce = 512 // rows, whose sums lose some 1e-6 in float32
 	square := make([]float32, n*n)
-	for block := range slices.Chunk(rows, few*n) {
+	for block := range slices.Chunk(rows, atOnce*n) {
 		for at := range strips(n) { // what is right of the diagonal, and a little more
 			kernels.MatMul(kernels.TN, false, min(strip, n-at), n-at, len(block)/n, block[at:], n, block[at:], n, square[at*n+at:], n)
 		}

@@ -106,9 +106,7 @@ func (t *Table) Column(name string) (int, error) {
 	if i := slices.Index(t.Columns, name); i >= 0 {
 		return i, nil
 	}
-	near := slices.Clone(t.Columns)
-	slices.SortStableFunc(near, func(a, b string) int { return lora.EditDistance(name, a) - lora.EditDistance(name, b) })
-	return 0, fmt.Errorf("%s has no column %s; there are, nearest first: %s", t.Name, quoted(name), list(near))
+	return 0, fmt.Errorf("%s has no column %s; there are, nearest first: %s", t.Name, quoted(name), list(lora.Nearest(name, t.Columns)))
 }
 
 // list writes names on one line of bounded length.

@@ -6,8 +6,8 @@ import (
 	"github.com/lowrank/lowrank/lora/geometry"
 )
 
-// kept are bases, orthonormal, of two subspaces that ΔW is compared with, of outputs and of inputs, whose
-// vectors stand row by row. Both are empty where they are not known.
+// kept are orthonormal bases of two subspaces that ΔW is compared with, one of outputs
+// and one of inputs: vectors row by row. Both are empty where they are not known.
 type kept struct{ left, right []float32 }
 
 func (k *kept) keep(left, right *mat.Dense) { k.left, k.right = rowsOf(left), rowsOf(right) }

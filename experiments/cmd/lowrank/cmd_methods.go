@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -42,24 +43,11 @@ type methodRow struct {
 	ArXiv string `json:"arxiv"`
 	Parts parts  `json:"parts"`
 	// Published is absent where no numbers of the authors are known.
-	Published *published `json:"published,omitempty"`
-}
-
-// published are the numbers of one experiment of the method's authors; what they
-// leave open is absent.
-type published struct {
-	Rank   int     `json:"rank,omitempty"`
-	Alpha  float64 `json:"alpha,omitempty"`
-	RSLoRA bool    `json:"rslora,omitempty"` // s = α/√r
-	LR     float64 `json:"lr,omitempty"`
-	In     string  `json:"in"`
+	Published lora.Published `json:"published,omitzero"`
 }
 
 // columns are R, ALPHA, LR and IN.
-func (p *published) columns() string {
-	if p == nil {
-		return "-\t-\t-\t-"
-	}
+func columns(p lora.Published) string {
 	number := func(v float64) string {
 		if v == 0 {
 			return "-"
@@ -67,10 +55,10 @@ func (p *published) columns() string {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	alpha := number(p.Alpha)
-	if p.RSLoRA {
+	if p.Root {
 		alpha += " rs"
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s", number(float64(p.Rank)), alpha, number(p.LR), p.In)
+	return fmt.Sprintf("%s\t%s\t%s\t%s", number(float64(p.Rank)), alpha, number(p.LR), cmp.Or(p.In, "-"))
 }
 
 type parts struct {
@@ -105,7 +93,7 @@ func runMethods(opts methodsOptions, args []string, out io.Writer) error {
 	}
 	rows := make([]methodRow, len(methods))
 	for i, m := range methods {
-		rows[i] = methodRow{m.Name, string(m.Axis), m.Paper, m.ArXiv, partsOf(m), publishedOf(m)}
+		rows[i] = methodRow{m.Name, string(m.Axis), m.Paper, m.ArXiv, partsOf(m), m.Published}
 	}
 	if opts.json {
 		return printJSON(out, rows)
@@ -114,17 +102,9 @@ func runMethods(opts methodsOptions, args []string, out io.Writer) error {
 	fmt.Fprintln(w, "NAME\tAXIS\tDELTA\tINIT\tUPDATE\tRANK\tROUTER\tR\tALPHA\tLR\tIN\tARXIV\tPAPER")
 	for _, r := range rows {
 		p := r.Parts
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Axis, p.Delta, p.Init, p.Update, p.Rank, p.Router, r.Published.columns(), r.ArXiv, r.Paper)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Axis, p.Delta, p.Init, p.Update, p.Rank, p.Router, columns(r.Published), r.ArXiv, r.Paper)
 	}
 	return w.Flush()
-}
-
-func publishedOf(m lora.Method) *published {
-	p := m.Published
-	if p == (lora.Published{}) {
-		return nil
-	}
-	return &published{p.Rank, p.Alpha, p.Root, p.LR, p.In}
 }
 
 func partsOf(m lora.Method) parts {

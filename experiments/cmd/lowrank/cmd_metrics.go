@@ -57,17 +57,15 @@ func runMetrics(opts metricsOptions, args []string, out io.Writer) error {
 		rows = append(rows, metricRow{m.Name, m.Many, m.Tier, m.Unit, m.Range, string(m.Gauge), string(m.Rescaling), string(m.Aggregate), m.Cost, m.Definition, m.Source})
 	}
 	if len(args) == 1 {
-		near := rows[0].Name
+		var names []string
 		for _, r := range rows {
-			if lora.EditDistance(args[0], r.Name) < lora.EditDistance(args[0], near) {
-				near = r.Name
-			}
+			names = append(names, r.Name)
 		}
 		rows = slices.DeleteFunc(rows, func(r metricRow) bool {
 			return r.Name != args[0] && !(r.Numbered && r.Name == strings.TrimRight(args[0], "0123456789"))
 		})
 		if len(rows) == 0 {
-			return usage(fmt.Errorf("no metric is called %q; the nearest is %s: see lowrank metrics", args[0], near))
+			return usage(fmt.Errorf("no metric is called %q; the nearest is %s: see lowrank metrics", args[0], lora.Nearest(args[0], names)[0]))
 		}
 	}
 	if opts.json {

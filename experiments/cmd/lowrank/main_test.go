@@ -447,7 +447,7 @@ func TestMethodsList(t *testing.T) {
 		t.Errorf("adalora is of %+v", adalora)
 	}
 
-	if p := rows[slices.Index(names, "lora-pro")].Published; p == nil || *p != (published{8, 16, true, 2e-5, "Llama-2-7B, MetaMathQA-100k"}) {
+	if p := rows[slices.Index(names, "lora-pro")].Published; p != (lora.Published{Rank: 8, Alpha: 16, Root: true, LR: 2e-5, In: "Llama-2-7B, MetaMathQA-100k"}) {
 		t.Errorf("lora-pro is published with %+v", p)
 	}
 

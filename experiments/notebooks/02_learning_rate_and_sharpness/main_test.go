@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"math"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/lowrank/lowrank/experiments"
-	"github.com/lowrank/lowrank/experiments/notebooks"
+	"github.com/lowrank/lowrank/experiments/notebooks/notebookstest"
 	"github.com/lowrank/lowrank/experiments/study"
 	"github.com/lowrank/lowrank/lora"
 )
@@ -20,16 +18,11 @@ import (
 // LoRA's factors and √r times its scaling: where B is zero, that is about r
 // times the curvature.
 func TestShortForm(t *testing.T) {
-	var screen, file bytes.Buffer
-	nb, err := notebooks.New(source, rateAndSharpness, &screen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nb.Dir, nb.Short = t.TempDir(), true
-	if err := rateAndSharpness(context.Background(), nb); err != nil {
-		t.Fatal(err)
-	}
-	text := screen.String()
+	text, _ := notebookstest.Short(t, source, rateAndSharpness, 6,
+		// what λ says of a rule's speed, and what it does not say of its best rate
+		"gradient descent, rate of half the gain: times λ^1 the methods lie closer together",
+		"AdamW, best rate: times λ^1 the methods lie further apart",
+	)
 	row := regexp.MustCompile(`(?m)^ *(\w+) .*\) +([\d.]+) \(([\d.]+) – ([\d.]+)\)  \de`)
 	ratio := map[string]float64{}
 	for _, m := range row.FindAllStringSubmatch(text, -1) {
@@ -37,23 +30,6 @@ func TestShortForm(t *testing.T) {
 	}
 	if r := ratio["rslora"]; !(r > 3 && r < 4.2) { // between r^½, of the Hessian's mixed part, and r = 4, of B's
 		t.Errorf("rsLoRA is %v times as sharp as LoRA at rank 4:\n%s", r, text)
-	}
-	for _, want := range []string{ // what λ says of a rule's speed, and what it does not say of its best rate
-		"gradient descent, rate of half the gain: times λ^1 the methods lie closer together",
-		"AdamW, best rate: times λ^1 the methods lie further apart",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("it does not say %q:\n%s", want, text)
-		}
-	}
-	if strings.Contains(text, "NaN") {
-		t.Errorf("a number is missing:\n%s", text)
-	}
-	if err := nb.Write(&file); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(file.String(), `"image/svg+xml"`); n != 6 {
-		t.Errorf("the notebook has %d figures, want 6", n)
 	}
 }
 

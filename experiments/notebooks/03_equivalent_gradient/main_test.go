@@ -1,47 +1,19 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"math"
-	"strings"
 	"testing"
 
-	"github.com/lowrank/lowrank/experiments/notebooks"
+	"github.com/lowrank/lowrank/experiments/notebooks/notebookstest"
 	"github.com/lowrank/lowrank/lora"
 )
 
 func TestShortForm(t *testing.T) {
-	var screen, file bytes.Buffer
-	nb, err := notebooks.New(source, equivalentGradient, &screen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nb.Dir, nb.Short = t.TempDir(), true
-	if err := equivalentGradient(context.Background(), nb); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
+	notebookstest.Short(t, source, equivalentGradient, 5,
 		"captured energy at the start is ‖G·P_A‖²/‖G‖² to 1e-4: true",
 		"gradient descent have alignment 1 throughout: true",
 		"LoRA-GA's factors see more of G than LoRA's: true",
-	} {
-		if !strings.Contains(screen.String(), want) {
-			t.Errorf("the conclusion does not say %q", want)
-		}
-	}
-	if strings.Contains(screen.String(), "NaN") {
-		t.Error("a number is missing")
-	}
-	if err := nb.Write(&file); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(file.String(), `"image/svg+xml"`); n != 5 {
-		t.Errorf("the notebook has %d figures, want 5", n)
-	}
-	if t.Failed() {
-		t.Log(screen.String())
-	}
+	)
 }
 
 // What is put together from a step and from the batch after the step before is of

@@ -1,46 +1,18 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"math"
-	"strings"
 	"testing"
 
-	"github.com/lowrank/lowrank/experiments/notebooks"
+	"github.com/lowrank/lowrank/experiments/notebooks/notebookstest"
 )
 
 func TestShortForm(t *testing.T) {
-	var screen, file bytes.Buffer
-	nb, err := notebooks.New(source, featureLearning, &screen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nb.Dir, nb.Short = t.TempDir(), true
-	if err := featureLearning(context.Background(), nb); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{
+	notebookstest.Short(t, source, featureLearning, 4,
 		"equal, constant: δ1 grows",
 		"equal, 1/n: δ1 falls",
 		"Only the ratio that grows with the width keeps both parts steady: true",
-	} {
-		if !strings.Contains(screen.String(), want) {
-			t.Errorf("the conclusion does not say %q", want)
-		}
-	}
-	if strings.Contains(screen.String(), "NaN") {
-		t.Error("a number is missing")
-	}
-	if err := nb.Write(&file); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(file.String(), `"image/svg+xml"`); n != 4 {
-		t.Errorf("the notebook has %d figures, want 4", n)
-	}
-	if t.Failed() {
-		t.Log(screen.String())
-	}
+	)
 }
 
 func TestSlope(t *testing.T) {

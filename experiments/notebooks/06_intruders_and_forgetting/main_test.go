@@ -1,32 +1,21 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"math"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/lowrank/lowrank/experiments/notebooks"
+	"github.com/lowrank/lowrank/experiments/notebooks/notebookstest"
 	"github.com/lowrank/lowrank/experiments/record"
 )
 
 // TestShortForm runs the whole experiment on a tiny base and holds the sign of
 // its conclusion against what lies in the folders of the runs.
 func TestShortForm(t *testing.T) {
-	var screen, file bytes.Buffer
-	nb, err := notebooks.New(source, intruders, &screen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nb.Dir, nb.Short = t.TempDir(), true
-	if err := intruders(context.Background(), nb); err != nil {
-		t.Fatal(err)
-	}
+	_, dir := notebookstest.Short(t, source, intruders, 2, "After LoRA forgetting rises with the number of intruder dimensions.")
 	forgot := map[string]float64{}
 	for _, id := range []string{"lora_lr1e-3_seed1", "lora_lr1e-1_seed1"} {
-		r, err := record.ReadRun(filepath.Join(nb.Dir, "runs", id))
+		r, err := record.ReadRun(filepath.Join(dir, "runs", id))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,18 +23,6 @@ func TestShortForm(t *testing.T) {
 	}
 	if forgot["lora_lr1e-1_seed1"] <= forgot["lora_lr1e-3_seed1"] {
 		t.Errorf("forgetting is %v: must be more at the higher rate", forgot)
-	}
-	if want := "After LoRA forgetting rises with the number of intruder dimensions."; !strings.Contains(screen.String(), want) {
-		t.Errorf("the conclusion does not say %q:\n%s", want, &screen)
-	}
-	if strings.Contains(screen.String(), "NaN") {
-		t.Errorf("a number is missing:\n%s", &screen)
-	}
-	if err := nb.Write(&file); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(file.String(), `"image/svg+xml"`); n != 2 {
-		t.Errorf("the notebook has %d figures, want 2", n)
 	}
 }
 

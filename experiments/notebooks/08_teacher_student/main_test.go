@@ -1,37 +1,15 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"math"
-	"strings"
 	"testing"
 
-	"github.com/lowrank/lowrank/experiments/notebooks"
+	"github.com/lowrank/lowrank/experiments/notebooks/notebookstest"
 	"github.com/lowrank/lowrank/lora"
 )
 
 func TestShortForm(t *testing.T) {
-	var screen, file bytes.Buffer
-	nb, err := notebooks.New(source, teacherStudent, &screen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nb.Dir, nb.Short = t.TempDir(), true
-	if err := teacherStudent(context.Background(), nb); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"teacher 2: loss", "scaled-gd", "not within 1 %"} {
-		if !strings.Contains(screen.String(), want) {
-			t.Errorf("%q is missing:\n%s", want, &screen)
-		}
-	}
-	if err := nb.Write(&file); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(file.String(), `"image/svg+xml"`); n != 2 {
-		t.Errorf("the notebook has %d figures, want 2", n)
-	}
+	notebookstest.Short(t, source, teacherStudent, 2, "teacher 2: loss", "scaled-gd", "not within 1 %")
 }
 
 // No training gets below the optimum, and full rank gets to it: the optimum of
