@@ -34,7 +34,7 @@ func newStudyCmd() *cobra.Command {
 of learning rates and seeds, and write DIR/report.html. The texts are those that
 every Go installation carries, unless others are named. Needs no network.
 
-The default takes some six minutes on two cores, --quick two. Ctrl-C leaves
+The default takes some six minutes on two cores, --quick half of one. Ctrl-C leaves
 everything that is finished, and the same command goes on from there.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
