@@ -67,7 +67,7 @@ type layer struct {
 	shift   once[float64]
 	grad    once[gradient]
 	squares once[squares]
-	loads   once[[]float64]
+	loads   once[routing]
 	span    once[spans]
 	nets    once[subspaces]
 
@@ -96,7 +96,7 @@ func (l *layer) begin() {
 	if len(l.start.a) > 0 {
 		return
 	}
-	if now, err := l.product(); err == nil && !gated(l.m) {
+	if now, err := l.product(nil); err == nil && !gated(l.m) {
 		l.start.keep(now)
 		l.beginBalance()
 	}
@@ -145,16 +145,16 @@ func (l *layer) lowRank() bool { return l.form.A != nil }
 func (l *layer) now() (pair, error) {
 	w := l.work
 	if w.of != l || w.tick != l.p.tick {
-		w.now, w.why = l.product()
+		loads, _ := l.gates()
+		w.now, w.why = l.product(loads)
 		w.of, w.tick = l, l.p.tick
 	}
 	return w.now, w.why
 }
 
 // product returns the form's A, and Bᵀ. With gates the experts' columns of B are
-// weighed by their mean gate over the tokens of the last forward pass: the
-// product is then the mean change of the weight.
-func (l *layer) product() (pair, error) {
+// weighed by their mean gates: the product is then the mean change of the weight.
+func (l *layer) product(loads []float64) (pair, error) {
 	switch {
 	case l.m.Form().W != nil:
 		return pair{}, notAsked
@@ -167,7 +167,6 @@ func (l *layer) product() (pair, error) {
 	gram.Transpose(w.bt, ag.Floats(l.form.B), l.m.Out, r)
 	p := pair{gram.Rows{N: r, Dim: in, Data: ag.Floats(l.form.A)}, gram.Rows{N: r, Dim: l.m.Out, Data: w.bt}}
 	if gated(l.m) {
-		loads := meanGates(l.m)
 		if loads == nil {
 			return pair{}, ungated
 		}
@@ -213,7 +212,7 @@ func (l *layer) remember(step int) {
 	l.remembered = true
 	l.earlierFolds, l.folds = l.folds, len(l.m.Folded())
 	l.before.a, l.before.bt, l.weight = l.before.a[:0], l.before.bt[:0], l.weight[:0]
-	if now, err := l.product(); err == nil {
+	if now, err := l.product(meanGates(l.m)); err == nil {
 		l.before.keep(now)
 	}
 	if w, ok := l.whole(); ok {

@@ -25,18 +25,44 @@ func meanGates(m *adapter.Map) []float64 {
 	return loads
 }
 
-// gates returns the mean gates, once a measurement.
-func (l *layer) gates() ([]float64, error) {
-	loads, err := l.loads.get(l.p.tick, func(loads *[]float64) error {
+// A routing is what the gates of a batch come to.
+type routing struct {
+	loads []float64 // mean gates
+	own   float64   // mean entropy of a token's gates, from tier 1 on
+}
+
+// routing is that of the batch of the step: it is first asked for, and kept, before
+// other batches run.
+func (l *layer) routing() (*routing, error) {
+	return l.loads.get(l.p.tick, func(r *routing) error {
 		if !gated(l.m) {
 			return noRouter
 		}
-		if *loads = meanGates(l.m); *loads == nil {
+		if r.loads = meanGates(l.m); r.loads == nil {
 			return ungated
+		}
+		if l.p.due&^Tier0 == 0 {
+			return nil
+		}
+		gates := l.m.Gates()
+		tokens, _ := ag.Dims(gates)
+		r.own = 0
+		for _, v := range ag.Floats(gates) {
+			if v > 0 {
+				r.own -= float64(v) * math.Log(float64(v)) / float64(tokens)
+			}
 		}
 		return nil
 	})
-	return *loads, err
+}
+
+// gates returns the mean gates.
+func (l *layer) gates() ([]float64, error) {
+	r, err := l.routing()
+	if err != nil {
+		return nil, err
+	}
+	return r.loads, nil
 }
 
 const gatesCost = "2·tokens·experts"
@@ -65,21 +91,11 @@ var specialisation = Metric{
 	Name: "specialisation", Definition: "entropy of the loads less the mean entropy of a token's gates, over ln E: 0 where every token weighs the experts alike, 1 where each has one and all work alike",
 	Unit: "1", Range: "[0, 1]", Gauge: Invariant, Rescaling: Unsettled, Cost: "20·tokens·experts", Tier: 1, Aggregate: Mean,
 	value: func(l *layer) (float64, error) {
-		loads, err := l.gates()
+		r, err := l.routing()
 		if err != nil {
 			return 0, err
 		}
-		tokens, experts := ag.Dims(l.m.Gates())
-		gates := ag.Floats(l.m.Gates())
-		var own float64
-		for i := range tokens {
-			for _, v := range gates[i*experts : (i+1)*experts] {
-				if v > 0 {
-					own -= float64(v) * math.Log(float64(v))
-				}
-			}
-		}
-		return max(entropy(loads)-own/float64(tokens), 0) / math.Log(float64(experts)), nil
+		return max(entropy(r.loads)-r.own, 0) / math.Log(float64(len(r.loads))), nil
 	},
 }
 

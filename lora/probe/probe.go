@@ -105,7 +105,7 @@ func New(maps []*adapter.Map) *Probe {
 		}
 	}
 	p.remembering = p.onMap(func(l *layer) { l.refresh(); l.remember(p.before) })
-	p.following = p.onMap(func(l *layer) { l.refresh(); l.follow() })
+	p.following = p.onMap(func(l *layer) { l.refresh(); l.routing(); l.follow() })
 	p.measuring = p.onMap(func(l *layer) { l.measure(p.due &^ Tier3) })
 	return p
 }

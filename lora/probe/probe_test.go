@@ -283,14 +283,17 @@ func TestMetrics(t *testing.T) {
 }
 
 // Maps are measured side by side: the rows are the same, bit for bit and in the
-// same order, on any number of threads.
+// same order, on any number of threads, also of maps whose gates change in the lab.
 func TestThreads(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	defer kernels.SetThreads(0)
 	rows := func(threads int) (all []Row) {
 		kernels.SetThreads(threads)
-		for _, offset := range []bool{false, true} {
-			p, each := several(t, nil, offset)
+		for _, c := range []struct {
+			router adapter.Router
+			offset bool
+		}{{}, {offset: true}, {router: moe.LoRAMoE{PerLayer: 2}}} {
+			p, each := several(t, c.router, c.offset)
 			for step := range 4 {
 				if step > 0 {
 					p.Lab.Loss = each((*run).backward)
