@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/kernels"
@@ -57,51 +58,88 @@ func (n needs) passes() int {
 
 // calibrate gives the options what the method's start is drawn from: by batches of
 // a random stream of their own, or from what an earlier run has kept. Either way
-// they count.
-func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.Options) error {
+// they count. With blocks computed again, where the user is short of memory, gradients
+// come map by map. The function that it returns ends the calibration, once the start
+// is made.
+func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.Options) (end func() error, err error) {
+	end = func() error { return nil }
 	rank := t.Config.Rank
 	for _, r := range t.Config.RankPattern {
 		rank = max(rank, r)
 	}
 	n := needsOf(method, rank)
 	if n.none() {
-		return nil
+		return end, nil
 	}
 	t.rec.Train.CalibrationBatches = n.passes() * calibrationBatches
-	path, err := t.kept(n)
+	adapted, err := options.Select(model.Linears())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c, ok := readCalibration(path)
-	if !ok {
-		if c, err = t.measure(model, method, n); err != nil {
-			return err
-		}
-		if path != "" && c.bytes() <= mostKept {
-			if err := record.WriteFile(path, c.encode); err != nil {
-				return err
-			}
-		}
+	p := &passes{training: t, model: model, method: method, of: n.passes() * calibrationBatches}
+	for _, l := range adapted {
+		p.targets = append(p.targets, l.Name)
 	}
-	if n.Gradients {
-		options.Gradient = c.Gradients.Of
+	streamed := n.Gradients && n.WarmUp == "" && t.Config.Checkpoint.Blocks && !slices.ContainsFunc(adapted, func(l *nn.Linear) bool {
+		return l.Kind == nn.Table || l.Tied != nil
+	})
+	n.Gradients = n.Gradients && !streamed
+	c, err := p.kept(n)
+	if err != nil {
+		return nil, err
 	}
-	if n.Inputs || n.Outputs {
-		options.Moments = c.Moments.Of
-	}
+	options.Gradient, options.Moments = c.Gradients.Of, c.Moments.Of
 	options.Started = func(m *adapter.Map) {
 		c.Gradients.Free(m)
 		c.Moments.Free(m)
 	}
-	return nil
+	if streamed {
+		s, err := p.stream()
+		if err != nil {
+			return nil, err
+		}
+		options.Gradient, end = s.Of, s.Close
+		options.Started = func(m *adapter.Map) {
+			s.Free(m)
+			c.Moments.Free(m)
+		}
+	}
+	return end, nil
 }
 
-// kept returns the file of a calibration of this model on this data, or "" where
+// passes are those of a calibration through a model without adapters.
+type passes struct {
+	*training
+	model    nn.Model
+	method   lora.Method
+	targets  lora.Targets
+	done, of int // batches
+}
+
+// kept returns what the needs are, from the file of an earlier run if there is one,
+// and else measured, and kept in a file if it is not too large.
+func (p *passes) kept(n needs) (calibration, error) {
+	path, err := p.file(n)
+	if err != nil || n.none() {
+		return calibration{}, err
+	}
+	c, ok := readCalibration(path)
+	if ok {
+		return c, nil
+	}
+	if c, err = p.measure(n); err == nil && path != "" && c.bytes() <= mostKept {
+		err = record.WriteFile(path, c.encode)
+	}
+	return c, err
+}
+
+// file returns the file of a calibration of this model on this data, or "" where
 // none is to be kept.
-func (t *training) kept(n needs) (string, error) {
-	if t.Cache == "" {
+func (p *passes) file(n needs) (string, error) {
+	if p.Cache == "" {
 		return "", nil
 	}
+	c := p.Config.Train
 	key, err := json.Marshal(struct {
 		Needs         needs
 		Targets       []string
@@ -109,58 +147,67 @@ func (t *training) kept(n needs) (string, error) {
 		Batch, Tokens int
 		Batches       int
 		SIMD          string
-	}{n, t.Config.Targets.Patterns(), t.Config.Train.Seed, t.Config.Train.Batch, t.Config.Train.Tokens, calibrationBatches, kernels.Active().String()})
-	return filepath.Join(t.Cache, hash([]byte(t.Setting.Fingerprint), key)), err
+	}{n, p.targets, c.Seed, c.Batch, c.Tokens, calibrationBatches, kernels.Active().String()})
+	return filepath.Join(p.Cache, hash([]byte(p.Setting.Fingerprint), key)), err
 }
 
 // measure runs the batches.
-func (t *training) measure(model nn.Model, method lora.Method, n needs) (c calibration, err error) {
-	targets := t.Config.Targets.Patterns()
-	of, done := n.passes()*calibrationBatches, 0
-	bytes, err := lora.CalibrationBytes(model, targets, n.Gradients, n.Inputs || n.Outputs, n.Components)
+func (p *passes) measure(n needs) (c calibration, err error) {
+	bytes, err := lora.CalibrationBytes(p.model, p.targets, n.Gradients, n.Inputs || n.Outputs, n.Components)
 	if err != nil {
 		return c, err
 	}
 	if n.WarmUp != "" { // the weights as they were, their updates and what they lose
-		more, err := lora.CalibrationBytes(model, targets, true, false, 0)
+		more, err := lora.CalibrationBytes(p.model, p.targets, true, false, 0)
 		if err != nil {
 			return c, err
 		}
 		bytes += 3 * more
 	}
-	told := func(backward bool) func(int) error {
-		run := t.batch(model, backward)
-		return func(i int) error {
-			if t.Calibrating != nil {
-				t.Calibrating(done, of, bytes)
-			}
-			done++
-			return run(i)
-		}
-	}
 	if n.Gradients {
-		if c.Gradients, err = method.Calibrate(model, targets, calibrationBatches, told(true)); err != nil {
+		if c.Gradients, err = p.method.Calibrate(p.model, p.targets, calibrationBatches, p.told(bytes, p.batch(true))); err != nil {
 			return c, err
 		}
 	}
 	switch {
 	case n.Components > 0:
-		c.Moments, err = lora.CalibrateComponents(model, targets, n.Components, calibrationBatches, told(false))
+		c.Moments, err = lora.CalibrateComponents(p.model, p.targets, n.Components, calibrationBatches, p.told(bytes, p.batch(false)))
 	case n.Inputs || n.Outputs:
-		c.Moments, err = lora.CalibrateMoments(model, targets, calibrationBatches, told(n.Outputs))
+		c.Moments, err = lora.CalibrateMoments(p.model, p.targets, calibrationBatches, p.told(bytes, p.batch(n.Outputs)))
 	}
 	return c, err
 }
 
-// batch returns what runs a model forward, and backward if it is to be, on batches
+// stream runs the batches of a stream of gradients, each in a graph of its own.
+func (p *passes) stream() (*lora.Stream, error) {
+	bytes, err := lora.StreamBytes(p.model, p.targets)
+	if err != nil {
+		return nil, err
+	}
+	return lora.OpenStream(p.model, p.targets, calibrationBatches, p.told(bytes, func(i int) error { return p.batch(true)(i) }))
+}
+
+// told returns what tells of a batch, and of the memory that the calibration takes,
+// before it runs it.
+func (p *passes) told(bytes int64, run func(batch int) error) func(batch int) error {
+	return func(i int) error {
+		if p.Calibrating != nil {
+			p.Calibrating(p.done, p.of, bytes)
+		}
+		p.done++
+		return run(i)
+	}
+}
+
+// batch returns what runs the model forward, and backward if it is to be, on batches
 // of a random stream of their own.
-func (t *training) batch(model nn.Model, backward bool) func(batch int) error {
-	c := t.Config.Train
-	feed := &t.Setting.feed
+func (p *passes) batch(backward bool) func(batch int) error {
+	c := p.Config.Train
+	feed := &p.Setting.feed
 	var g *graph
 	return func(batch int) (err error) {
 		if g == nil {
-			if g, err = newGraph(model, blockwise(feed.open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks), 1); err != nil {
+			if g, err = newGraph(p.model, blockwise(feed.open(c.Batch, c.Tokens), p.Config.Checkpoint.Blocks), 1); err != nil {
 				return err
 			}
 		}

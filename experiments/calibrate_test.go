@@ -122,3 +122,26 @@ func TestNothingToCalibrate(t *testing.T) {
 		t.Errorf("have %v, %v", rec, err)
 	}
 }
+
+// With blocks computed again gradients come map by map, from graphs of their own, and
+// take the memory of one map.
+func TestStreamedGradients(t *testing.T) {
+	for _, method := range []string{"lora-ga", "lora-da"} {
+		var most int64
+		ran := 0
+		r := tinyRun(t, method, func(c *Config) { c.Checkpoint.Blocks = true })
+		r.Calibrating = func(batch, batches int, bytes int64) {
+			if batch != ran || batches%calibrationBatches != 0 {
+				t.Errorf("%s: told of batch %d of %d after %d", method, batch, batches, ran)
+			}
+			ran++
+			most = max(most, bytes)
+		}
+		if _, err := r.Do(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if whole := int64(48 * 32 * 4); method == "lora-ga" && most != whole {
+			t.Errorf("%s: told of %d bytes: want those of the largest weight, %d", method, most, whole)
+		}
+	}
+}

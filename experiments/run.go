@@ -178,10 +178,15 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		return err
 	}
 	options := t.Setting.options(t.Config)
-	if err := t.calibrate(model, method, &options); err != nil {
+	end, err := t.calibrate(model, method, &options)
+	if err != nil {
 		return err
 	}
-	if t.set, err = lora.Inject(model, method, options); err != nil {
+	t.set, err = lora.Inject(model, method, options)
+	if wrong := end(); wrong != nil { // of which the other error speaks
+		err = wrong
+	}
+	if err != nil {
 		return err
 	}
 	if t.plan, err = t.set.Plan(c.Steps); err != nil {

@@ -216,10 +216,10 @@ func (s *Set) start(in adapter.Inputs) error {
 	switch {
 	case s.Options.State != nil:
 		err = s.restoreBase(s.Options.State)
-	case s.Options.Dry:
-		err = s.Method.fits(s.Maps)
 	default:
-		err = s.Method.initialize(s.Maps, in, s.Options.Started)
+		if err = s.Method.fits(s.Maps); err == nil && !s.Options.Dry {
+			err = s.Method.initialize(s.Maps, in, s.Options.Started)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("lora: %w", bare{err})

@@ -187,13 +187,14 @@ func (m Method) Check() error {
 }
 
 // initialize fills the factors of all maps, one after the other, and tells of each:
-// those of embeddings, where A and B are free and trained, by a start of their own.
+// those of embeddings, where A and B are free and trained, by a start of their own. The
+// last of the model is the first: so gradients come.
 func (m Method) initialize(all []*adapter.Map, in adapter.Inputs, started func(*adapter.Map)) error {
 	tables, others := m.split(all)
 	if err := (initial.Embedding{}).Init(tables, in); err != nil {
 		return err
 	}
-	for i, one := range others {
+	for i, one := range slices.Backward(others) {
 		if err := m.Initial.Init(others[i:i+1], in); err != nil {
 			return err
 		}

@@ -50,6 +50,7 @@ func (w *watch) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	if w.tape != c.Tape { // a new graph
 		w.tape, w.passes = c.Tape, nil
 	}
+	c.Own(x) // it is read when the pass is over
 	w.passes = append(w.passes, pass{c, x, y})
 	return y
 }

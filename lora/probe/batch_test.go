@@ -102,6 +102,10 @@ func TestFullGradient(t *testing.T) {
 				own := product(s*s, plus(product(1, b, b.T(), g), product(1, g, a.T(), a)))
 				cos := mat.Dot(vector(own), vector(g)) / (mat.Norm(own, 2) * mat.Norm(g, 2))
 				near(t, v, "gradient_gap", 1-cos*cos, 1e-4)
+				raw := mat.Norm(minus(own, g), 2) / mat.Norm(g, 2)
+				near(t, v, "gradient_gap_raw", raw, 1e-4*raw)
+				near(t, v, "equivalent_gradient_effective_rank", effectiveRank(own), 1e-3)
+				near(t, v, "gradient_usage", effectiveRank(own)/effectiveRank(g), 1e-3)
 			})
 		}
 	}
@@ -212,6 +216,13 @@ func TestFeatures(t *testing.T) {
 		d := []*mat.Dense{product(s, x, da.T(), b.T()), product(s, x, a.T(), db.T()), product(s, x, da.T(), db.T())}
 		z := product(s, x, factor(m, "A").T(), factor(m, "B").T())
 		base := product(1, x, dense(m.Out, m.In, m.W0()).T())
+		weight, err := m.Merged()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := product(1, train.outputGradient(dense(m.Out, m.In, weight), nil).T(), x)
+		step := product(s, plus(product(1, factor(m, "B"), da), product(1, db, factor(m, "A"))))
+		near(t, v, "step_cosine", -mat.Dot(vector(step), vector(g))/(mat.Norm(step, 2)*mat.Norm(g, 2)), 1e-4)
 		sum := plus(plus(d[0], d[1]), d[2])
 		if off := rms(minus(sum, minus(z, product(s, x, a.T(), b.T())))); off > 1e-6*rms(sum) {
 			t.Errorf("the parts' sum is off by %v of %v", off, rms(sum))

@@ -280,6 +280,10 @@ func testPair(t *testing.T, m *adapter.Map) {
 		if size := mat.Norm(b, 2); size > 0 {
 			near(t, v, "relative_step_b", mat.Norm(db, 2)/size, 1e-6*mat.Norm(db, 2)/size)
 		}
+		for k := range m.Rank {
+			want := s * mat.Norm(b1.ColView(k), 2) * mat.Norm(a1.RowView(k), 2)
+			near(t, v, fmt.Sprint("component_", k+1), want, 1e-6*want)
+		}
 		gapNow := minus(product(1, b1.T(), b1), product(1, a1, a1.T()))
 		near(t, v, "balance", mat.Norm(gapNow, 2), 1e-6*mat.Norm(gapNow, 2))
 		near(t, v, "balance_drift", mat.Norm(minus(gapNow, gap), 2), 1e-6*mat.Norm(gapNow, 2))

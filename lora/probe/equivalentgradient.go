@@ -16,6 +16,7 @@ type gradient struct {
 	both       bool      // A and B are both trained
 	sa, sb     []float64 // A·Aᵀ, BᵀB
 	ga, gb     []float64 // gA·gAᵀ, gBᵀ·gB
+	k, kb      []float64 // gA·Aᵀ and Bᵀ·gB, which are one but for rounding
 	inner      float64   // <g̃, G> = ‖gA‖² + ‖gB‖²
 	equivalent float64   // ‖g̃‖, g̃ = s·(B·gA + gB·A)
 	captured   float64   // ‖Proj_T G‖, the part of G in the tangent space at B·A
@@ -27,7 +28,7 @@ type gradient struct {
 func (g *gradient) of(w *workspace, p pair, ga, gb []float32, s float64) {
 	r := p.n()
 	gbt := gram.Rows{N: r, Dim: p.bt.Dim, Data: gb}
-	for _, m := range []*[]float64{&g.sa, &g.sb, &g.ga, &g.gb, &w.t, &w.u, &w.sa, &w.sb} {
+	for _, m := range []*[]float64{&g.sa, &g.sb, &g.ga, &g.gb, &g.k, &g.kb, &w.t, &w.u, &w.sa, &w.sb} {
 		*m = gram.Resize(*m, r*r)
 	}
 	gram.Gram(g.sa, p.a)
@@ -50,12 +51,12 @@ func (g *gradient) of(w *workspace, p pair, ga, gb []float32, s float64) {
 	g.inner += gram.Trace(r, g.ga)
 	norm += gram.Dot(g.sb, g.ga)
 	captured += gram.Dot(w.sb, g.ga)
-	gram.Cross(w.t, rows, p.a) // K
-	gram.Cross(w.u, p.bt, gbt) // Bᵀ·gB, which equals K
-	norm += 2 * gram.Dot(w.t, w.u)
-	gram.Mul(r, w.u, w.sb, false, w.t, false)
+	gram.Cross(g.k, rows, p.a)
+	gram.Cross(g.kb, p.bt, gbt)
+	norm += 2 * gram.Dot(g.k, g.kb)
+	gram.Mul(r, w.u, w.sb, false, g.k, false)
 	gram.Mul(r, w.sb, w.u, false, w.sa, false)
-	captured -= gram.Dot(w.sb, w.t)
+	captured -= gram.Dot(w.sb, g.k)
 
 	g.equivalent = math.Abs(s) * math.Sqrt(nonNegative(norm))
 	g.captured = math.Sqrt(nonNegative(captured)) / math.Abs(s)

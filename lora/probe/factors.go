@@ -90,6 +90,7 @@ type squares struct {
 	a, b                   []float64 // empty where not trained
 	conditionA, conditionB float64
 	sharpA, sharpB         float64 // s·σ₁
+	components             []float64
 }
 
 func (l *layer) grams() *squares {
@@ -197,4 +198,28 @@ func have(s []float64, missing Undefined) error {
 		return missing
 	}
 	return nil
+}
+
+// componentUsage is what each component of the adapter alone puts into the weight.
+// It tells of the components only as far as a method settles them.
+var componentUsage = Metric{
+	Name: "component_", Many: true, Definition: "s·‖b_i‖·‖a_i‖, b_i column i of B and a_i row i of A: the norm of that component of s·B·A",
+	Source: "arXiv 2303.10512, section 3.2", Unit: "weight", Range: "[0, ∞)", Gauge: Dependent, Rescaling: Linear, Cost: gramCost, Tier: 1,
+	values: func(l *layer) ([]float64, error) {
+		s := l.grams()
+		switch {
+		case len(s.a) == 0:
+			return nil, noFactorA
+		case len(s.b) == 0:
+			return nil, noFactorB
+		case !l.free:
+			return nil, notFree
+		}
+		r := l.m.Factor("A").Rows()
+		s.components = s.components[:0]
+		for k := range r {
+			s.components = append(s.components, math.Abs(l.s)*math.Sqrt(s.a[k*r+k]*s.b[k*r+k]))
+		}
+		return s.components, nil
+	},
 }

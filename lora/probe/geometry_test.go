@@ -46,6 +46,10 @@ func TestPlantedRotation(t *testing.T) {
 			near(t, v, name+"_a", angle, float32s)
 			near(t, v, name+"_b", angle/2, float32s)
 		}
+		for _, name := range []string{"chordal_step", "chordal_start"} {
+			near(t, v, name+"_a", math.Sin(angle), float32s)
+			near(t, v, name+"_b", math.Sin(angle/2), float32s)
+		}
 	}
 }
 

@@ -274,8 +274,7 @@ func (l *layer) atBatch() (*gradient, error) {
 
 // captured makes a metric of G's part in the tangent space and all of it.
 func captured(m Metric, gauge Gauge, of func(g *gradient, norm float64) (float64, error)) Metric {
-	m.Gauge, m.Rescaling, m.Cost, m.Tier, m.Aggregate = gauge, Unscaled, "12r²·d, beside gradient_norm", 2, Mean
-	m.Unit, m.Range = "1", "[0, 1]"
+	m.Gauge, m.Cost, m.Tier, m.Aggregate, m.Unit = gauge, "12r²·d, beside gradient_norm", 2, Mean, "1"
 	m.value = func(l *layer) (float64, error) {
 		s, err := l.ofBatch()
 		if err != nil {
@@ -294,11 +293,13 @@ func captured(m Metric, gauge Gauge, of func(g *gradient, norm float64) (float64
 }
 
 var capturedEnergy = captured(Metric{
-	Name: "captured_energy", Definition: "‖Proj_T G‖²/‖G‖², " + gradientOfBatch + ": what any change of A and B can see of it", Source: "arXiv 2407.18242, theorem 2.1",
+	Name: "captured_energy", Definition: "‖Proj_T G‖²/‖G‖², " + gradientOfBatch + ": what any change of A and B can see of it", Source: "arXiv 2407.18242, theorem 2.1", Range: "[0, 1]",
+	Rescaling: Unscaled,
 }, Invariant, func(g *gradient, norm float64) (float64, error) { return min(g.captured*g.captured/norm, 1), nil })
 
 var gradientGap = captured(Metric{
-	Name: "gradient_gap", Definition: "min over c of ‖c·g̃ − G‖²/‖G‖² = 1 − alignment·captured_energy, over the probe batch", Source: "arXiv 2407.18242, section 2.1",
+	Name: "gradient_gap", Definition: "min over c of ‖c·g̃ − G‖²/‖G‖² = 1 − alignment·captured_energy, over the probe batch", Source: "arXiv 2407.18242, section 2.1", Range: "[0, 1]",
+	Rescaling: Unscaled,
 }, Dependent, func(g *gradient, norm float64) (float64, error) {
 	return 1 - min(g.alignment*g.captured*g.captured/norm, 1), nil
 })

@@ -10,30 +10,34 @@ import (
 // space of B and the row space of A.
 type subspaces struct{ left, right *mat.Dense }
 
-// spans are the subspaces of a product's factors, now, before the step and at
-// the start.
-type spans struct{ now, before, start subspaces }
+// spans are the principal angles between the subspaces of a product's factors now and
+// before the step, and now and at the start; nil where there are none.
+type spans struct{ step, start angles }
+
+// angles are those of the column spaces of B and of the row spaces of A.
+type angles struct{ left, right []float64 }
 
 func (l *layer) spans() (*spans, error) {
 	return l.span.get(l.p.tick, func(s *spans) error {
-		now, err := l.now()
+		*s = spans{}
+		p, err := l.now()
 		if err != nil {
 			return err
 		}
 		if gated(l.m) {
 			return gatedStart
 		}
-		if s.now, err = spanOf(now); err != nil {
+		now, err := spanOf(p)
+		if err != nil {
 			return err
 		}
-		s.before, s.start = subspaces{}, subspaces{}
 		if l.remembered && len(l.before.a) > 0 {
-			if s.before, err = spanOf(l.before.of(l)); err != nil {
+			if s.step, err = now.from(l.before.of(l)); err != nil {
 				return err
 			}
 		}
 		if len(l.start.a) > 0 {
-			s.start, err = spanOf(l.start.of(l))
+			s.start, err = now.from(l.start.of(l))
 		}
 		return err
 	})
@@ -47,11 +51,24 @@ func spanOf(p pair) (s subspaces, err error) {
 	return s, err
 }
 
+// from returns the angles to the subspaces of p.
+func (s subspaces) from(p pair) (a angles, err error) {
+	other, err := spanOf(p)
+	if err != nil {
+		return a, err
+	}
+	if a.left, err = geometry.Angles(s.left, other.left); err != nil {
+		return a, err
+	}
+	a.right, err = geometry.Angles(s.right, other.right)
+	return a, err
+}
+
 // between makes the metrics of the left and the right subspaces that pick has.
-func between(m Metric, pick func(s *spans) (from, to subspaces), of func(angles []float64) float64) []Metric {
+func between(m Metric, pick func(s *spans) angles, of func(angles []float64) float64) []Metric {
 	m.Unit, m.Gauge, m.Rescaling, m.Cost, m.Tier, m.Aggregate = "radian", Invariant, Unscaled, "14r²·d + 40r³", 2, Mean
 	m.Source = "Björck and Golub, Math. Comp. 27, 1973"
-	side := func(name, space string, of func(s *spans) (float64, error)) Metric {
+	side := func(name, space string, of func(a angles) (float64, error)) Metric {
 		m := m
 		m.Name += name
 		m.Definition += space
@@ -60,29 +77,19 @@ func between(m Metric, pick func(s *spans) (from, to subspaces), of func(angles 
 			if err != nil {
 				return 0, err
 			}
-			return of(s)
+			return of(pick(s))
 		}
 		return m
 	}
-	measure := func(p, q *mat.Dense) (float64, error) {
-		if p == nil || q == nil {
+	measure := func(angles []float64) (float64, error) {
+		if len(angles) == 0 {
 			return 0, noSubspace
-		}
-		angles, err := geometry.Angles(p, q)
-		if err != nil {
-			return 0, err
 		}
 		return of(angles), nil
 	}
 	return []Metric{
-		side("_a", "row space of A", func(s *spans) (float64, error) {
-			from, to := pick(s)
-			return measure(from.right, to.right)
-		}),
-		side("_b", "column space of B", func(s *spans) (float64, error) {
-			from, to := pick(s)
-			return measure(from.left, to.left)
-		}),
+		side("_a", "row space of A", func(a angles) (float64, error) { return measure(a.right) }),
+		side("_b", "column space of B", func(a angles) (float64, error) { return measure(a.left) }),
 	}
 }
 
@@ -90,12 +97,14 @@ const noSubspace Undefined = "a factor is zero, or was not observed: it has no s
 
 func largest(angles []float64) float64 { return angles[len(angles)-1] }
 
-func inStep(s *spans) (from, to subspaces)    { return s.before, s.now }
-func fromStart(s *spans) (from, to subspaces) { return s.start, s.now }
+func inStep(s *spans) angles    { return s.step }
+func fromStart(s *spans) angles { return s.start }
 
 var (
 	angleStep     = between(Metric{Name: "angle_step", Definition: "largest principal angle, before and after the step, of the ", Range: "[0, π/2]"}, inStep, largest)
 	angleStart    = between(Metric{Name: "angle_start", Definition: "largest principal angle, at the start and now, of the ", Range: "[0, π/2]"}, fromStart, largest)
 	distanceStep  = between(Metric{Name: "distance_step", Definition: "Grassmann distance ‖θ‖, before and after the step, of the ", Range: "[0, √r·π/2]"}, inStep, geometry.Geodesic)
 	distanceStart = between(Metric{Name: "distance_start", Definition: "Grassmann distance ‖θ‖, at the start and now, of the ", Range: "[0, √r·π/2]"}, fromStart, geometry.Geodesic)
+	chordalStep   = between(Metric{Name: "chordal_step", Definition: "chordal distance ‖sin θ‖, before and after the step, of the ", Range: "[0, √r]"}, inStep, geometry.Chordal)
+	chordalStart  = between(Metric{Name: "chordal_start", Definition: "chordal distance ‖sin θ‖, at the start and now, of the ", Range: "[0, √r]"}, fromStart, geometry.Chordal)
 )
