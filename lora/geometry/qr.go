@@ -1,6 +1,7 @@
 package geometry
 
 import (
+	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -9,29 +10,45 @@ import (
 // and r p×n, p = min(m, n), upper triangular with a non-negative diagonal.
 func QR(w *mat.Dense) (q, r *mat.Dense) {
 	m, n := w.Dims()
-	p := min(m, n)
-	// LAPACK's pair of routines makes the thin q in place, from the first p
-	// columns, which determine it; gonum's QR would make it m×m.
-	q = mat.DenseCopyOf(w.Slice(0, m, 0, p))
-	tau, work := make([]float64, p), make([]float64, 1)
-	lapack64.Geqrf(q.RawMatrix(), tau, work, -1)
-	work = make([]float64, int(work[0]))
-	lapack64.Geqrf(q.RawMatrix(), tau, work, len(work))
-	lapack64.Orgqr(q.RawMatrix(), tau, work, len(work))
-
-	r = new(mat.Dense)
-	r.Mul(q.T(), w)
+	t, tau, work := factorRows(w)
+	p := len(tau)
+	r = triangle(t, n)
+	lapack64.Orglq(t.RawMatrix(), tau, work, len(work))
+	if n > p {
+		r.Slice(0, p, p, n).(*mat.Dense).Mul(t, w.Slice(0, m, p, n))
+	}
 	for k := range p {
-		clear(r.RawRowView(k)[:k])
 		if r.At(k, k) < 0 {
-			scaleColumn(q, k, -1)
-			row := r.RawRowView(k)
-			for j := range row {
-				row[j] = -row[j]
-			}
+			blas64.Scal(-1, t.RowView(k).(*mat.VecDense).RawVector())
+			blas64.Scal(-1, r.RowView(k).(*mat.VecDense).RawVector())
 		}
 	}
-	return q, r
+	return mat.DenseCopyOf(t.T()), r
+}
+
+// factorRows factors the transpose of the first p columns of w, which determine q,
+// as LAPACK does: wᵀ = l·qᵀ. As rows they are done in little more than half the time.
+func factorRows(w *mat.Dense) (t *mat.Dense, tau, work []float64) {
+	m, n := w.Dims()
+	p := min(m, n)
+	t = mat.DenseCopyOf(w.Slice(0, m, 0, p).T())
+	tau, work = make([]float64, p), make([]float64, 1)
+	lapack64.Gelqf(t.RawMatrix(), tau, work, -1)
+	work = make([]float64, int(work[0]))
+	lapack64.Gelqf(t.RawMatrix(), tau, work, len(work))
+	return t, tau, work
+}
+
+// triangle returns the transpose of l in the first columns of n.
+func triangle(t *mat.Dense, n int) *mat.Dense {
+	p, _ := t.Dims()
+	r := mat.NewDense(p, n, nil)
+	for i := range p {
+		for j := range i + 1 {
+			r.Set(j, i, t.At(i, j))
+		}
+	}
+	return r
 }
 
 func scaleColumn(m *mat.Dense, j int, by float64) {

@@ -47,7 +47,8 @@ func Angles(p, q *mat.Dense) ([]float64, error) {
 // values returns the singular values of a small or tall matrix.
 func values(a *mat.Dense) ([]float64, error) {
 	if rows, cols := a.Dims(); rows > cols {
-		_, a = QR(a)
+		t, _, _ := factorRows(a)
+		a = triangle(t, cols)
 	}
 	var svd mat.SVD
 	if !svd.Factorize(a, mat.SVDNone) {

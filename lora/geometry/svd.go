@@ -116,6 +116,13 @@ func Span(x Rows) (*mat.Dense, error) {
 		return nil, err
 	}
 	q, r := QR(c)
+	sigma, err := values(r)
+	if err != nil {
+		return nil, err
+	}
+	if _, n := r.Dims(); (SVD{S: sigma}).Rank() == n {
+		return q, nil
+	}
 	d, err := Decompose(r)
 	if err != nil {
 		return nil, err

@@ -55,12 +55,7 @@ func (f *saved) stepNorm() (float64, error) {
 	if len(f.value) == 0 {
 		return 0, notAsked
 	}
-	var sum float64
-	for i, v := range f.now() {
-		d := float64(v - f.value[i])
-		sum += d * d
-	}
-	return math.Sqrt(sum), nil
+	return math.Sqrt(sumSquares(f.change())), nil
 }
 
 func relativeStep(f *saved) (float64, error) {

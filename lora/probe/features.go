@@ -78,10 +78,11 @@ func (l *layer) outputs() (*outputs, error) {
 			r, _ = ag.Dims(form.A)
 			w.inner(l, n, r, x)
 		}
-		w.x, w.y = gram.Resize(w.x, rowBlock*out), gram.Resize(w.y, rowBlock*out)
+		block := min(rowsAtOnce(out), n)
+		w.x, w.y = gram.Resize(w.x, block*out), gram.Resize(w.y, block*out)
 		var squares, change, base float64
-		for i := 0; i < n; i += rowBlock {
-			m := min(rowBlock, n-i)
+		for i := 0; i < n; i += block {
+			m := min(block, n-i)
 			z, w0 := w.x[:m*out], w.y[:m*out]
 			rows := y[i*out : (i+m)*out]
 			if form.LowRank() {

@@ -22,10 +22,13 @@ type gradientSums struct {
 func (s *gradientSums) total() float64 { return s.first + s.second + 2*s.cross }
 
 const (
-	hutchinson = 32 // random vectors of an estimate
-	dearer     = 32 // as many times an estimate's cost an exact norm may take
-	rowBlock   = 32
+	hutchinson = 32      // random vectors of an estimate
+	dearer     = 32      // as many times an estimate's cost an exact norm may take
+	blockSize  = 6 << 10 // values of a block of rows, of which there is one at a time
 )
+
+// rowsAtOnce is how many rows of n values are worked on at a time.
+func rowsAtOnce(n int) int { return max(blockSize/n, 8) }
 
 // measure computes them from the rows of the map's input and dy, N×out: by rows
 // of G, 2·N·in·out flops, by pairs of rows of the batch, 2·N²·(in+out), or where
@@ -65,9 +68,10 @@ func (p *Probe) split(n int) (int, bool) {
 
 // rows forms a few rows of G at a time, of either part.
 func (s *gradientSums) rows(w *workspace, n, half, in, out int, x, dy []float32) {
-	w.p, w.q = gram.Resize(w.p, rowBlock*in), gram.Resize(w.q, rowBlock*in)
-	for i := 0; i < out; i += rowBlock {
-		m := min(rowBlock, out-i)
+	block := min(rowsAtOnce(in), out)
+	w.p, w.q = gram.Resize(w.p, block*in), gram.Resize(w.q, block*in)
+	for i := 0; i < out; i += block {
+		m := min(block, out-i)
 		p, q := w.p[:m*in], w.q[:m*in]
 		kernels.MatMul(kernels.TN, false, m, in, half, dy[i:], out, x, in, p, in)
 		s.first += kernels.SumSquares(p)
@@ -81,10 +85,11 @@ func (s *gradientSums) rows(w *workspace, n, half, in, out int, x, dy []float32)
 
 // pairs sums (XXᵀ)∘(DDᵀ), a few rows at a time.
 func (s *gradientSums) pairs(w *workspace, n, half, in, out int, x, dy []float32) {
-	w.p, w.q = gram.Resize(w.p, rowBlock*n), gram.Resize(w.q, rowBlock*n)
+	block := min(rowsAtOnce(n), n)
+	w.p, w.q = gram.Resize(w.p, block*n), gram.Resize(w.q, block*n)
 	sum := func(from, to, first, last int) (sum float64) {
-		for i := from; i < to; i += rowBlock {
-			m, k := min(rowBlock, to-i), last-first
+		for i := from; i < to; i += block {
+			m, k := min(block, to-i), last-first
 			p, q := w.p[:m*k], w.q[:m*k]
 			kernels.MatMul(kernels.NT, false, m, k, in, x[i*in:], in, x[first*in:], in, p, k)
 			kernels.MatMul(kernels.NT, false, m, k, out, dy[i*out:], out, dy[first*out:], out, q, k)

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
@@ -45,11 +46,18 @@ func (f *saved) now() []float32 {
 	return f.f.Floats()
 }
 
+// change returns what the step changed of the factor, until it is asked of another.
+func (f *saved) change() []float32 {
+	w := f.l.work
+	w.df = gram.Resize(w.df, len(f.value))
+	subtract(w.df, f.now(), f.value)
+	return w.df
+}
+
 // along returns <df, gf>, df what the step changed of the factor f.
-func (f *saved) along() (sum float64) {
-	now := f.now()
-	for j, g := range f.grad {
-		sum += float64(now[j]-f.value[j]) * float64(g)
+func (f *saved) along() float64 {
+	if len(f.grad) == 0 {
+		return 0
 	}
-	return sum
+	return kernels.Dot(f.change(), f.grad)
 }

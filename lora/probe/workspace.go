@@ -21,6 +21,7 @@ type workspace struct {
 	x, y, p, q []float32 // stacked factors
 	netA, netB []float32 // with those that the base holds
 	da, dbt    []float32 // what a step changed
+	df         []float32 // of one factor
 	sa, sb     []float64
 	t, u       []float64
 	eigen      gram.Eigen
@@ -105,9 +106,8 @@ func (w *workspace) with(net, p pair, m *adapter.Map) pair {
 
 // subtract writes x − y into the front of dst.
 func subtract(dst, x, y []float32) {
-	for i, v := range x {
-		dst[i] = v - y[i]
-	}
+	dst = dst[:copy(dst, x)]
+	kernels.Axpy(-1, y[:len(dst)], dst)
 }
 
 // norm returns ‖s·B·A‖.

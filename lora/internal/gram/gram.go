@@ -24,11 +24,22 @@ type Rows struct {
 // Row returns row i.
 func (x Rows) Row(i int) []float32 { return x.Data[i*x.Dim : (i+1)*x.Dim] }
 
-// Transpose writes src, rows×cols, into dst, cols×rows.
+// Transpose writes src, rows×cols, into dst, cols×rows: four columns at a time, so
+// that each line of src is read for several at once.
 func Transpose(dst, src []float32, rows, cols int) {
-	for i := range rows {
-		for j, v := range src[i*cols : (i+1)*cols] {
-			dst[j*rows+i] = v
+	j := 0
+	for ; j+4 <= cols; j += 4 {
+		p, q := dst[j*rows:][:rows], dst[(j+1)*rows:][:rows]
+		s, t := dst[(j+2)*rows:][:rows], dst[(j+3)*rows:][:rows]
+		for i := range p {
+			four := src[i*cols+j:][:4]
+			p[i], q[i], s[i], t[i] = four[0], four[1], four[2], four[3]
+		}
+	}
+	for ; j < cols; j++ {
+		column := dst[j*rows:][:rows]
+		for i := range column {
+			column[i] = src[i*cols+j]
 		}
 	}
 }
