@@ -90,6 +90,6 @@ func (o *observed) movement() string {
 	if !finite(slope) || !finite(correlation) { // all the same
 		return ""
 	}
-	return chart.Plot{Title: "Magnitude and direction: slope " + number2(slope) + ", correlation " + number2(correlation), Width: small, Height: 252,
-		X: chart.Axis{Title: "direction change, 1 − cosine"}, Y: chart.Axis{Title: "magnitude change"}, Series: series}.SVG()
+	return chart.Plot{Title: "Magnitude against direction of W'", Width: small, Height: 252,
+		X: chart.Axis{Title: "1 − cosine (slope " + number2(slope) + ", correlation " + number2(correlation) + ")"}, Y: chart.Axis{Title: "magnitude change"}, Series: series}.SVG()
 }

@@ -117,14 +117,14 @@ func (o *observed) details() []string {
 		add(o.perLayer(c.metric, c.title, c.unit))
 	}
 	add(o.spectrum())
-	add(o.overSteps("sigma_1", "σ₁ of ΔW", "singular value"))
 	add(o.usage())
+	add(o.movement())
+	add(o.loads())
 	if o.scheduled() {
 		add(o.modelCurve("total_rank", "Total rank of all adapters", "rank"))
 		add(o.overSteps("rank", "Active rank", "rank"))
 	}
-	add(o.loads())
-	add(o.movement())
+	add(o.overSteps("sigma_1", "σ₁ of ΔW", "singular value")) // the tall ones last
 	return out
 }
 
@@ -199,7 +199,7 @@ func (o *observed) usage() string {
 	}
 	kinds, places := o.kinds(), o.places()
 	values := make([][]float64, len(places))
-	any := false
+	any, most := false, 1.0
 	for i, place := range places {
 		values[i] = make([]float64, len(kinds))
 		for j, kind := range kinds {
@@ -207,7 +207,9 @@ func (o *observed) usage() string {
 			for n, l := range o.layers {
 				if l.place == place && l.kind == kind {
 					values[i][j] = curves[n].last()
-					any = any || finite(values[i][j])
+					if v := values[i][j]; finite(v) {
+						any, most = true, max(most, math.Ceil(v)) // 2 with an offset base
+					}
 				}
 			}
 		}
@@ -219,7 +221,7 @@ func (o *observed) usage() string {
 	for i, kind := range kinds {
 		short[i] = shortKind(kind)
 	}
-	return chart.Heat{Title: "Rank usage at the end (effective rank / r)", Width: small, Rows: places, Columns: short, Values: values, Min: 0, Max: 1, RowTitle: "layer"}.SVG()
+	return chart.Heat{Title: "Rank usage at the end (effective rank / r)", Width: small, Rows: places, Columns: short, Values: values, Min: 0, Max: most, RowTitle: "layer"}.SVG()
 }
 
 // kindKeys is the legend of the charts with a line for every kind of map.

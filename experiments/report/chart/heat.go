@@ -6,7 +6,7 @@ import (
 )
 
 // Heat is a table of values drawn as cells: the stronger the colour, the
-// larger the value. Where the cells are large enough the value is written in.
+// larger the value. Where the cells are large enough the values are written in.
 type Heat struct {
 	Title         string
 	Width         float64
@@ -47,6 +47,7 @@ func (c Heat) SVG() string {
 		height += 32
 	}
 
+	written := c.fit(wide)
 	var p pen
 	p.open(c.Width, height, c.Title, "")
 	if c.Title != "" {
@@ -64,7 +65,7 @@ func (c Heat) SVG() string {
 			if i < len(c.Values) && j < len(c.Values[i]) {
 				v = c.Values[i][j]
 			}
-			p.cell(v, c.strength(v, low, top0), left+wide*float64(j), y, wide, high, c.Columns[j]+", "+name)
+			p.cell(v, c.strength(v, low, top0), left+wide*float64(j), y, wide, high, c.Columns[j]+", "+name, written)
 		}
 		p.add("</g>")
 	}
@@ -80,6 +81,25 @@ func (c Heat) SVG() string {
 	}
 	p.add("</svg>")
 	return p.String()
+}
+
+// fit reports whether there is room for all values: one here and there tells nothing.
+func (c Heat) fit(wide float64) bool {
+	for _, row := range c.Values {
+		for _, v := range row {
+			if drawable(v) && textWidth(cellText(v), smallSize) > wide-4 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func cellText(v float64) string {
+	if math.Abs(v) >= 100 {
+		return Number(math.Round(v))
+	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
 }
 
 // every is how many columns there are to one name, so that names do not touch.
@@ -138,7 +158,7 @@ func (c Heat) ends() (low, high float64) {
 	return low, high
 }
 
-func (p *pen) cell(v, strength, x, y, w, h float64, tip string) {
+func (p *pen) cell(v, strength, x, y, w, h float64, tip string, written bool) {
 	gap := 1.0
 	if w < 8 {
 		gap = 0
@@ -149,18 +169,14 @@ func (p *pen) cell(v, strength, x, y, w, h float64, tip string) {
 	}
 	opacity := p.shade(strength, x+gap, y+1, w-2*gap, h-2)
 	p.add("><title>", escape(tip+": "+Number(v)), "</title></rect>")
-	text := strconv.FormatFloat(v, 'g', 2, 64)
-	if math.Abs(v) >= 100 {
-		text = Number(math.Round(v))
-	}
-	if textWidth(text, smallSize) > w-4 {
+	if !written {
 		return
 	}
 	class := "x m off"
 	if opacity > 0.55 {
 		class = "x m on"
 	}
-	p.text(class, x+w/2, y+15, text)
+	p.text(class, x+w/2, y+15, cellText(v))
 }
 
 // shade begins a rectangle of a colour of some strength, and returns its
