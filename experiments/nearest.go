@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/lora/nearest"
 )
 
 // suggestion ends the message about a key that the map at path does not have:
@@ -12,7 +12,7 @@ import (
 // holds the dotted paths of all keys there are.
 func suggestion(path, key string, keys []string) string {
 	var here []string
-	nearest, least := "", len(key)/3+2 // one wrong letter in a word of two, three in one of eight
+	near, least := "", len(key)/3+2 // one wrong letter in a word of two, three in one of eight
 	for _, k := range keys {
 		parent, last := split(k)
 		if parent == path {
@@ -21,16 +21,16 @@ func suggestion(path, key string, keys []string) string {
 		if d := len(key) - len(last); max(d, -d) >= least {
 			continue // and so no time is spent on a key of a million letters
 		}
-		distance := lora.EditDistance(strings.ToLower(key), last)
+		distance := nearest.Distance(strings.ToLower(key), last)
 		if parent != path {
 			distance++ // else equal: a slip is likelier than a wrong place
 		}
 		if distance < least && distance < len(last) {
-			nearest, least = k, distance
+			near, least = k, distance
 		}
 	}
-	if nearest != "" {
-		return fmt.Sprintf("; did you mean %s?", nearest)
+	if near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return fmt.Sprintf("; the keys here are %s", strings.Join(here, ", "))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/nearest"
 )
 
 // A Recipe says from which rows of the table a method is composed. A part is
@@ -113,7 +114,7 @@ func partOf(row string, s slot) (adapter.Part, error) {
 		have = append(have, none)
 	}
 	if _, err := Row(row); err != nil {
-		return nil, fmt.Errorf("lora: %s: no method is called %q: rows with a part of that kind, nearest first: %s", s, row, choices(row, have))
+		return nil, fmt.Errorf("lora: %s: no method is called %q: rows with a part of that kind, nearest first: %s", s, row, nearest.Choices(row, have))
 	}
 	return nil, fmt.Errorf("lora: %s: the row %s has none of its own: rows that have: %s", s, row, strings.Join(have, ", "))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/lowrank/lowrank/lora/delta"
 	"github.com/lowrank/lowrank/lora/initial"
 	"github.com/lowrank/lowrank/lora/moe"
+	"github.com/lowrank/lowrank/lora/nearest"
 	"github.com/lowrank/lowrank/lora/rank"
 	"github.com/lowrank/lowrank/lora/update"
 )
@@ -175,5 +176,5 @@ func Row(name string) (Method, error) {
 		}
 		names = append(names, m.Name)
 	}
-	return Method{}, fmt.Errorf("lora: no method is called %q; there are, nearest first: %s", name, choices(name, names))
+	return Method{}, fmt.Errorf("lora: no method is called %q; there are, nearest first: %s", name, nearest.Choices(name, names))
 }

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/nearest"
 )
 
 // setOption overrides a number of a part. The options of a part are its
@@ -32,7 +33,7 @@ func (m *Method) setOption(name string, value float64) error {
 		if len(all) == 0 {
 			return fmt.Errorf("lora: option %q: method %s has no options", name, m.Name)
 		}
-		return fmt.Errorf("lora: option %q: method %s has, nearest first: %s", name, m.Name, choices(name, all))
+		return fmt.Errorf("lora: option %q: method %s has, nearest first: %s", name, m.Name, nearest.Choices(name, all))
 	}
 	p, err := override(m.part(found), strings.TrimPrefix(name, string(found)+"."), value)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/nearest"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -255,7 +256,7 @@ func (c *peftConfig) asPEFT(model nn.Model, opt *Options) error {
 	}
 	if len(opt.Targets) == 0 {
 		target := fmt.Sprint(c.fields["target_modules"])
-		return fmt.Errorf("target_modules is %s: selects no linear map; there are, nearest first: %s", target, choices(target, endings(linears)))
+		return fmt.Errorf("target_modules is %s: selects no linear map; there are, nearest first: %s", target, nearest.Choices(target, endings(linears)))
 	}
 	if opt.Exclude, err = selecting(opt.Exclude, c.fields["exclude_modules"], linears); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lowrank/lowrank/lora/nearest"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -63,7 +64,7 @@ func (t Targets) Select(linears []*nn.Linear) ([]*nn.Linear, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("lora: target %q selects no linear map; there are, nearest first: %s", entry, choices(entry, endings(linears)))
+			return nil, fmt.Errorf("lora: target %q selects no linear map; there are, nearest first: %s", entry, nearest.Choices(entry, endings(linears)))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(linears), func(l *nn.Linear) bool { return !selected[l] }), nil
@@ -167,7 +168,7 @@ func checkPattern[T any](what string, pattern map[string]T, selected []*nn.Linea
 			return err
 		}
 		if !slices.ContainsFunc(selected, func(l *nn.Linear) bool { return match(l.Name) }) {
-			return fmt.Errorf("lora: %s pattern %q matches no adapted map; there are, nearest first: %s", what, key, choices(key, endings(selected)))
+			return fmt.Errorf("lora: %s pattern %q matches no adapted map; there are, nearest first: %s", what, key, nearest.Choices(key, endings(selected)))
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/lora/adapter"
+	"github.com/lowrank/lowrank/lora/nearest"
 	"github.com/lowrank/lowrank/nn"
 )
 
@@ -43,7 +44,7 @@ func (o *Options) wholes(model nn.Model, maps []*adapter.Map) ([]*Whole, error) 
 	params, heads := untied(model, o.Save)
 	for _, module := range o.Save {
 		if !slices.ContainsFunc(params, func(p nn.Param) bool { return savedBy(p.Path(), module) }) {
-			return nil, fmt.Errorf("lora: module to save %q is not in the model; there are, nearest first: %s", module, choices(module, modulesOf(params)))
+			return nil, fmt.Errorf("lora: module to save %q is not in the model; there are, nearest first: %s", module, nearest.Choices(module, modulesOf(params)))
 		}
 	}
 	var list []*Whole

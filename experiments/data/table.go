@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/lora/nearest"
 )
 
 // A Table is the records of a file.
@@ -106,7 +106,7 @@ func (t *Table) Column(name string) (int, error) {
 	if i := slices.Index(t.Columns, name); i >= 0 {
 		return i, nil
 	}
-	return 0, fmt.Errorf("%s has no column %s; there are, nearest first: %s", t.Name, quoted(name), list(lora.Nearest(name, t.Columns)))
+	return 0, fmt.Errorf("%s has no column %s; there are, nearest first: %s", t.Name, quoted(name), list(nearest.First(name, t.Columns)))
 }
 
 // list writes names on one line of bounded length.

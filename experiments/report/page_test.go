@@ -84,7 +84,7 @@ func TestPageHasItsParts(t *testing.T) {
 	page := write(t, synthetic())
 	for _, want := range []string{"Lowest held-out loss: ", "Optimum not bracketed", "lora-xs: optimum not bracketed, its best learning rate 0.03 is the highest of its grid.",
 		"Range of good learning rates", "Forgetting against gain", "Effective rank of ΔW", "Alignment", "Spectrum of ΔW", "Rank usage at the end", "Total rank of all adapters",
-		"Active rank, adapter by step", "σ₁ of ΔW, adapter by step", "Magnitude and direction: slope 0.5", "Intruder dimensions", "Largest angle of A",
+		"Active rank, adapter by step", "σ₁ of ΔW, adapter by step", "(slope 0.5, correlation ", "Intruder dimensions", "Largest angle of A",
 		"Overlap with W0",
 		"Router load", "lowrank run --again -o . runs/", "eva: calibration batch 3: no token", "loss not finite at step", "lowrank study --seeds 2", "Example CPU 9000", "180 runs of 15 methods: 175 done, 4 diverged, 1 failed"} {
 		if !strings.Contains(page, want) {

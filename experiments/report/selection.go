@@ -13,13 +13,14 @@ import (
 
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/experiments/report/chart"
+	"github.com/lowrank/lowrank/lora/nearest"
 )
 
 // A Selection is one metric of some layers of the runs of a study.
 type Selection struct {
 	Metric string                 // a name, or the beginning of numbered ones: "sigma"
 	Unit   string                 // of its values, for an axis
-	Layers func(name string) bool // which layers; nil: the model
+	Layers func(name string) bool // which layers; nil: the model, or of a metric that it has not all layers
 }
 
 // A Drawing is a figure and the numbers that are in it.
@@ -44,6 +45,15 @@ func (d Drawing) CSV(w io.Writer) error {
 // as a band.
 func Draw(study Study, s Selection) (Drawing, error) {
 	groups := chosen(study.Runs)
+	if s.Layers == nil {
+		of, err := s.ofModel(study, groups)
+		if err != nil {
+			return Drawing{}, err
+		}
+		if !of {
+			s.Layers = func(name string) bool { return !record.Metric{Layer: name}.Aggregate() }
+		}
+	}
 	var read []observation
 	var names, layers []string
 	for _, g := range groups {
@@ -53,10 +63,10 @@ func Draw(study Study, s Selection) (Drawing, error) {
 				return Drawing{}, fmt.Errorf("the metrics of %s: %w", r.ID, err)
 			}
 			for _, row := range rows {
+				add(&names, row.Name)
 				if (row.Layer == "") != (s.Layers == nil) {
 					continue
 				}
-				add(&names, row.Name)
 				add(&layers, row.Layer)
 				if s.Layers != nil && !s.Layers(row.Layer) {
 					continue
@@ -78,6 +88,29 @@ func Draw(study Study, s Selection) (Drawing, error) {
 		return Drawing{}, fmt.Errorf("metric %s is numbered: of several runs choose one number, %s_1", s.Metric, s.Metric)
 	}
 	return s.lines(read)
+}
+
+// ofModel reports whether a model has the metric, or no layer has it either.
+func (s Selection) ofModel(study Study, groups []group) (bool, error) {
+	layers := false
+	for _, g := range groups {
+		for _, r := range g.runs {
+			rows, err := study.Metrics(r)
+			if err != nil {
+				return false, fmt.Errorf("the metrics of %s: %w", r.ID, err)
+			}
+			for _, row := range rows {
+				if _, ok := s.number(row.Name); !ok {
+					continue
+				}
+				if row.Layer == "" {
+					return true, nil
+				}
+				layers = true
+			}
+		}
+	}
+	return !layers, nil
 }
 
 // An observation is one recorded value.
@@ -105,10 +138,9 @@ func (s Selection) number(name string) (int, bool) {
 // nothing is the error of a selection without a value.
 func (s Selection) nothing(names, layers []string) error {
 	if !slices.ContainsFunc(names, func(n string) bool { _, ok := s.number(n); return ok }) {
-		slices.Sort(names)
-		return fmt.Errorf("metric %q was not recorded; there are: %s", s.Metric, strings.Join(names, ", "))
+		return fmt.Errorf("metric %q was not recorded; there are, nearest first: %s", s.Metric, nearest.Choices(s.Metric, names))
 	}
-	return fmt.Errorf("no layer is selected that has the metric %s; there are: %s", s.Metric, strings.Join(layers, ", "))
+	return fmt.Errorf("no layer is selected that has the metric %s; there are: %s", s.Metric, nearest.Choices("*.q_proj", layers))
 }
 
 func add(list *[]string, name string) {

@@ -54,6 +54,10 @@ func TestDrawLines(t *testing.T) {
 	assert.Equal(t, []string{"pissa", "2", "108", "103", "113", "2"}, d.Rows[3])
 	assert.Equal(t, 2, strings.Count(d.SVG, `class="b"`), "bands")
 
+	all, err := Draw(known(), Selection{Metric: "rank", Unit: "rank"}) // which the model has not
+	require.NoError(t, err)
+	assert.Equal(t, d.Rows, all.Rows)
+
 	d, err = Draw(known(), Selection{Metric: "loss"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"lora", "2", "7", "2", "12", "2"}, d.Rows[1])
@@ -90,8 +94,8 @@ func TestDrawErrors(t *testing.T) {
 		s    Selection
 		want string
 	}{
-		{Selection{Metric: "none", Layers: every}, `metric "none" was not recorded; there are: rank, sigma_1, sigma_2`},
-		{Selection{Metric: "rank"}, `metric "rank" was not recorded; there are: loss`},
+		{Selection{Metric: "none", Layers: every}, `metric "none" was not recorded; there are, nearest first: rank, loss, sigma_1, sigma_2`},
+		{Selection{Metric: "lss"}, `metric "lss" was not recorded; there are, nearest first: loss, `},
 		{Selection{Metric: "rank", Layers: func(string) bool { return false }}, "there are: l.0.q, l.1.q, l.2.q"},
 		{Selection{Metric: "sigma", Layers: every}, "sigma_1"},
 	} {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/lora/nearest"
 	"github.com/lowrank/lowrank/lora/probe"
 )
 
@@ -65,7 +65,7 @@ func runMetrics(opts metricsOptions, args []string, out io.Writer) error {
 			return r.Name != args[0] && !(r.Numbered && r.Name == strings.TrimRight(args[0], "0123456789"))
 		})
 		if len(rows) == 0 {
-			return usage(fmt.Errorf("no metric is called %q; the nearest is %s: see lowrank metrics", args[0], lora.Nearest(args[0], names)[0]))
+			return usage(fmt.Errorf("no metric is called %q; the nearest is %s: see lowrank metrics", args[0], nearest.First(args[0], names)[0]))
 		}
 	}
 	if opts.json {

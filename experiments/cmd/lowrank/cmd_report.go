@@ -28,8 +28,9 @@ func newReportCmd() *cobra.Command {
 --figures its charts as SVG files into DIR/figures.
 
 With --metric NAME one figure is written instead, and its numbers beside it as CSV:
-of the layers that --layer selects (a name, its end, or a regular expression for
-whole names), or of the model without it. DIR may then be a single run's folder,
+of the layers that --layer selects (a name, its end, a regular expression for whole
+names, or * and *.q_proj for what they come to together), or without it of the model,
+and of all layers where the model has no such metric. DIR may then be a single run's folder,
 whose layers, or the numbers of a metric such as sigma, become a heat map over
 steps; of a study each method becomes a line at its best learning rate, with the
 range of its seeds as a band.`,
@@ -46,7 +47,7 @@ range of its seeds as a band.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&opts.figures, "figures", false, "write the charts as SVG files too")
-	f.StringVar(&opts.layer, "layer", "", "layers to draw: q_proj, or 'model.layers.[01].*'")
+	f.StringVar(&opts.layer, "layer", "", "layers to draw: q_proj, 'model.layers.[01].*', or '*.q_proj' for all of a kind as one")
 	f.StringVar(&opts.metric, "metric", "", "metric to draw: effective_rank, sigma, train_loss")
 	f.StringVarP(&opts.out, "output", "o", "", "file of the figure, .svg or .png (default METRIC.svg)")
 	return cmd

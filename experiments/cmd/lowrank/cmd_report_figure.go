@@ -88,14 +88,19 @@ func unitOf(metric string) string {
 }
 
 // layersLike returns the test for a pattern: a name, its end after a dot, or a
-// regular expression for whole names.
+// regular expression for whole names. What layers come to together has the names *,
+// of all, and *.q_proj, of a kind of map.
 func layersLike(pattern string) (func(name string) bool, error) {
-	if regexp.MustCompile(`^[\w.-]+$`).MatchString(pattern) {
-		return func(name string) bool { return name == pattern || strings.HasSuffix(name, "."+pattern) }, nil
+	if strings.HasPrefix(pattern, "*") {
+		return func(name string) bool { return name == pattern }, nil
 	}
-	re, err := regexp.Compile("^(?:" + pattern + ")$")
-	if err != nil {
-		return nil, fmt.Errorf("--layer %q is neither a name nor a regular expression: %w", pattern, err)
+	match := func(name string) bool { return name == pattern || strings.HasSuffix(name, "."+pattern) }
+	if !regexp.MustCompile(`^[\w.-]+$`).MatchString(pattern) {
+		re, err := regexp.Compile("^(?:" + pattern + ")$")
+		if err != nil {
+			return nil, fmt.Errorf("--layer %q is neither a name nor a regular expression: %w", pattern, err)
+		}
+		match = re.MatchString
 	}
-	return re.MatchString, nil
+	return func(name string) bool { return !strings.Contains(name, "*") && match(name) }, nil
 }

@@ -63,7 +63,7 @@ func TestReportFigure(t *testing.T) {
 		says string
 	}{
 		{[]string{dir, "--layer", "q_proj"}, "--metric is missing"},
-		{[]string{dir, "--metric", "rank"}, `metric "rank" was not recorded; there are: train_loss`},
+		{[]string{dir, "--metric", "rank"}, `metric "rank" was not recorded; there are, nearest first: train_loss`},
 		{[]string{dir, "--metric", "effective_rank", "--layer", "k_proj"}, "there are: l.0.q_proj"},
 		{[]string{dir, "--metric", "effective_rank", "--layer", "("}, `--layer "("`},
 		{[]string{dir, "--metric", "train_loss", "-o", "a.gif"}, "must end in .svg or .png"},

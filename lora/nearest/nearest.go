@@ -1,4 +1,5 @@
-package lora
+// Package nearest finds the names that one who mistyped a name may have meant.
+package nearest
 
 import (
 	"fmt"
@@ -6,28 +7,27 @@ import (
 	"strings"
 )
 
-// Nearest returns names by their edit distance from name, equal ones in their
-// order.
-func Nearest(name string, names []string) []string {
+// First returns names by their edit distance from name, equal ones in their order.
+func First(name string, names []string) []string {
 	names = slices.Clone(names)
-	slices.SortStableFunc(names, func(a, b string) int { return EditDistance(name, a) - EditDistance(name, b) })
+	slices.SortStableFunc(names, func(a, b string) int { return Distance(name, a) - Distance(name, b) })
 	return names
 }
 
-// choices lists the names nearest to one that is none of them, and says how many
+// Choices lists the names nearest to one that is none of them, and says how many
 // more there are: a line that can be read, of a table that may be long.
-func choices(name string, names []string) string {
+func Choices(name string, names []string) string {
 	const most = 8
-	names = Nearest(name, names)
+	names = First(name, names)
 	if more := len(names) - most; more > 1 {
 		names = append(names[:most], fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
 }
 
-// EditDistance is the least number of bytes to insert, delete or replace that
+// Distance is the least number of bytes to insert, delete or replace that
 // makes b of a (Levenshtein): what "nearest" means in the errors about names.
-func EditDistance(a, b string) int {
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

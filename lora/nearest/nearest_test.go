@@ -1,4 +1,4 @@
-package lora
+package nearest
 
 import "testing"
 
@@ -9,7 +9,7 @@ func TestChoices(t *testing.T) {
 		9:  "abc, ab, abcd, a, abcde, abcdef, abcdefg, abcdefgh, abcdefghi", // to say "and 1 more" is no shorter
 		10: "abc, ab, abcd, a, abcde, abcdef, abcdefg, abcdefgh, and 2 more",
 	} {
-		if got := choices("abc", names[:n]); got != want {
+		if got := Choices("abc", names[:n]); got != want {
 			t.Errorf("of %d names: have %s, want %s", n, got, want)
 		}
 	}
