@@ -6,6 +6,26 @@ import "slices"
 // their memory with those of the other blocks.
 type block struct{ from, to int } // of the tape's steps
 
+// A lending is memory that blocks share, and whose outputs lie in it.
+type lending struct {
+	buffers map[int][][]float32 // by size
+	by      *Tape
+	block   int
+}
+
+// hold notes that the outputs of a block of a tape have been computed there.
+func (l *lending) hold(by *Tape, block int) { l.by, l.block = by, block }
+
+// Beside returns an empty tape whose blocks, and whose gradients, lie in the memory of
+// those of t. The tapes may run in turns: one after the other forward, and backward
+// from one block to the next (see [Tape.Between]).
+func (t *Tape) Beside() *Tape { return &Tape{ws: t.ws, lent: t.lent} }
+
+// Between lets f run in Backward whenever the outputs of a block are about to be
+// computed again: when nothing that the tape still needs lies in the memory that its
+// blocks share.
+func (t *Tape) Between(f func()) { t.between = f }
+
 // Checkpoint builds a block of the graph, as build does, and returns what build
 // returns. Of the block's outputs the tape keeps this one alone; the others lie in
 // memory that all blocks of the tape share, and Backward runs the block's
@@ -53,12 +73,16 @@ func (t *Tape) lend(f Function) {
 	v := o.result()
 	n := v.rows * v.cols
 	if t.taken == nil {
-		t.lent, t.taken = map[int][][]float32{}, map[int]int{}
+		t.taken = map[int]int{}
 	}
-	if t.taken[n] == len(t.lent[n]) {
-		t.lent[n] = append(t.lent[n], make([]float32, n))
+	l := t.lent
+	if l.buffers == nil {
+		l.buffers = map[int][][]float32{}
 	}
-	v.bind(t.lent[n][t.taken[n]])
+	if t.taken[n] == len(l.buffers[n]) {
+		l.buffers[n] = append(l.buffers[n], make([]float32, n))
+	}
+	v.bind(l.buffers[n][t.taken[n]])
 	v.lent = len(t.blocks)
 	t.taken[n]++
 }
@@ -85,15 +109,18 @@ func (t *Tape) restore(i int) {
 		}
 		return 0
 	})
-	if !found || at == t.present {
+	if !found || t.lent.by == t && t.lent.block == at {
 		return
+	}
+	if t.between != nil {
+		t.between()
 	}
 	steps := t.steps[t.blocks[at].from:t.blocks[at].to]
 	watched := slices.ContainsFunc(steps, func(s step) bool { return s.v != nil && s.v.watch != nil })
 	for i := range steps {
 		steps[i].run(watched || steps[i].op == nil || steps[i].again)
 	}
-	t.present = at
+	t.lent.hold(t, at)
 }
 
 // A reader is an operator that says which values its Backward reads: those of the

@@ -15,10 +15,10 @@ type Tape struct {
 	ws    *Workspace
 
 	blocks   []block
-	building bool                // the last of them
-	present  int                 // the block whose outputs lie in the shared memory
-	lent     map[int][][]float32 // that memory, by size
-	taken    map[int]int         // how many of a size the block that is being built has
+	building bool        // the last of them
+	lent     *lending    // the memory that they share
+	taken    map[int]int // how many of a size the block that is being built has
+	between  func()      // see [Tape.Between]
 }
 
 type step struct {
@@ -42,7 +42,7 @@ func (s *step) run(wanted bool) {
 }
 
 // NewTape returns an empty tape with a workspace of its own.
-func NewTape() *Tape { return &Tape{ws: NewWorkspace()} }
+func NewTape() *Tape { return &Tape{ws: NewWorkspace(), lent: &lending{}} }
 
 // Run records f, runs it forward and returns its output.
 func (t *Tape) Run(f Function) Tensor {
@@ -52,7 +52,9 @@ func (t *Tape) Run(f Function) Tensor {
 	if t.building {
 		t.lend(f)
 	}
-	t.present = len(t.blocks) - 1
+	if t.building {
+		t.lent.hold(t, len(t.blocks)-1)
+	}
 	op := ag.NewOperator(f).Run()
 	v, _ := op.Value().(*Variable)
 	if v != nil {
@@ -75,7 +77,7 @@ func (t *Tape) Replay() {
 	for i := range t.steps {
 		t.steps[i].run(true)
 	}
-	t.present = len(t.blocks) - 1
+	t.lent.hold(t, len(t.blocks)-1)
 }
 
 // Backward adds to the leaves that require it the gradient of root, a 1×1
@@ -128,7 +130,7 @@ func (t *Tape) Bytes() int {
 			n += 4 * f.saved()
 		}
 	}
-	for size, list := range t.lent {
+	for size, list := range t.lent.buffers {
 		n += 4 * size * len(list)
 	}
 	return n

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora"
@@ -178,13 +179,15 @@ func (p *passes) measure(n needs) (c calibration, err error) {
 	return c, err
 }
 
-// stream runs the batches of a stream of gradients, each in a graph of its own.
+// stream runs the batches of a stream of gradients, each in a graph of its own; what
+// blocks compute again has one place for all.
 func (p *passes) stream() (*lora.Stream, error) {
 	bytes, err := lora.StreamBytes(p.model, p.targets)
 	if err != nil {
 		return nil, err
 	}
-	return lora.OpenStream(p.model, p.targets, calibrationBatches, p.told(bytes, func(i int) error { return p.batch(true)(i) }))
+	first := ag.NewTape()
+	return lora.OpenStream(p.model, p.targets, calibrationBatches, p.told(bytes, func(i int) error { return p.batchOn(first.Beside(), true)(i) }))
 }
 
 // told returns what tells of a batch, and of the memory that the calibration takes,
@@ -201,13 +204,16 @@ func (p *passes) told(bytes int64, run func(batch int) error) func(batch int) er
 
 // batch returns what runs the model forward, and backward if it is to be, on batches
 // of a random stream of their own.
-func (p *passes) batch(backward bool) func(batch int) error {
+func (p *passes) batch(backward bool) func(batch int) error { return p.batchOn(ag.NewTape(), backward) }
+
+// batchOn runs them on a tape.
+func (p *passes) batchOn(tape *ag.Tape, backward bool) func(batch int) error {
 	c := p.Config.Train
 	feed := &p.Setting.feed
 	var g *graph
 	return func(batch int) (err error) {
 		if g == nil {
-			if g, err = newGraph(p.model, blockwise(feed.open(c.Batch, c.Tokens), p.Config.Checkpoint.Blocks), 1); err != nil {
+			if g, err = graphOn(tape, p.model, blockwise(feed.open(c.Batch, c.Tokens), p.Config.Checkpoint.Blocks), 1); err != nil {
 				return err
 			}
 		}

@@ -34,7 +34,12 @@ func blockwise(b *batch, wanted bool) *batch {
 // counts for its share of the step's labels, so that any split of a batch gives
 // the same gradient.
 func newGraph(model nn.Model, b *batch, passes int) (*graph, error) {
-	g := &graph{batch: b, tape: ag.NewTape(), task: model.Task()}
+	return graphOn(ag.NewTape(), model, b, passes)
+}
+
+// graphOn builds it on a tape.
+func graphOn(tape *ag.Tape, model nn.Model, b *batch, passes int) (*graph, error) {
+	g := &graph{batch: b, tape: tape, task: model.Task()}
 	c := b.input
 	c.Tape = g.tape
 	if c.Decoder != nil {

@@ -3,6 +3,7 @@ package lora
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/kernels"
@@ -11,46 +12,40 @@ import (
 )
 
 // A Stream is the mean gradients of the loss for the weights of targets over some
-// batches, one map at a time, where [Calibrate] holds all: the batches go backward side
-// by side, and what they have for a map is added up as soon as all of them have come to
-// it. For that the graphs of all batches are there at once, which is little where
-// blocks are computed again ([nn.Context.Block]).
+// batches, block by block, where [Calibrate] holds all. Where blocks are computed again
+// ([nn.Context.Block]) the batches go backward side by side: each waits between two
+// blocks until the others have come as far, and what they have for the maps of the block
+// is added up meanwhile. For that the graphs of all batches are there at once, of which
+// the outputs of blocks alone are kept; tapes that are made [ag.Tape.Beside] each other
+// share the memory for the rest. Without such blocks every batch goes back at once, and
+// all gradients are held.
 //
-// They are those of Calibrate, bit for bit where a map is once in the graph.
-// Gradients come from the last map of the graph to the first, which is the order that
-// [Inject] starts maps in. Of a map that is asked for out of turn, those before it
-// are held until they are freed.
+// They are those of Calibrate, bit for bit where a map is in one block. They come
+// from the last block to the first, which is the order that [Inject] starts maps in. Of
+// a map that is asked for out of turn, those before it are held until they are freed.
 type Stream struct {
 	calibration *calibration // nil: it has ended
 	courses     []*course
-	at          *course // that builds its graph
-	left        map[*nn.Linear]int
+	at          *course            // that runs
+	left        map[*nn.Linear]int // products that have not been added
 	held        map[string][]float32
 	spare       map[int][][]float32 // of gradients that were freed, by size
 	err         error
 }
 
-// A course is one batch on its way back through the model, which waits at every target.
+// A course is one batch on its way back through the model.
 type course struct {
-	batch   int
-	uses    map[*nn.Linear]int // how often its graph has the map
-	next    func() (tapped, bool)
-	stop    func()
-	wait    func(tapped) bool // false: the stream was closed
-	now     tapped
-	waiting bool
-	err     error
+	batch int
+	uses  map[*nn.Linear]int // how often its graph has the map
+	tape  *ag.Tape
+	next  func() (struct{}, bool)
+	stop  func()
+	wait  func(struct{}) bool // between blocks; false: the stream was closed
+	done  bool
+	err   error
 }
 
-// A tapped map is one in a graph, with the gradient of its output.
-type tapped struct {
-	of *nn.Linear
-	x  ag.Tensor
-	dy []float32
-}
-
-// OpenStream runs so many batches forward, and backward up to the first target that
-// they come to. The function loss runs batch i, from 0, forward and backward; every
+// OpenStream runs so many batches forward, and backward through the last block. The function loss runs batch i, from 0, forward and backward; every
 // call must build a graph of its own, which stays. Embeddings, and maps that share a
 // weight, have no stream: [Calibrate] has their gradients. The model must have no
 // adapters, and is left as it was once the last gradient was asked for, or by
@@ -79,12 +74,16 @@ func OpenStream(model nn.Model, targets Targets, batches int, loss func(batch in
 	return s, nil
 }
 
-// StreamBytes returns how much memory the gradient of the largest target takes,
-// which is what a stream holds where it is asked in its order.
+// StreamBytes returns how much memory the gradients of the block with the largest
+// targets take, which is what a stream holds where blocks are computed again and it is
+// asked in its order.
 func StreamBytes(model nn.Model, targets Targets) (most int64, err error) {
 	selected, err := targets.Select(model.Linears())
+	blocks := map[int]int64{}
 	for _, l := range selected {
-		most = max(most, 4*int64(l.Out)*int64(l.In))
+		n := layerOf(l.Name)
+		blocks[n] += 4 * int64(l.Out) * int64(l.In)
+		most = max(most, blocks[n])
 	}
 	return most, err
 }
@@ -97,12 +96,12 @@ func (s *Stream) begin(loss func(batch int) error) error {
 	}
 	for i := range s.calibration.batches {
 		c := &course{batch: i, uses: map[*nn.Linear]int{}}
-		c.next, c.stop = iter.Pull(func(yield func(tapped) bool) {
+		c.next, c.stop = iter.Pull(func(yield func(struct{}) bool) {
 			c.wait = yield
 			c.err = loss(i)
 		})
-		s.courses, s.at = append(s.courses, c), c
-		if err := c.resume(); err != nil {
+		s.courses = append(s.courses, c)
+		if err := s.resume(c); err != nil {
 			return err
 		}
 		for _, l := range s.calibration.targets {
@@ -111,18 +110,22 @@ func (s *Stream) begin(loss func(batch int) error) error {
 				return c.wrong("%s is not part of the graph", l.Name)
 			case n != s.courses[0].uses[l]:
 				return c.wrong("%s is %d times in the graph, and was %d times in that of the first", l.Name, n, s.courses[0].uses[l])
-			case !c.waiting:
+			case c.done && s.left[l] != n*(s.calibration.batches-1-i):
 				return c.wrong("no gradient reaches %s", l.Name)
 			}
 		}
 	}
-	s.left = s.courses[0].uses
+	s.settle()
 	return nil
 }
 
-// resume lets the course go on to its next target, or to its end.
-func (c *course) resume() error {
-	if c.now, c.waiting = c.next(); c.err != nil {
+// resume lets a course go on to the next block, or to its end.
+func (s *Stream) resume(c *course) error {
+	s.at = c
+	if _, more := c.next(); !more {
+		c.done = true
+	}
+	if c.err != nil {
 		return c.wrong("%w", c.err)
 	}
 	return nil
@@ -145,21 +148,46 @@ func (t *tap) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	t.Adapter = t
 	on := t.stream.at
 	on.uses[t.Linear]++
-	y.Value().(*ag.Variable).Watch(func(dy []float32) {
-		if on.wait != nil && !on.wait(tapped{t.Linear, x, dy}) {
-			on.wait = nil // the stream was closed: to the end without a stop
-		}
-	})
+	if on.tape != c.Tape {
+		on.tape = c.Tape
+		c.Between(func() {
+			if on.wait != nil && !on.wait(struct{}{}) {
+				on.wait = nil // the stream was closed: to the end without a stop
+			}
+		})
+	}
+	y.Value().(*ag.Variable).Watch(func(dy []float32) { t.stream.add(t.Linear, ag.Floats(x), dy) })
 	return y
 }
 
 func (t *tap) Lookup(*nn.Context, []int32) ag.Tensor { panic("lora: a table is not tapped") }
 
+// add adds dyᵀ·x to the gradient of a map.
+func (s *Stream) add(l *nn.Linear, x, dy []float32) {
+	if s.left == nil { // the first graph is there
+		s.left = map[*nn.Linear]int{}
+		for l, n := range s.at.uses {
+			s.left[l] = n * s.calibration.batches
+		}
+	}
+	g, again := s.held[l.Name]
+	if !again {
+		g = s.take(l.Out * l.In)
+		s.held[l.Name] = g
+	}
+	kernels.MatMul(kernels.TN, again, l.Out, l.In, len(x)/l.In, dy, l.Out, x, l.In, g, l.In)
+	if s.left[l]--; s.left[l] == 0 {
+		for i := range g {
+			g[i] /= float32(s.calibration.batches)
+		}
+	}
+}
+
 // Of returns the mean gradient of a map's weight; nil where there is none, or if the
 // batches have failed, which [Stream.Close] tells.
 func (s *Stream) Of(m *adapter.Map) []float32 {
 	for s.err == nil && s.left[m.Linear] > 0 {
-		if s.err = s.advance(); s.err != nil {
+		if s.err = s.advance(m.Linear); s.err != nil {
 			s.end()
 		}
 	}
@@ -169,40 +197,30 @@ func (s *Stream) Of(m *adapter.Map) []float32 {
 	return s.held[m.Name]
 }
 
-// advance adds up what the courses have for the map that they have come to.
-func (s *Stream) advance() error {
-	of := s.courses[0].now.of
+// advance takes all batches through a block, towards a map.
+func (s *Stream) advance(to *nn.Linear) error {
+	more := false
 	for _, c := range s.courses {
-		if !c.waiting || c.now.of != of {
-			return c.wrong("it does not come to the maps in the order of the first batch")
+		if c.done {
+			continue
 		}
-	}
-	g, again := s.held[of.Name]
-	if !again {
-		g = s.take(of.Out * of.In)
-		s.held[of.Name] = g
-	}
-	for _, c := range s.courses {
-		rows, _ := ag.Dims(c.now.x)
-		kernels.MatMul(kernels.TN, again, of.Out, of.In, rows, c.now.dy, of.Out, ag.Floats(c.now.x), of.In, g, of.In)
-		again = true
-		if err := c.resume(); err != nil {
+		more = true
+		if err := s.resume(c); err != nil {
 			return err
 		}
 	}
-	if s.left[of]--; s.left[of] > 0 {
-		return nil
+	if !more {
+		return fmt.Errorf("lora: calibration: no gradient reaches %s in every batch", to.Name)
 	}
-	for i := range g {
-		g[i] /= float32(len(s.courses))
-	}
-	for _, n := range s.left {
-		if n > 0 {
-			return nil
-		}
-	}
-	s.end()
+	s.settle()
 	return nil
+}
+
+// settle ends the batches when all of them have come to their end.
+func (s *Stream) settle() {
+	if !slices.ContainsFunc(s.courses, func(c *course) bool { return !c.done }) {
+		s.end()
+	}
 }
 
 // take returns memory for n values.

@@ -2,6 +2,7 @@ package lora_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -74,31 +75,43 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// One gradient is held at a time, and the start of a method that leaves the base as it
-// is takes no more.
-func TestStreamHoldsOne(t *testing.T) {
-	const width, maps, batches = 256, 6, 2
-	const one = 4 * width * width
+// blocks is a chain of maps, each of which is a block, and what runs a batch through it
+// on a tape beside the others', with blocks computed again.
+func blocks(maps, width int) (chain, func(i int) error) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var model chain
 	for i := range maps {
 		w := make([]float32, width*width)
 		for j := range w {
-			w[j] = float32(rng.NormFloat64()) / 16
+			w[j] = float32(rng.NormFloat64()) / float32(math.Sqrt(float64(width)))
 		}
-		model.maps = append(model.maps, nn.NewLinear("lin"+string(rune('0'+i)), width, width, w))
+		model.maps = append(model.maps, nn.NewLinear(fmt.Sprintf("blocks.%d.lin", i), width, width, w))
 	}
-	pass := func(i int) error {
-		x := ag.NewVariable(1, width, nil)
+	first := ag.NewTape()
+	return model, func(i int) error {
+		x := ag.NewVariable(2, width, nil)
 		for j := range x.Floats() {
 			x.Floats()[j] = float32((i+j)%7) - 3
 		}
-		c := &nn.Context{Tape: ag.NewTape()}
+		c := &nn.Context{Tape: first.Beside(), Checkpoint: true}
 		y := ag.Tensor(x)
 		for _, l := range model.maps {
-			y = l.Forward(c, y)
+			y = c.Block(func() ag.Tensor { return c.Run(ag.NewTanh(l.Forward(c, y))) })
 		}
 		return c.Backward(total(c.Tape, c.Run(ag.NewMul(y, y)), 1))
+	}
+}
+
+// Batches that wait between blocks, in memory that they share, have what they have one
+// after the other; of their gradients one block's are held at a time, and the start of
+// a method that leaves the base as it is takes no more.
+func TestStreamByBlock(t *testing.T) {
+	const width, maps, batches = 256, 6, 3
+	const one = 4 * width * width
+	model, pass := blocks(maps, width)
+	want, err := lora.Calibrate(model, nil, batches, pass)
+	if err != nil {
+		t.Fatal(err)
 	}
 	const little = one / 2 // factors, graphs
 	if bytes, err := lora.StreamBytes(model, nil); err != nil || bytes != one {
@@ -115,7 +128,14 @@ func TestStreamHoldsOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		var most int64
-		set, err := lora.Inject(model, row(t, "lora-one"), lora.Options{Rank: 2, Alpha: 2, Gradient: s.Of, Started: func(m *adapter.Map) {
+		gradient := func(m *adapter.Map) []float32 {
+			g := s.Of(m)
+			if !slices.Equal(g, want.Of(m)) {
+				t.Errorf("the gradient of %s is another", m.Name)
+			}
+			return g
+		}
+		set, err := lora.Inject(model, row(t, "lora-one"), lora.Options{Rank: 2, Alpha: 2, Gradient: gradient, Started: func(m *adapter.Map) {
 			most = max(most, live()-before)
 			s.Free(m)
 		}})
@@ -131,6 +151,7 @@ func TestStreamHoldsOne(t *testing.T) {
 		set.Remove()
 	}
 	runtime.KeepAlive(model)
+	runtime.KeepAlive(want)
 }
 
 // What goes wrong with a batch is told, and the model is as it was.
@@ -162,22 +183,26 @@ func TestStreamErrors(t *testing.T) {
 		}
 	}
 	// Of a failure on the way back a start that asks knows nothing, and Close does.
-	p := newPair()
-	s, err := lora.OpenStream(p, nil, 1, func(i int) error {
-		return errors.Join(batchesOf(p, true)(i), failure)
-	})
+	model, pass := blocks(3, 8)
+	s, err := lora.OpenStream(model, nil, 1, func(i int) error { return errors.Join(pass(i), failure) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lora.Inject(p, row(t, "lora-one"), lora.Options{Rank: 1, Alpha: 1, Gradient: s.Of}); err == nil {
+	if _, err := lora.Inject(model, row(t, "lora-one"), lora.Options{Rank: 1, Alpha: 1, Gradient: s.Of}); err == nil {
 		t.Error("a start was made from a batch that failed")
 	}
 	if err := s.Close(); !errors.Is(err, failure) {
 		t.Errorf("Close returns %v, want %v", err, failure)
 	}
-	if p.lin.Adapter != nil || p.lin.W.RequiresGrad() {
-		t.Error("the model is not as it was")
+	// One that is closed early is over.
+	model, pass = blocks(3, 8)
+	if s, err = lora.OpenStream(model, nil, 2, pass); err != nil {
+		t.Fatal(err)
 	}
+	if err := s.Close(); err != nil || model.maps[0].Adapter != nil || model.maps[0].W.RequiresGrad() {
+		t.Errorf("closed early: %v", err)
+	}
+	p := newPair()
 	shared := pair{p.layer, nn.NewLinear("other", 3, width, nil)}
 	shared.other.W = p.lin.W
 	if _, err := lora.OpenStream(shared, nil, 1, batchesOf(shared, true)); err == nil || !strings.Contains(err.Error(), "other is an embedding, or shares its weight") {
