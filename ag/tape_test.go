@@ -285,6 +285,73 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// Tapes beside each other have the gradients that each has alone, whichever has run
+// last, and in turns between their blocks; they share the memory of the blocks.
+func TestBeside(t *testing.T) {
+	const m, n, blocks, tapes = 64, 32, 3, 4
+	w := agtest.Random(n, n, 9)
+	w.SetRequiresGrad(true)
+	graph := func(tape *ag.Tape, seed uint64) ag.Tensor {
+		y := ag.Tensor(agtest.Random(m, n, seed))
+		for range blocks {
+			y = tape.Checkpoint(func() ag.Tensor { return tape.Run(ag.NewLinear(tape.Run(ag.NewGELU(tape.Run(ag.NewLinear(y, w)))), w)) })
+		}
+		return tape.Run(ag.NewMeanSquare(y, make([]float32, m*n)))
+	}
+	backward := func(tape *ag.Tape, loss ag.Tensor) []float32 {
+		w.ZeroGrad()
+		if err := tape.Backward(loss); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Clone(w.GradFloats())
+	}
+	first, alone := ag.NewTape(), 0
+	var all []*ag.Tape
+	var losses []ag.Tensor
+	var want [][]float32
+	for i := range tapes {
+		own := ag.NewTape()
+		want = append(want, backward(own, graph(own, uint64(i))))
+		all = append(all, first.Beside())
+		losses = append(losses, graph(all[i], uint64(i)))
+		alone = own.Bytes()
+	}
+	for i, tape := range all { // of which the last has left its outputs in the memory
+		if !slices.Equal(backward(tape, losses[i]), want[i]) {
+			t.Errorf("tape %d has another gradient than alone", i)
+		}
+	}
+	if more := all[0].Bytes() - alone; more > 0 {
+		t.Errorf("a tape beside others takes %d bytes more than one alone", more)
+	}
+	in := 0
+	var turn func(i int)
+	turn = func(i int) {
+		if i == len(all) {
+			return
+		}
+		all[i].Between(func() {
+			if in++; i+1 < len(all) && in%2 == 1 { // all of the next one in the middle of this
+				g := slices.Clone(w.GradFloats())
+				if !slices.Equal(backward(all[i+1], losses[i+1]), want[i+1]) {
+					t.Errorf("tape %d has another gradient in the middle of tape %d", i+1, i)
+				}
+				if w.ZeroGrad(); g != nil {
+					ag.Accumulate(w, func(dw []float32, _ bool) { copy(dw, g) })
+				}
+			}
+		})
+		if !slices.Equal(backward(all[i], losses[i]), want[i]) {
+			t.Errorf("tape %d, which waited, has another gradient than alone", i)
+		}
+		all[i].Between(nil)
+	}
+	turn(0)
+	if in == 0 {
+		t.Error("nothing ran between blocks")
+	}
+}
+
 // A watch sees the whole gradient of an output that is used twice, once a pass,
 // and the output itself, even where it lies in memory that blocks share.
 func TestWatch(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/lowrank/lowrank/ag"
@@ -100,9 +101,14 @@ func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.O
 			return nil, err
 		}
 		options.Gradient, end = s.Of, s.Close
+		block := -1
 		options.Started = func(m *adapter.Map) {
 			s.Free(m)
 			c.Moments.Free(m)
+			if m.Layer != block { // what the starts of a block have left goes before more comes
+				block = m.Layer
+				runtime.GC()
+			}
 		}
 	}
 	return end, nil

@@ -96,7 +96,7 @@ func blocks(maps, width int) (chain, func(i int) error) {
 		c := &nn.Context{Tape: first.Beside(), Checkpoint: true}
 		y := ag.Tensor(x)
 		for _, l := range model.maps {
-			y = c.Block(func() ag.Tensor { return c.Run(ag.NewTanh(l.Forward(c, y))) })
+			y = c.Block(func() ag.Tensor { return l.Forward(c, c.Run(ag.NewTanh(y))) })
 		}
 		return c.Backward(total(c.Tape, c.Run(ag.NewMul(y, y)), 1))
 	}
