@@ -58,8 +58,11 @@ func (l *reduction) add(rows [][]float32) error {
 		mean := make([]float64, to-from)
 		for _, row := range rows {
 			for j, v := range row[from:to] {
-				mean[j] += float64(v) / m
+				mean[j] += float64(v)
 			}
+		}
+		for j := range mean {
+			mean[j] /= m
 		}
 		at := old + from
 		for _, row := range rows {

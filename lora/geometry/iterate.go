@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/lowrank/lowrank/kernels"
@@ -22,7 +26,7 @@ type block struct {
 	theta       []float64 // eigenvalues of M on the rows, the largest first
 	residual    []float64 // ‖z − θ·x‖ of each row
 	eigen       gram.Eigen
-	h           []float64
+	h, factor   []float64
 	turn, spare []float32
 }
 
@@ -42,10 +46,9 @@ const (
 // weight of a model; [Leading] goes on until the vectors are exact to rounding, which
 // angles are measured by.
 func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) {
-	for i, v := range w {
-		if v-v != 0 {
-			return SVD{}, fmt.Errorf("entry (%d, %d) is %v", i/in, i%in, v)
-		}
+	if s := kernels.SumSquares(w); s-s != 0 { // quicker than to look at each
+		i := slices.IndexFunc(w, func(v float32) bool { return v-v != 0 })
+		return SVD{}, fmt.Errorf("entry (%d, %d) is %v", i/in, i%in, w[i])
 	}
 	b := newBlock(out, in, k+more, rng)
 	packed := false
@@ -165,6 +168,13 @@ func (b *block) orthonormalize() {
 			}
 		}
 		b.gramOf(b.x, b.n)
+		if least, ok := b.triangular(); ok {
+			b.rotate(b.x, b.n)
+			if least > 0.9 {
+				return
+			}
+			continue
+		}
 		b.eigen.Of(b.size, b.h)
 		const cut = 1e-10
 		for k, l := range b.eigen.L {
@@ -184,6 +194,36 @@ func (b *block) orthonormalize() {
 			b.refill(cut)
 		}
 	}
+}
+
+// triangular makes the turn the inverse of the Cholesky factor of h, which is the
+// quicker way to orthonormal rows where none is nearly a combination of others, and
+// returns the smallest part that a row has of its own.
+func (b *block) triangular() (least float64, ok bool) {
+	n := b.size
+	l := blas64.Symmetric{N: n, Stride: n, Data: append(b.factor[:0], b.h...), Uplo: blas.Lower}
+	b.factor = l.Data
+	t, ok := lapack64.Potrf(l)
+	if !ok {
+		return 0, false
+	}
+	least = 1
+	for i := range n {
+		least = min(least, t.Data[i*n+i]*t.Data[i*n+i])
+	}
+	const apart = 1e-4 // of which float32 rows lose two digits, which the next time finds
+	if !(least > apart) || !lapack64.Trtri(t) {
+		return 0, false
+	}
+	for i := range n {
+		for j := range n {
+			b.turn[i*n+j] = 0
+			if j <= i {
+				b.turn[i*n+j] = float32(t.Data[i*n+j])
+			}
+		}
+	}
+	return least, true
 }
 
 // refill puts unit rows in the place of those that had nothing of their own.
@@ -285,20 +325,20 @@ func (b *block) filter() {
 	b.x, b.z = now, before
 }
 
-// triplets returns the first k rows as singular triplets.
+// triplets returns the first k rows as singular triplets, of unit vectors to the
+// rounding of float64.
 func (b *block) triplets(k, out, in int) SVD {
 	short, long := mat.NewDense(b.n, k, nil), mat.NewDense(b.m, k, nil)
 	t := SVD{S: make([]float64, k)}
 	for j := range k {
-		w := b.w[j*b.m : (j+1)*b.m]
-		t.S[j] = math.Sqrt(kernels.SumSquares(w))
-		for i, v := range b.x[j*b.n : (j+1)*b.n] {
-			short.Set(i, j, float64(v))
+		x, w := b.x[j*b.n:(j+1)*b.n], b.w[j*b.m:(j+1)*b.m]
+		nx, nw := math.Sqrt(kernels.SumSquares(x)), math.Sqrt(kernels.SumSquares(w))
+		if nx > 0 {
+			t.S[j] = nw / nx
+			column(short, j, x, 1/nx)
 		}
-		for i, v := range w {
-			if t.S[j] > 0 {
-				long.Set(i, j, float64(v)/t.S[j])
-			}
+		if nw > 0 {
+			column(long, j, w, 1/nw)
 		}
 	}
 	t.U, t.V = long, short
@@ -306,4 +346,12 @@ func (b *block) triplets(k, out, in int) SVD {
 		t.U, t.V = short, long
 	}
 	return t
+}
+
+// column writes c·x into column j of m.
+func column(m *mat.Dense, j int, x []float32, c float64) {
+	raw := m.RawMatrix()
+	for i, v := range x {
+		raw.Data[i*raw.Stride+j] = c * float64(v)
+	}
 }
