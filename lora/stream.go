@@ -45,11 +45,11 @@ type course struct {
 	err   error
 }
 
-// OpenStream runs so many batches forward, and backward through the last block. The function loss runs batch i, from 0, forward and backward; every
-// call must build a graph of its own, which stays. Embeddings, and maps that share a
-// weight, have no stream: [Calibrate] has their gradients. The model must have no
-// adapters, and is left as it was once the last gradient was asked for, or by
-// [Stream.Close].
+// OpenStream runs so many batches forward, and backward through the last block. The
+// function loss runs batch i, from 0, forward and backward; every call must build a
+// graph of its own, which stays. Embeddings, and maps that share a weight, have no
+// stream: [Calibrate] has their gradients. The model must have no adapters, and is left
+// as it was once the last gradient was asked for, or by [Stream.Close].
 func OpenStream(model nn.Model, targets Targets, batches int, loss func(batch int) error) (*Stream, error) {
 	c, err := calibrate(model, targets, batches)
 	if err != nil {
