@@ -17,7 +17,7 @@ type Options struct {
 	Shapes  []step.Shape
 	Methods []string
 	Threads int
-	Rounds  int // in which every side takes a turn; 0: 7
+	Rounds  int // in which every side takes a turn; 0: as many as take half a minute, 7 to 60
 	Side    int // of the square change that is decomposed; 0: 2048
 }
 
@@ -34,12 +34,13 @@ const (
 	tier2Every = 100
 )
 
+// enough is how long the rounds of a row may take, if they are no fewer than 7: short
+// steps need many, for the rest of the machine moves each.
+const enough = 30 * time.Second
+
 // Run measures and returns everything; show, if not nil, is given every row as it
 // is ready, its group's first row after a call of begin.
 func Run(o Options, begin func(*compare.Report, compare.Group), show func(*compare.Row)) (*compare.Report, error) {
-	if o.Rounds == 0 {
-		o.Rounds = 7
-	}
 	if o.Side == 0 {
 		o.Side = 2048
 	}
@@ -113,7 +114,8 @@ func (r *run) steps(s step.Shape, method string) error {
 	}
 	var plain, cheapSteps, visits, plainCPU, cheapCPU, visitsCPU []float64
 	var instruments int
-	for round := range r.Rounds + 1 {
+	rounds, began := r.Rounds, time.Now()
+	for round := 0; round <= rounds || round == 0; round++ {
 		took, used := map[string]float64{}, map[string]float64{}
 		for k := range 3 {
 			switch (k + round) % 3 {
@@ -135,8 +137,11 @@ func (r *run) steps(s step.Shape, method string) error {
 				return err
 			}
 		}
-		if round == 0 {
-			continue // which warms up
+		if round == 0 { // which warms up
+			if rounds == 0 {
+				rounds = min(max(int(enough/time.Since(began)), 7), 60)
+			}
+			continue
 		}
 		plain, cheapSteps = append(plain, took["without"]/tier1Every), append(cheapSteps, took["with"]/tier1Every)
 		visits = append(visits, took["visit"])

@@ -17,14 +17,14 @@ func parseProbe(args []string, stderr io.Writer) (func(stdout, stderr io.Writer)
 	flags.IntVar(&o.Threads, "threads", min(2, runtime.NumCPU()), "number of threads")
 	models := flags.String("model", "study,decoder", "shapes of models, a `list` with commas")
 	methods := flags.String("method", "lora", "methods, a `list` with commas")
-	flags.IntVar(&o.Rounds, "rounds", 7, "in which every side takes a turn")
+	flags.IntVar(&o.Rounds, "rounds", 0, "in which every side takes a turn; 0: as many as take half a minute, 7 to 60")
 	flags.IntVar(&o.Side, "side", 2048, "of the square change whose spectrum is taken")
 	err := parseFlags(flags, args, "usage: compare probe [flags]", nil, stderr)
 	if most := runtime.NumCPU(); err == nil && (o.Threads < 1 || o.Threads > most) {
 		err = fmt.Errorf("--threads: %d: want a number from 1 to %d, the processors of this machine", o.Threads, most)
 	}
-	if err == nil && (o.Rounds < 1 || o.Side < 16 || o.Side > 1<<14) {
-		err = fmt.Errorf("--rounds %d, --side %d: want at least 1 round, and a side from 16 to %d", o.Rounds, o.Side, 1<<14)
+	if err == nil && (o.Rounds < 0 || o.Side < 16 || o.Side > 1<<14) {
+		err = fmt.Errorf("--rounds %d, --side %d: want no fewer than 0 rounds, and a side from 16 to %d", o.Rounds, o.Side, 1<<14)
 	}
 	if err == nil {
 		o.Shapes, err = parseShapes(*models)
