@@ -51,8 +51,6 @@ func (t *Tape) Run(f Function) Tensor {
 	}
 	if t.building {
 		t.lend(f)
-	}
-	if t.building {
 		t.lent.hold(t, len(t.blocks)-1)
 	}
 	op := ag.NewOperator(f).Run()

@@ -46,8 +46,8 @@ func needsOf(m lora.Method, rank int) needs {
 
 func (n needs) none() bool { return n == needs{} }
 
-// passes is how many times the batches are run.
-func (n needs) passes() int {
+// times is how many times the batches are run.
+func (n needs) times() int {
 	p := 0
 	if n.Gradients {
 		p++
@@ -61,7 +61,7 @@ func (n needs) passes() int {
 // calibrate gives the options what the method's start is drawn from: by batches of
 // a random stream of their own, or from what an earlier run has kept. Either way
 // they count. With blocks computed again, where the user is short of memory, gradients
-// come map by map. The function that it returns ends the calibration, once the start
+// come block by block. The function that it returns ends the calibration, once the start
 // is made.
 func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.Options) (end func() error, err error) {
 	end = func() error { return nil }
@@ -73,12 +73,12 @@ func (t *training) calibrate(model nn.Model, method lora.Method, options *lora.O
 	if n.none() {
 		return end, nil
 	}
-	t.rec.Train.CalibrationBatches = n.passes() * calibrationBatches
+	t.rec.Train.CalibrationBatches = n.times() * calibrationBatches
 	adapted, err := options.Select(model.Linears())
 	if err != nil {
 		return nil, err
 	}
-	p := &passes{training: t, model: model, method: method, of: n.passes() * calibrationBatches}
+	p := &passes{training: t, model: model, method: method, of: n.times() * calibrationBatches}
 	for _, l := range adapted {
 		p.targets = append(p.targets, l.Name)
 	}
@@ -172,15 +172,15 @@ func (p *passes) measure(n needs) (c calibration, err error) {
 		bytes += 3 * more
 	}
 	if n.Gradients {
-		if c.Gradients, err = p.method.Calibrate(p.model, p.targets, calibrationBatches, p.told(bytes, p.batch(true))); err != nil {
+		if c.Gradients, err = p.method.Calibrate(p.model, p.targets, calibrationBatches, p.told(bytes, p.batch(ag.NewTape(), true))); err != nil {
 			return c, err
 		}
 	}
 	switch {
 	case n.Components > 0:
-		c.Moments, err = lora.CalibrateComponents(p.model, p.targets, n.Components, calibrationBatches, p.told(bytes, p.batch(false)))
+		c.Moments, err = lora.CalibrateComponents(p.model, p.targets, n.Components, calibrationBatches, p.told(bytes, p.batch(ag.NewTape(), false)))
 	case n.Inputs || n.Outputs:
-		c.Moments, err = lora.CalibrateMoments(p.model, p.targets, calibrationBatches, p.told(bytes, p.batch(n.Outputs)))
+		c.Moments, err = lora.CalibrateMoments(p.model, p.targets, calibrationBatches, p.told(bytes, p.batch(ag.NewTape(), n.Outputs)))
 	}
 	return c, err
 }
@@ -193,7 +193,7 @@ func (p *passes) stream() (*lora.Stream, error) {
 		return nil, err
 	}
 	first := ag.NewTape()
-	return lora.OpenStream(p.model, p.targets, calibrationBatches, p.told(bytes, func(i int) error { return p.batchOn(first.Beside(), true)(i) }))
+	return lora.OpenStream(p.model, p.targets, calibrationBatches, p.told(bytes, func(i int) error { return p.batch(first.Beside(), true)(i) }))
 }
 
 // told returns what tells of a batch, and of the memory that the calibration takes,
@@ -209,11 +209,8 @@ func (p *passes) told(bytes int64, run func(batch int) error) func(batch int) er
 }
 
 // batch returns what runs the model forward, and backward if it is to be, on batches
-// of a random stream of their own.
-func (p *passes) batch(backward bool) func(batch int) error { return p.batchOn(ag.NewTape(), backward) }
-
-// batchOn runs them on a tape.
-func (p *passes) batchOn(tape *ag.Tape, backward bool) func(batch int) error {
+// of a random stream of their own, in one graph on the tape.
+func (p *passes) batch(tape *ag.Tape, backward bool) func(batch int) error {
 	c := p.Config.Train
 	feed := &p.Setting.feed
 	var g *graph

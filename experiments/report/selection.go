@@ -45,16 +45,7 @@ func (d Drawing) CSV(w io.Writer) error {
 // as a band.
 func Draw(study Study, s Selection) (Drawing, error) {
 	groups := chosen(study.Runs)
-	if s.Layers == nil {
-		of, err := s.ofModel(study, groups)
-		if err != nil {
-			return Drawing{}, err
-		}
-		if !of {
-			s.Layers = func(name string) bool { return !record.Metric{Layer: name}.Aggregate() }
-		}
-	}
-	var read []observation
+	var read, ofLayers []observation // what is selected; of all layers, where that is the model's
 	var names, layers []string
 	for _, g := range groups {
 		for _, r := range g.runs {
@@ -64,53 +55,36 @@ func Draw(study Study, s Selection) (Drawing, error) {
 			}
 			for _, row := range rows {
 				add(&names, row.Name)
-				if (row.Layer == "") != (s.Layers == nil) {
-					continue
+				if row.Layer != "" {
+					add(&layers, row.Layer)
 				}
-				add(&layers, row.Layer)
-				if s.Layers != nil && !s.Layers(row.Layer) {
-					continue
-				}
-				if n, ok := s.number(row.Name); ok {
-					read = append(read, observation{g.label, g.style, r.ID, row.Layer, n, row.Step, row.Value})
+				n, ok := s.number(row.Name)
+				x := observation{g.label, g.style, r.ID, row.Layer, n, row.Step, row.Value}
+				switch {
+				case !ok:
+				case s.Layers == nil && row.Layer == "", s.Layers != nil && row.Layer != "" && s.Layers(row.Layer):
+					read = append(read, x)
+				case s.Layers == nil && !row.Aggregate():
+					ofLayers = append(ofLayers, x)
 				}
 			}
 		}
+	}
+	byLayer := s.Layers != nil
+	if len(read) == 0 && !byLayer {
+		read, byLayer = ofLayers, true
 	}
 	if len(read) == 0 {
 		return Drawing{}, s.nothing(names, layers)
 	}
 	numbered := slices.ContainsFunc(read, func(x observation) bool { return x.number > 0 })
-	if len(groups) == 1 && len(groups[0].runs) == 1 && (numbered || s.Layers != nil) {
+	if len(groups) == 1 && len(groups[0].runs) == 1 && (numbered || byLayer) {
 		return s.heat(read, groups[0].runs[0].ID, numbered)
 	}
 	if numbered {
 		return Drawing{}, fmt.Errorf("metric %s is numbered: of several runs choose one number, %s_1", s.Metric, s.Metric)
 	}
-	return s.lines(read)
-}
-
-// ofModel reports whether a model has the metric, or no layer has it either.
-func (s Selection) ofModel(study Study, groups []group) (bool, error) {
-	layers := false
-	for _, g := range groups {
-		for _, r := range g.runs {
-			rows, err := study.Metrics(r)
-			if err != nil {
-				return false, fmt.Errorf("the metrics of %s: %w", r.ID, err)
-			}
-			for _, row := range rows {
-				if _, ok := s.number(row.Name); !ok {
-					continue
-				}
-				if row.Layer == "" {
-					return true, nil
-				}
-				layers = true
-			}
-		}
-	}
-	return !layers, nil
+	return s.lines(read, byLayer)
 }
 
 // An observation is one recorded value.
@@ -174,8 +148,8 @@ func chosen(runs []*record.Run) []group {
 	return list
 }
 
-// lines draws a line a method.
-func (s Selection) lines(read []observation) (Drawing, error) {
+// lines draws a line a method, of layers or of the model.
+func (s Selection) lines(read []observation, byLayer bool) (Drawing, error) {
 	d := Drawing{Columns: []string{"method", "step", "median", "lowest_seed", "highest_seed", "seeds"}}
 	var series []chart.Series
 	type key struct {
@@ -207,7 +181,7 @@ func (s Selection) lines(read []observation) (Drawing, error) {
 		series = append(series, line)
 	}
 	title := s.Metric + ": median over layers and seeds, bands are the range of the seeds"
-	if s.Layers == nil {
+	if !byLayer {
 		title = s.Metric + ": median over seeds, bands are their range"
 	}
 	d.SVG = chart.Plot{Title: title, Width: wide, Height: 420, Legend: true, X: chart.Axis{Title: "step", Whole: true},

@@ -110,16 +110,25 @@ func (l *layer) grams() *squares {
 	return s
 }
 
-// gramBalance returns BᵀB − A·Aᵀ in the scratch t.
-func (l *layer) gramBalance() ([]float64, error) {
+// both is the Gram matrices of two trained factors of one rank.
+func (l *layer) both() (*squares, error) {
 	s := l.grams()
 	switch {
 	case len(s.a) == 0:
-		return nil, noFactorA
+		return s, noFactorA
 	case len(s.b) == 0:
-		return nil, noFactorB
+		return s, noFactorB
 	case len(s.a) != len(s.b):
-		return nil, notFree
+		return s, notFree
+	}
+	return s, nil
+}
+
+// gramBalance returns BᵀB − A·Aᵀ in the scratch t.
+func (l *layer) gramBalance() ([]float64, error) {
+	s, err := l.both()
+	if err != nil {
+		return nil, err
 	}
 	w := l.work
 	w.t = gram.Resize(w.t, len(s.a))
@@ -201,12 +210,10 @@ var componentUsage = Metric{
 	Name: "component_", Many: true, Definition: "s·‖b_i‖·‖a_i‖, b_i column i of B and a_i row i of A: the norm of that component of s·B·A",
 	Source: "arXiv 2303.10512, section 3.2", Unit: "weight", Range: "[0, ∞)", Gauge: Dependent, Rescaling: Linear, Cost: gramCost, Tier: 1,
 	values: func(l *layer) ([]float64, error) {
-		s := l.grams()
+		s, err := l.both()
 		switch {
-		case len(s.a) == 0:
-			return nil, noFactorA
-		case len(s.b) == 0:
-			return nil, noFactorB
+		case err != nil:
+			return nil, err
 		case !l.free:
 			return nil, notFree
 		}

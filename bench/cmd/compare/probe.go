@@ -24,7 +24,7 @@ func parseProbe(args []string, stderr io.Writer) (func(stdout, stderr io.Writer)
 		err = fmt.Errorf("--threads: %d: want a number from 1 to %d, the processors of this machine", o.Threads, most)
 	}
 	if err == nil && (o.Rounds < 0 || o.Side < 16 || o.Side > 1<<14) {
-		err = fmt.Errorf("--rounds %d, --side %d: want no fewer than 0 rounds, and a side from 16 to %d", o.Rounds, o.Side, 1<<14)
+		err = fmt.Errorf("--rounds %d, --side %d: want a number of rounds, or 0, and a side from 16 to %d", o.Rounds, o.Side, 1<<14)
 	}
 	if err == nil {
 		o.Shapes, err = parseShapes(*models)

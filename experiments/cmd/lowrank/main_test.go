@@ -2,24 +2,18 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/lowrank/lowrank/experiments"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/kernels"
-	"github.com/lowrank/lowrank/lora"
 	"github.com/lowrank/lowrank/nn/llama"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
@@ -272,126 +266,6 @@ func TestRunResumeReport(t *testing.T) {
 	}
 }
 
-// ownWorkplace is a folder with a tiny decoder, its tokenizer and reviews, and
-// a configuration own.yaml that classifies them.
-func ownWorkplace(t *testing.T) (dir string, file func(name, text string) string) {
-	t.Helper()
-	dir, file = workplace(t)
-	model, err := llama.New(llama.Config{
-		HiddenSize: 32, IntermediateSize: 48, NumHiddenLayers: 1, NumAttentionHeads: 2, NumKeyValueHeads: 1, HeadDim: 16,
-		RMSNormEps: 1e-5, RopeTheta: 10000, VocabSize: 2000, MaxPositionEmbeddings: 16,
-	}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = pretrained.Save(func(name string, write func(io.Writer) error) error {
-		return record.WriteFile(filepath.Join(dir, "own", name), write)
-	}, model.Config, model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := os.Open("../../../nn/tokenizer/testdata/llama2.tokenizer.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	r, err := gzip.NewReader(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file("own/tokenizer.json", string(b))
-	reviews := ""
-	for i := range 40 {
-		reviews += fmt.Sprintf("{\"sentence\": \"it is %s\", \"label\": %d}\n", []string{"dark", "white"}[i%2], i%2)
-	}
-	file("reviews.jsonl", reviews)
-	file("own.yaml", ownConfig(dir, "label: label", ""))
-	return dir, file
-}
-
-func ownConfig(dir, data, lines string) string {
-	return "version: 1\nmodel: '" + dir + "/own'\ndata: {train: '" + dir + "/reviews.jsonl', " + data + "}\n" +
-		"rank: 4\ntrain: {steps: 30, batch: 4, tokens: 8, lr: 2e-2}\n" + lines
-}
-
-// A model on the user's own data, from what is printed before to its report.
-func TestRunOnOwnData(t *testing.T) {
-	dir, file := ownWorkplace(t)
-	out := filepath.Join(dir, "out")
-	code, text, errs := command(t, "run", dir+"/own.yaml", "-o", out)
-	if code != exitOK {
-		t.Fatalf("ends with %d: %q", code, errs)
-	}
-	for _, want := range []string{"LlamaForCausalLM", "classification, 2 labels: 0, 1", "new head", "score.weight", "36 of ", "4 kept aside",
-		`text "sentence", label "label"`, "0 truncated", "lora on 7 linear maps", "trained", " MB\n", "step 30 of 30, loss ", "accuracy 1.0000"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("says\n%s\nwant %q in it", text, want)
-		}
-	}
-	run := filepath.Join(out, "runs", "own")
-	for _, name := range []string{"adapter/adapter_config.json", "adapter/adapter_model.safetensors", "labels.json", "run.json"} {
-		if _, err := os.Stat(filepath.Join(run, name)); err != nil {
-			t.Error(err)
-		}
-	}
-	if code, text, _ := command(t, "run", dir+"/own.yaml", "-o", out, "--again"); code != exitOK || !strings.Contains(text, "equal bit for bit") {
-		t.Errorf("--again ends with %d: %q", code, text)
-	}
-	if code, text, _ := command(t, "resume", run); code != exitOK || !strings.Contains(text, "accuracy 1.0000") {
-		t.Errorf("resume ends with %d: %q", code, text)
-	}
-	if code, text, errs := command(t, "report", out); code != exitOK || !strings.Contains(text, "2 runs") {
-		t.Errorf("report ends with %d: %q %q", code, text, errs)
-	}
-	if code, table, _ := command(t, "targets", dir+"/own.yaml"); code != exitOK || !strings.Contains(table, "7 maps") {
-		t.Errorf("targets ends with %d: %q", code, table)
-	}
-	file("reviews.jsonl", "{\"sentence\": \"a\", \"label\": 1}\n{\"sentence\": \"b\", \"label\": 0}\n")
-	if code, _, errs := command(t, "resume", run); code != exitUsage || !strings.Contains(errs, "other texts") {
-		t.Errorf("on other data: ends with %d: %q", code, errs)
-	}
-}
-
-func TestWrongOwnData(t *testing.T) {
-	dir, file := ownWorkplace(t)
-	file("torn.jsonl", "{\"sentence\": \"a\", \"label\": 1}\n{\"sentence\": \"a\"\n")
-	file("no/config.json", "{}")
-	for name, c := range map[string]struct {
-		config string
-		says   []string
-	}{
-		"column":    {ownConfig(dir, "label: lable", ""), []string{"data.label", `no column "lable"`, `nearest first: "label"`}},
-		"label":     {ownConfig(dir, "labels: ['0']", ""), []string{"data.train", "reviews.jsonl:2", `is "1", must be one of 0`}},
-		"path":      {ownConfig(dir, "eval: nowhere.csv", ""), []string{"data.eval", "nowhere.csv"}},
-		"line":      {strings.Replace(ownConfig(dir, "label: label", ""), "reviews", "torn", 1), []string{"data.train", "torn.jsonl:2: is not JSON"}},
-		"model":     {strings.Replace(ownConfig(dir, "label: label", ""), "/own'", "/nowhere'", 1), []string{"model", "nowhere", "config.json and model.safetensors"}},
-		"type":      {strings.Replace(ownConfig(dir, "label: label", ""), "/own'", "/no'", 1), []string{"model_type", "llama"}},
-		"tokenizer": {strings.Replace(ownConfig(dir, "label: label", ""), "/own'", "/base'", 1), []string{"model", "needs tokenizer.json"}},
-		"task":      {ownConfig(dir, "label: label", "task: masked-lm\n"), []string{"LlamaForCausalLM", "masked-lm needs another"}},
-		"tokens":    {strings.Replace(ownConfig(dir, "label: label", ""), "tokens: 8", "tokens: 17", 1), []string{"17 tokens", "max_position_embeddings = 16"}},
-		"save":      {ownConfig(dir, "label: label", "save: lm_hed\n"), []string{`"lm_hed"`, "nearest first"}},
-		"exclude":   {ownConfig(dir, "label: label", "exclude: q_porj\n"), []string{`"q_porj"`, "q_proj"}},
-	} {
-		path := file(name+".yaml", c.config)
-		code, _, errs := command(t, "run", path, "-o", dir+"/out")
-		if code != exitUsage {
-			t.Errorf("%s: ends with %d, want %d", name, code, exitUsage)
-		}
-		for _, text := range c.says {
-			if !strings.Contains(errs, text) {
-				t.Errorf("%s: says %q, want %q in it", name, errs, text)
-			}
-		}
-	}
-	if runs, err := os.ReadDir(filepath.Join(dir, "out", "runs")); err == nil {
-		t.Errorf("wrong usage has left runs: %v", runs)
-	}
-}
-
 func TestDivergedRunIsAResult(t *testing.T) {
 	dir, file := workplace(t)
 	path := file("diverged.yaml", config(dir, "method: pissa\ntrain: {steps: 8, batch: 2, tokens: 16, lr: 1e6, clip: 0, warmup: 0}\n"))
@@ -415,105 +289,6 @@ func TestStudyOfAnotherFormat(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "out", "base")); err == nil {
 		t.Error("a base was made")
-	}
-}
-
-func TestMethodsList(t *testing.T) {
-	_, out, _ := command(t, "methods", "--json")
-	var rows []methodRow
-	d := json.NewDecoder(strings.NewReader(out))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&rows); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, r := range rows {
-		names = append(names, r.Name)
-		for slot, p := range map[string]part{"delta": r.Parts.Delta, "init": r.Parts.Init, "update": r.Parts.Update, "rank": r.Parts.Rank, "router": r.Parts.Router} {
-			if _, err := lora.Row(p.Row); err != nil && p.Row != "none" || p.Kind == "" && slot != "router" || strings.Contains(p.Kind, ".") {
-				t.Errorf("%s: %s is %+v", r.Name, slot, p)
-			}
-		}
-	}
-	var want []string
-	for _, m := range lora.Methods() {
-		want = append(want, m.Name)
-	}
-	if !slices.Equal(names, want) {
-		t.Errorf("have %v, want %v", names, want)
-	}
-	adalora := rows[slices.Index(names, "adalora")].Parts
-	if adalora.Delta != (part{"adalora", "SVD"}) || adalora.Update != (part{"lora", "AdamW"}) || adalora.Router != (part{"none", ""}) {
-		t.Errorf("adalora is of %+v", adalora)
-	}
-
-	if p := rows[slices.Index(names, "lora-pro")].Published; p != (lora.Published{Rank: 8, Alpha: 16, Root: true, LR: 2e-5, In: "Llama-2-7B, MetaMathQA-100k"}) {
-		t.Errorf("lora-pro is published with %+v", p)
-	}
-
-	_, out, _ = command(t, "methods")
-	for _, name := range want {
-		if !strings.Contains(out, "\n"+name+" ") {
-			t.Errorf("the table has no %s", name)
-		}
-	}
-	_, out, _ = command(t, "methods", "lora-ga")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "lora-ga (Gradient)") || !strings.Contains(lines[1], "2407.05000") || strings.Join(strings.Fields(lines[1])[10:14], " ") != "8 16 - Llama-2-7B," {
-		t.Errorf("lora-ga alone: %q", out)
-	}
-}
-
-func TestTargetsList(t *testing.T) {
-	dir, file := workplace(t)
-	path := file("targets.yaml", config(dir, "targets: [q_proj, down_proj]\nrank_pattern: {down_proj: 2}\nmethod: lora-fa\n"))
-	_, out, _ := command(t, "targets", path, "--json")
-	var rows []experiments.Adapted
-	if err := json.Unmarshal([]byte(out), &rows); err != nil {
-		t.Fatal(err)
-	}
-	want := []experiments.Adapted{
-		{Name: "model.layers.0.self_attn.q_proj", Out: 32, In: 32, Rank: 4, Scaling: 2, Factors: []string{"A 4×32 frozen", "B 32×4"}, Trained: 128},
-		{Name: "model.layers.0.mlp.down_proj", Out: 32, In: 48, Rank: 2, Scaling: 4, Factors: []string{"A 2×48 frozen", "B 32×2"}, Trained: 64},
-	}
-	if !reflect.DeepEqual(rows, want) {
-		t.Errorf("have %+v, want %+v", rows, want)
-	}
-	if _, table, _ := command(t, "targets", path); strings.Count(table, "\n") != 4 || !strings.Contains(table, "2 maps") {
-		t.Errorf("have the table %q", table)
-	}
-
-	// A base of our own need not be there, and is not made.
-	own := file("own.yaml", config(dir, "base: {dir: ''}\n"))
-	if code, table, _ := command(t, "targets", own, "-o", dir+"/out"); code != exitOK || !strings.Contains(table, "28 maps") {
-		t.Errorf("ends with %d: %q", code, table)
-	}
-	if _, err := os.Stat(dir + "/out"); err == nil {
-		t.Error("targets has written something")
-	}
-}
-
-func TestMetricsList(t *testing.T) {
-	_, out, _ := command(t, "metrics", "--json")
-	var rows []map[string]any
-	if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) < 10 {
-		t.Fatalf("%d metrics, %v", len(rows), err)
-	}
-	for _, r := range rows {
-		for _, field := range []string{"name", "definition", "source", "unit", "range", "cost"} {
-			if s, ok := r[field].(string); !ok || s == "" && field != "source" { // a norm needs none
-				t.Errorf("%v has no %s", r["name"], field)
-			}
-		}
-	}
-	_, table, _ := command(t, "metrics")
-	for _, r := range rows {
-		if !strings.Contains(table, "\n  "+r["name"].(string)) {
-			t.Errorf("the table lacks %v", r["name"])
-		}
-	}
-	_, one, _ := command(t, "metrics", "sigma_3")
-	if !strings.Contains(one, "singular value") || !strings.Contains(one, "cost") {
-		t.Errorf("metrics sigma_3: %q", one)
 	}
 }
 

@@ -47,7 +47,7 @@ func (c Heat) SVG() string {
 		height += 32
 	}
 
-	written := c.fit(wide)
+	written := c.fits(wide)
 	var p pen
 	p.open(c.Width, height, c.Title, "")
 	if c.Title != "" {
@@ -83,8 +83,8 @@ func (c Heat) SVG() string {
 	return p.String()
 }
 
-// fit reports whether there is room for all values: one here and there tells nothing.
-func (c Heat) fit(wide float64) bool {
+// fits reports whether there is room for all values: one here and there tells nothing.
+func (c Heat) fits(wide float64) bool {
 	for _, row := range c.Values {
 		for _, v := range row {
 			if drawable(v) && textWidth(cellText(v), smallSize) > wide-4 {
