@@ -66,7 +66,7 @@ func (s subspaces) from(p pair) (a angles, err error) {
 
 // between makes the metrics of the left and the right subspaces that pick has.
 func between(m Metric, pick func(s *spans) angles, of func(angles []float64) float64) []Metric {
-	m.Unit, m.Gauge, m.Rescaling, m.Cost, m.Tier, m.Aggregate = "radian", Invariant, Unscaled, "14r²·d + 40r³", 2, Mean
+	m.Gauge, m.Rescaling, m.Cost, m.Tier, m.Aggregate = Invariant, Unscaled, "14r²·d + 40r³", 2, Mean
 	m.Source = "Björck and Golub, Math. Comp. 27, 1973"
 	side := func(name, space string, of func(a angles) (float64, error)) Metric {
 		m := m
@@ -101,10 +101,10 @@ func inStep(s *spans) angles    { return s.step }
 func fromStart(s *spans) angles { return s.start }
 
 var (
-	angleStep     = between(Metric{Name: "angle_step", Definition: "largest principal angle, before and after the step, of the ", Range: "[0, π/2]"}, inStep, largest)
-	angleStart    = between(Metric{Name: "angle_start", Definition: "largest principal angle, at the start and now, of the ", Range: "[0, π/2]"}, fromStart, largest)
-	distanceStep  = between(Metric{Name: "distance_step", Definition: "Grassmann distance ‖θ‖, before and after the step, of the ", Range: "[0, √r·π/2]"}, inStep, geometry.Geodesic)
-	distanceStart = between(Metric{Name: "distance_start", Definition: "Grassmann distance ‖θ‖, at the start and now, of the ", Range: "[0, √r·π/2]"}, fromStart, geometry.Geodesic)
-	chordalStep   = between(Metric{Name: "chordal_step", Definition: "chordal distance ‖sin θ‖, before and after the step, of the ", Range: "[0, √r]"}, inStep, geometry.Chordal)
-	chordalStart  = between(Metric{Name: "chordal_start", Definition: "chordal distance ‖sin θ‖, at the start and now, of the ", Range: "[0, √r]"}, fromStart, geometry.Chordal)
+	angleStep     = between(Metric{Name: "angle_step", Definition: "largest principal angle, before and after the step, of the ", Unit: "radian", Range: "[0, π/2]"}, inStep, largest)
+	angleStart    = between(Metric{Name: "angle_start", Definition: "largest principal angle, at the start and now, of the ", Unit: "radian", Range: "[0, π/2]"}, fromStart, largest)
+	distanceStep  = between(Metric{Name: "distance_step", Definition: "Grassmann distance ‖θ‖, before and after the step, of the ", Unit: "radian", Range: "[0, √r·π/2]"}, inStep, geometry.Geodesic)
+	distanceStart = between(Metric{Name: "distance_start", Definition: "Grassmann distance ‖θ‖, at the start and now, of the ", Unit: "radian", Range: "[0, √r·π/2]"}, fromStart, geometry.Geodesic)
+	chordalStep   = between(Metric{Name: "chordal_step", Definition: "chordal distance ‖sin θ‖, before and after the step, of the ", Unit: "1", Range: "[0, √r]"}, inStep, geometry.Chordal)
+	chordalStart  = between(Metric{Name: "chordal_start", Definition: "chordal distance ‖sin θ‖, at the start and now, of the ", Unit: "1", Range: "[0, √r]"}, fromStart, geometry.Chordal)
 )
