@@ -11,6 +11,16 @@ import (
 type Values struct {
 	Floats []float32
 	Stored *kernels.Stored
+	// Forget, where there is a file behind the memory, lets the system drop what of
+	// it nobody has written to, to be read again when it is touched.
+	Forget func()
+}
+
+// Release calls Forget, where there is one: the values are not needed for a while.
+func (v Values) Release() {
+	if v.Forget != nil {
+		v.Forget()
+	}
 }
 
 // Len returns how many there are.
@@ -60,12 +70,14 @@ func (v Values) All() []float32 {
 // a copy: a frozen [Weight] and an [Embedding] ask for no more than they read.
 func NewVariableOf(rows, cols int, values Values) *Variable {
 	if values.Stored == nil {
-		return NewVariable(rows, cols, values.Floats)
+		v := NewVariable(rows, cols, values.Floats)
+		v.release = values.Forget
+		return v
 	}
 	if rows < 0 || cols < 0 || values.Len() != rows*cols {
 		fail("NewVariable", "%d values for a %d×%d matrix", values.Len(), rows, cols)
 	}
-	return &Variable{Dense: newDense(0, 0), rows: rows, cols: cols, stored: &stored{Stored: values.Stored}}
+	return &Variable{Dense: newDense(0, 0), rows: rows, cols: cols, stored: &stored{Stored: values.Stored}, release: values.Forget}
 }
 
 // stored is what a variable keeps until it has been decoded.
@@ -77,12 +89,12 @@ type stored struct {
 // Values returns the values as they are kept.
 func (v *Variable) Values() Values {
 	if v.stored == nil {
-		return Values{Floats: v.Floats()}
+		return Values{Floats: v.Floats(), Forget: v.release}
 	}
 	v.stored.mu.Lock()
 	defer v.stored.mu.Unlock()
 	if v.stored.Stored != nil {
-		return Values{Stored: v.stored.Stored}
+		return Values{Stored: v.stored.Stored, Forget: v.release}
 	}
 	return Values{Floats: v.data}
 }
@@ -92,7 +104,7 @@ func (v *Variable) Values() Values {
 func (v *Variable) SetValues(values Values) {
 	w := NewVariableOf(v.rows, v.cols, values)
 	w.SetRequiresGrad(v.RequiresGrad())
-	v.Dense, v.data, v.stored, v.grad, v.has = w.Dense, w.data, w.stored, nil, false
+	v.Dense, v.data, v.stored, v.release, v.grad, v.has = w.Dense, w.data, w.stored, w.release, nil, false
 }
 
 // decode gives the variable its float32 values.

@@ -30,6 +30,7 @@ type Variable struct {
 	product    *FrozenLinear        // whose output this is
 	lent       int                  // data is what the blocks of a tape share, of which this is the number, from 1; 0: its own
 	stored     *stored              // nil: data has been there from the start
+	release    func()               // of the values that were given, see [Values]
 
 	mu     sync.Mutex          // spago's own Backward writes gradients concurrently
 	ws     *Workspace          // where the gradient buffer comes from; nil: its own

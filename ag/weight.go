@@ -11,7 +11,7 @@ import (
 // is packed once for the forward product and once for the input gradient, at
 // their first use; or, streamed, in every product anew, a few columns at a time,
 // so that nothing is held but the values as they are kept. Both give the same
-// bits. It is no tensor: the graph never sees it. It may serve several tapes at
+// bits. Values that a file has leave the memory once they are packed. It is no tensor: the graph never sees it. It may serve several tapes at
 // once, but not while Set runs.
 type Weight struct {
 	Out, In int
@@ -93,6 +93,15 @@ func (w *Weight) Floats() []float32 {
 	return w.full
 }
 
+// Release lets go of the values that can be had again: decoded ones, and those that
+// a file has.
+func (w *Weight) Release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.full = nil
+	w.values.Release()
+}
+
 // Set replaces the values by data, which it keeps; they are packed anew at the next
 // use, into the same memory.
 func (w *Weight) Set(data []float32) { w.set("Weight.Set", Values{Floats: data}) }
@@ -115,6 +124,7 @@ func (w *Weight) pack(p *packing, op kernels.Op, n int) *kernels.Packed {
 	if !p.done {
 		p.packed.RepackStored(op, &w.held, 0, n)
 		p.done = true
+		w.values.Release()
 	}
 	return &p.packed
 }

@@ -61,6 +61,7 @@ func BaseHash(model nn.Model, wholes []*Whole) string {
 			}
 			h.Write(buf)
 		}
+		p.Values().Release()
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

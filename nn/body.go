@@ -68,7 +68,7 @@ func (c copies) Tensor(name string, shape ...int) (ag.Values, error) {
 	values := p.Values()
 	if values.Stored == nil { // of which nothing is ever overwritten
 		x := p.Stored(values.Floats)
-		values.Floats = slices.Clone(x[:min(n, len(x))]) // what it has grown by stands behind
+		return ag.Values{Floats: slices.Clone(x[:min(n, len(x))])}, nil // what it has grown by stands behind
 	}
 	return values, nil
 }

@@ -115,7 +115,9 @@ func (b *Builder) Transposed(name string, out, in int) *Linear {
 	l := &Linear{Name: name, Out: out, In: in, FanInFanOut: true}
 	if values, ok := b.values(name+".weight", []int{in, out}); ok {
 		if values.Stored == nil || values.Stored.Rows != out { // else a copy of a model that has it so
-			values = ag.Values{Floats: transposed(in, out, values.All())}
+			all := transposed(in, out, values.All())
+			values.Release()
+			values = ag.Values{Floats: all}
 		}
 		if values, ok = b.keep(name+".weight", out, in, values); ok {
 			v := ag.NewVariableOf(out, in, values)

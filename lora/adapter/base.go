@@ -131,6 +131,9 @@ func (m *Map) rebase() {
 	w := append([]float32(nil), from...)
 	addProducts(w, m.Out, m.In, m.Scaling, m.Held()...)
 	m.SetBase(w)
+	if m.W != nil {
+		m.Frozen().Release()
+	}
 	if m.held.fixed != nil {
 		copy(m.held.fixed, w)
 		m.Follow(m.held.follow)

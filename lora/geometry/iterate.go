@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
@@ -52,12 +53,20 @@ func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) 
 	}
 	b := newBlock(out, in, k+more, rng)
 	packed := false
+	var used []*kernels.Packed
+	defer func() {
+		for _, p := range used {
+			packs.Put(p)
+		}
+	}()
 	b.between(out, in, func(op kernels.Op, k, n int) through {
 		if packed && rounds == 1 { // the rows go back but once
 			return unpacked(op, k, n, w, in)
 		}
 		packed = true
-		p := kernels.Pack(op, k, n, w, in)
+		p := packs.Get().(*kernels.Packed)
+		used = append(used, p)
+		p.RepackStored(op, &kernels.Stored{Format: kernels.F32, Rows: out, Cols: in, Floats: w}, 0, n)
 		return func(x, y []float32, rows int) { kernels.MatMulPacked(false, rows, x, k, p, y, n) }
 	})
 	switch rounds {
@@ -68,6 +77,9 @@ func Triplets(w []float32, out, in, k, rounds int, rng *rand.Rand) (SVD, error) 
 	}
 	return b.triplets(min(k, b.size), out, in), nil
 }
+
+// packs are used again for the next weight: a model has many.
+var packs = sync.Pool{New: func() any { return new(kernels.Packed) }}
 
 // longest is how many rounds are tried.
 const longest = 60

@@ -178,12 +178,32 @@ func (c *Checkpoint) Raw(name string) (dtype string, b []byte, err error) {
 }
 
 // forget lets the system drop a tensor from memory until it is read again.
-func (c *Checkpoint) forget(name string) {
-	if s := c.holder[name]; s != nil && s.memory != nil && s.memory.mapped {
-		if _, b, err := s.bytes(name); err == nil {
+func (c *Checkpoint) forget(name string) { forget(c.mapped(name)) }
+
+// unwritten returns a function that does so unless something was written into the
+// tensor; nil where it is not mapped. The mapping then stays.
+func (c *Checkpoint) unwritten(name string) func() {
+	b := c.mapped(name)
+	if b == nil {
+		return nil
+	}
+	c.holder[name].lend()
+	return func() {
+		if untouched(b) {
 			forget(b)
 		}
 	}
+}
+
+// mapped returns the bytes of a tensor in the mapping of its file, nil where there is
+// none.
+func (c *Checkpoint) mapped(name string) []byte {
+	if s := c.holder[name]; s != nil && s.memory != nil && s.memory.mapped {
+		if _, b, err := s.bytes(name); err == nil {
+			return b
+		}
+	}
+	return nil
 }
 
 func (c *Checkpoint) find(name string) (*Safetensors, error) {

@@ -121,10 +121,10 @@ func (l *loader) Tensor(name string, shape ...int) (ag.Values, error) {
 		return ag.Values{Stored: kept}, nil
 	}
 	if h, err := l.Half(stored); h != nil || err != nil {
-		return ag.Values{Stored: h}, err
+		return ag.Values{Stored: h, Forget: l.unwritten(stored)}, err
 	}
 	t, err := l.Checkpoint.Tensor(stored)
-	return ag.Values{Floats: t.Data}, err
+	return ag.Values{Floats: t.Data, Forget: l.unwritten(stored)}, err
 }
 
 // stored returns the name by which the files have the tensor name. A model

@@ -27,12 +27,18 @@ func unmap(b []byte) error { return unix.Munmap(b) }
 // to be read from the file when they are touched again. What was written to them
 // is lost.
 func forget(b []byte) {
-	page := uintptr(os.Getpagesize())
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	skip := -start % page
-	if n := uintptr(len(b)); n > skip {
-		if whole := (n - skip) / page * page; whole > 0 {
-			_ = unix.Madvise(b[skip:skip+whole], unix.MADV_DONTNEED) // an advice: the memory stays in use if it is not taken
-		}
+	if b = wholePages(b); len(b) > 0 {
+		_ = unix.Madvise(b, unix.MADV_DONTNEED) // an advice: the memory stays in use if it is not taken
 	}
+}
+
+// wholePages returns the pages of b that have nothing else in them.
+func wholePages(b []byte) []byte {
+	page := uintptr(os.Getpagesize())
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % page
+	n := uintptr(len(b))
+	if n < skip+page {
+		return nil
+	}
+	return b[skip : skip+(n-skip)/page*page]
 }
