@@ -5,8 +5,8 @@ package lora
 // compared with: nothing takes them as defaults, since a learning rate that is
 // good for one model and one scaling is not for another.
 type Published struct {
-	Rank  int     `json:"rank,omitempty"`
-	Alpha float64 `json:"alpha,omitempty"` // s = α/r, or α/√r where Root
+	Rank  int     `json:"rank,omitempty"`  // of each expert in a mixture, of the target in a schedule; 0 too for a full weight
+	Alpha float64 `json:"alpha,omitempty"` // s = α/r, or α/√r where Root; r where they scale by 1 and name no α
 	Root  bool    `json:"rslora,omitempty"`
 	LR    float64 `json:"lr,omitempty"` // the largest of the schedule; of A, where B has its own
 	In    string  `json:"in"`           // the experiment: model and data

@@ -25,9 +25,10 @@ func newMethodsCmd() *cobra.Command {
 part the row that it comes from and, in brackets, its kind. Parts of different rows
 may be combined in a configuration: method: {init: pissa, update: lora-pro}.
 
-R, ALPHA and LR are the rank, the α and the largest learning rate of one experiment
-of the method's authors, IN which model and data; rs marks a scaling of α/√r, and -
-what they leave open. They are to be compared with: no run takes them by itself.`,
+R, ALPHA and LR are the rank (in a mixture, of each expert), the α and the largest
+learning rate of one experiment of the method's authors, IN which model and data; rs
+marks a scaling of α/√r, and - what they leave open or is not known. They are to be
+compared with: no run takes them by itself.`,
 		Args: func(cmd *cobra.Command, args []string) error { return usage(cobra.MaximumNArgs(1)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error { return runMethods(opts, args, cmd.OutOrStdout()) },
 	}

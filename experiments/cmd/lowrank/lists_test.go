@@ -52,8 +52,12 @@ func TestMethodsList(t *testing.T) {
 		}
 	}
 	_, out, _ = command(t, "methods", "lora-ga")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "lora-ga (Gradient)") || !strings.Contains(lines[1], "2407.05000") || strings.Join(strings.Fields(lines[1])[10:14], " ") != "8 16 - Llama-2-7B," {
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "lora-ga (Gradient)") || !strings.Contains(lines[1], "2407.05000") || !strings.Contains(strings.Join(strings.Fields(lines[1]), " "), " 8 16 rs 2e-05 Llama-2-7B, ") {
 		t.Errorf("lora-ga alone: %q", out)
+	}
+	_, out, _ = command(t, "methods", "altlora") // whose authors say no learning rate
+	if !strings.Contains(strings.Join(strings.Fields(out), " "), " 8 16 - Llama-3.1-8B, ") {
+		t.Errorf("altlora alone: %q", out)
 	}
 }
 
