@@ -77,11 +77,8 @@ func NewRoPEWith(x Tensor, heads, dim, tokens int, o RoPEOptions) *RoPE {
 func (f *RoPE) Operands() []Tensor { return []Tensor{f.x} }
 
 func (f *RoPE) Forward() (Tensor, error) {
-	x, n := Floats(f.x), f.y.cols
-	for i := 0; i < f.y.rows; i += f.tokens {
-		rows := min(f.tokens, f.y.rows-i)
-		kernels.RoPE(rows, f.heads, f.dim, x[i*n:], n, f.cos, f.sin, f.y.Floats()[i*n:], n)
-	}
+	n := f.y.cols
+	kernels.RoPE(f.y.rows, f.heads, f.dim, Floats(f.x), n, f.tokens, f.cos, f.sin, f.y.Floats(), n)
 	return f.y, nil
 }
 
@@ -91,10 +88,7 @@ func (f *RoPE) Backward(gy Tensor) error {
 	}
 	dy, n := Floats(gy), f.y.cols
 	Accumulate(f.x, func(dx []float32, acc bool) {
-		for i := 0; i < f.y.rows; i += f.tokens {
-			rows := min(f.tokens, f.y.rows-i)
-			kernels.RoPEGrad(rows, f.heads, f.dim, dy[i*n:], n, f.cos, f.sin, dx[i*n:], n, acc)
-		}
+		kernels.RoPEGrad(f.y.rows, f.heads, f.dim, dy, n, f.tokens, f.cos, f.sin, dx, n, acc)
 	})
 	return nil
 }

@@ -160,7 +160,7 @@ func (v *Variable) AccGrad(g mat.Tensor) {
 		if acc {
 			kernels.Add(dst, dst, src)
 		} else {
-			copy(dst, src)
+			kernels.Copy(dst, src)
 		}
 	})
 }

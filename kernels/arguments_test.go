@@ -32,8 +32,9 @@ func TestLoopArguments(t *testing.T) {
 		{"kernels: GELUGrad: len(x) = 1, need 2 (len(dx))", func() { GELUGrad(x(2), x(2), x(1), false) }},
 		{"kernels: GELUTanh: len(x) = 1, need 2 (len(y))", func() { GELUTanh(x(2), x(1)) }},
 		{"kernels: GELUTanhGrad: len(dy) = 1, need 2 (len(dx))", func() { GELUTanhGrad(x(2), x(1), x(2), false) }},
-		{"kernels: RoPE: dim = 3, need an even number", func() { RoPE(1, 1, 3, x(3), 3, x(1), x(1), x(3), 3) }},
-		{"kernels: RoPEGrad: len(sin) = 1, need 2", func() { RoPEGrad(1, 1, 4, x(4), 4, x(2), x(1), x(4), 4, false) }},
+		{"kernels: RoPE: dim = 3, need an even number", func() { RoPE(1, 1, 3, x(3), 3, 1, x(1), x(1), x(3), 3) }},
+		{"kernels: RoPE: positions = 0, need at least 1", func() { RoPE(1, 1, 4, x(4), 4, 0, x(2), x(2), x(4), 4) }},
+		{"kernels: RoPEGrad: len(sin) = 1, need 2", func() { RoPEGrad(1, 1, 4, x(4), 4, 1, x(2), x(1), x(4), 4, false) }},
 		{"kernels: AdamW: len(v) = 1, need 2 (len(w))", func() { AdamW(x(2), x(2), x(2), x(1), 0, 0, 0, 0, 0, 1, 1) }},
 		{"kernels: Attention: KVHeads = 2, need a divisor of Heads = 3", func() {
 			Attention(AttentionShape{1, 1, 1, 3, 2, 1}, 1, Mask{}, x(3), 3, x(2), 2, x(2), 2, nil, 0, x(3), 3, x(3))

@@ -36,6 +36,12 @@ var vectorKernels = []kernel{
 		t.call = func() { Scale(trustAlpha, x.x) }
 		t.want(x, false, func(i, j int) bounded { return x.old(i, j).mul(exactly(trustAlpha)) })
 	}},
+	{name: "Copy", draw: func(t *trial) {
+		n := t.length()
+		x, y := t.in("x", 1, n), t.out("y", 1, n)
+		t.call = func() { Copy(y.x, x.x) }
+		t.want(y, false, func(i, j int) bounded { return x.old(i, j) })
+	}},
 	{name: "Add", draw: func(t *trial) {
 		n := t.length()
 		a, b := t.in("a", 1, n), t.in("b", 1, n)
@@ -403,11 +409,11 @@ var rowKernels = []kernel{
 			return total.log().add(exactly(largestOf(n, old))).sub(old(int(targets[i])))
 		})
 	}},
-	rotationKernel("RoPE", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
-		RoPE(rows, heads, dim, x.x, x.ld, cos, sin, y.x, y.ld)
+	rotationKernel("RoPE", func(rows, heads, dim int, x *operand, positions int, cos, sin []float32, y *operand, acc bool) {
+		RoPE(rows, heads, dim, x.x, x.ld, positions, cos, sin, y.x, y.ld)
 	}, 1),
-	rotationKernel("RoPEGrad", func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool) {
-		RoPEGrad(rows, heads, dim, x.x, x.ld, cos, sin, y.x, y.ld, acc)
+	rotationKernel("RoPEGrad", func(rows, heads, dim int, x *operand, positions int, cos, sin []float32, y *operand, acc bool) {
+		RoPEGrad(rows, heads, dim, x.x, x.ld, positions, cos, sin, y.x, y.ld, acc)
 	}, -1),
 }
 
@@ -428,23 +434,25 @@ func exponentials(n int, x func(j int) bounded) (e []bounded, total bounded) {
 }
 
 // rotationKernel is RoPE with a sign, -1 for its gradient, which may be added.
-func rotationKernel(name string, run func(rows, heads, dim int, x *operand, cos, sin []float32, y *operand, acc bool), sign float32) kernel {
+func rotationKernel(name string, run func(rows, heads, dim int, x *operand, positions int, cos, sin []float32, y *operand, acc bool), sign float32) kernel {
 	return kernel{name: name, draw: func(t *trial) {
 		rows, n := t.table()
 		dim := 2 * t.below(20)
 		heads := n / max(dim, 4)
 		n = heads * dim
 		acc := sign < 0 && t.coin()
-		x, cos, sin := t.in("x", rows, n), t.in("cos", 1, rows*dim/2), t.in("sin", 1, rows*dim/2)
+		positions := 1 + t.below(rows+1)
+		angles := min(rows, positions) * dim / 2
+		x, cos, sin := t.in("x", rows, n), t.in("cos", 1, angles), t.in("sin", 1, angles)
 		y := t.outOr(!acc, "y", rows, n, x)
-		t.call = func() { run(rows, heads, dim, x, cos.x, sin.x, y, acc) }
+		t.call = func() { run(rows, heads, dim, x, positions, cos.x, sin.x, y, acc) }
 		t.want(y, acc, func(i, j int) bounded {
 			h := dim / 2
 			pair, s := j+h, sign
 			if j%dim >= h {
 				pair, s = j-h, -sign
 			}
-			angle := i*h + j%h
+			angle := i%positions*h + j%h
 			return x.old(i, j).mul(cos.old(0, angle)).sub(x.old(i, pair).mul(sin.old(0, angle)).mul(exactly(s)))
 		})
 	}}

@@ -39,16 +39,16 @@ func TestRoPE(t *testing.T) {
 			for _, acc := range []bool{false, true} {
 				y := newGuarded("y", s.rows, s.n, s.n+2*s.pad, normal(3))
 				was := func(i, j int) float64 { return y.was(acc, i, j) }
-				RoPEGrad(c.rows, c.heads, c.dim, x.x, x.ld, cos.x, sin.x, y.x, y.ld, acc)
+				RoPEGrad(c.rows, c.heads, c.dim, x.x, x.ld, max(c.rows, 1), cos.x, sin.x, y.x, y.ld, acc)
 				checkRows(t, s, y, turned(-1, x, was), 32*unit)
 			}
 			none := func(i, j int) float64 { return 0 }
 			want := turned(1, x, none)
 			y := newGuarded("y", s.rows, s.n, s.n+2*s.pad, normal(3))
-			RoPE(c.rows, c.heads, c.dim, x.x, x.ld, cos.x, sin.x, y.x, y.ld)
+			RoPE(c.rows, c.heads, c.dim, x.x, x.ld, max(c.rows, 1), cos.x, sin.x, y.x, y.ld)
 			checkRows(t, s, y, want, 32*unit)
 			checkReadOnly(t, s, x, cos, sin)
-			RoPE(c.rows, c.heads, c.dim, x.x, x.ld, cos.x, sin.x, x.x, x.ld)
+			RoPE(c.rows, c.heads, c.dim, x.x, x.ld, max(c.rows, 1), cos.x, sin.x, x.x, x.ld)
 			checkRows(t, s, x, want, 32*unit)
 		}
 	})
@@ -60,11 +60,11 @@ func TestRoPEBits(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		checkBatch(t, rows, heads*dim, func(first, rows int, y []float32) {
 			a := angle[first*dim/2:]
-			RoPE(rows, heads, dim, x[first*heads*dim:], heads*dim, a, a, y, heads*dim)
+			RoPE(rows, heads, dim, x[first*heads*dim:], heads*dim, rows, a, a, y, heads*dim)
 		})
 	})
 }
 
 func BenchmarkRoPE(b *testing.B) {
-	benchRows(b, func(rows, n int, x [][]float32) { RoPE(rows, n/64, 64, x[0], n, x[1], x[2], x[3], n) })
+	benchRows(b, func(rows, n int, x [][]float32) { RoPE(rows, n/64, 64, x[0], n, rows, x[1], x[2], x[3], n) })
 }

@@ -17,6 +17,13 @@ func Scale(alpha float32, x []float32) {
 	scaleSpans.elements(len(x), vectors{y: x, alpha: alpha})
 }
 
+// Copy is dst = x, element by element: the copy of Go, on the threads. It panics if
+// the lengths differ.
+func Copy(dst, x []float32) {
+	checkLen("Copy", "x", len(x), "dst", len(dst))
+	copySpans.elements(len(dst), vectors{y: dst, a: x})
+}
+
 // Add is dst = a + b, element by element. dst may be a or b. It panics if the
 // lengths differ.
 func Add(dst, a, b []float32) {
@@ -43,6 +50,7 @@ func MulAdd(dst, a, b []float32) {
 
 var (
 	axpySpans   = spans[vectors]{body: func(v vectors, i, j int) { axpy(v.alpha, v.a[i:j], v.y[i:j]) }}
+	copySpans   = spans[vectors]{body: func(v vectors, i, j int) { copy(v.y[i:j], v.a[i:j]) }}
 	scaleSpans  = spans[vectors]{body: func(v vectors, i, j int) { scale(v.y[i:j], v.alpha, v.y[i:j]) }}
 	addSpans    = spans[vectors]{body: func(v vectors, i, j int) { add(v.y[i:j], v.a[i:j], v.b[i:j]) }}
 	mulSpans    = spans[vectors]{body: func(v vectors, i, j int) { mul(v.y[i:j], 1, v.a[i:j], v.b[i:j]) }}

@@ -84,7 +84,7 @@ var Loops = []Loop{
 	}},
 	{"rope", peers.Copy, 2, 2, func(x [][]float32) func() {
 		cos, sin := operand(peers.A, len(x[0])/Row*head/2), operand(peers.B, len(x[0])/Row*head/2)
-		return func() { kernels.RoPE(len(x[0])/Row, Row/head, head, x[0], Row, cos, sin, x[1], Row) }
+		return func() { kernels.RoPE(len(x[0])/Row, Row/head, head, x[0], Row, len(x[0])/Row, cos, sin, x[1], Row) }
 	}},
 	{"adamw", peers.Triad, 4, 7, func(x [][]float32) func() {
 		for i, v := range x[3] {
