@@ -91,7 +91,7 @@ func (f *RowNorms) chunks(each func(i, n int, w []float32)) {
 		if all != nil {
 			w = all[i*in:][:n*in]
 		} else {
-			f.w.held.Decode(f.part[:n*in], i*in)
+			f.w.decode(f.part[:n*in], i)
 		}
 		each(i, n, w)
 	}

@@ -53,6 +53,11 @@ func (w *Weight) stream(op kernels.Op, k, n int, multiply func(p *kernels.Packed
 	step := columnsAtOnce(k)
 	for from := 0; from < n; from += step {
 		p.RepackStored(op, &w.held, from, min(n, from+step))
+		if r, a, b := w.product.r, w.product.a, w.product.b; r > 0 && op == kernels.NT {
+			p.AddProduct(r, a, w.In, b[from:], w.Out)
+		} else if r > 0 {
+			p.AddProduct(r, b, w.Out, a[from:], w.In)
+		}
 		multiply(p, from)
 	}
 }

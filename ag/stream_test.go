@@ -1,6 +1,7 @@
 package ag_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -12,14 +13,60 @@ import (
 // A weight that is packed in every product anew gives the bits of one that is
 // packed once, outputs and gradients, whatever it is kept in.
 func TestStreamed(t *testing.T) {
-	const m, in, out, r = 7, 401, 1201, 4 // more columns than are packed at once
+	const in, out = 401, 1201 // more columns than are packed at once
+	run := everyUse(t, in, out)
+	for d := kernels.F32; d <= kernels.NF4; d++ {
+		s, _ := kept(t, out, in, d)
+		values := ag.Values{Stored: s}
+		same(t, d, run(ag.NewStreamedWeight(out, in, values)), run(ag.NewWeightOf(out, in, values)))
+	}
+}
+
+// A weight plus a product has the bits of one of its values in float32, which are
+// those of the two matrices.
+func TestStreamedPlus(t *testing.T) {
+	const in, out, r = 401, 1201, 5
+	run := everyUse(t, in, out)
+	a, b := agtest.Random(r, in, 7), agtest.Random(r, out, 8)
+	for d := kernels.F32; d <= kernels.NF4; d++ {
+		s, decoded := kept(t, out, in, d)
+		w := ag.NewStreamedWeight(out, in, ag.Values{Stored: s}).Plus(r, a.Floats(), b.Floats())
+		for i, got := range w.Floats() {
+			want, size := float64(decoded[i]), math.Abs(float64(decoded[i]))
+			for k := range r {
+				x := float64(b.Floats()[k*out+i/in]) * float64(a.Floats()[k*in+i%in])
+				want, size = want+x, size+math.Abs(x)
+			}
+			if math.Abs(float64(got)-want) > (r+1)*0x1p-24*size { // a rounding a term
+				t.Fatalf("%v: value %d is %v, want %v", d, i, got, want)
+			}
+		}
+		same(t, d, run(w), run(ag.NewWeight(out, in, w.Floats())))
+		w.SetProduct(0, nil, nil)
+		same(t, d, run(w), run(ag.NewWeight(out, in, decoded)))
+	}
+}
+
+func same(t *testing.T, d kernels.Dtype, got, want [][]float32) {
+	t.Helper()
+	for i := range want {
+		if !slices.Equal(got[i], want[i]) {
+			t.Errorf("%v: tensor %d differs", d, i)
+		}
+	}
+}
+
+// everyUse returns a function that gives the outputs of the operators that a weight
+// may have, and the gradients of what else they read.
+func everyUse(t *testing.T, in, out int) func(w *ag.Weight) [][]float32 {
+	const m, r = 7, 4
 	x, a, b := agtest.Random(m, in, 1), agtest.Random(r, in, 2), agtest.Random(out, r, 3)
 	gates := agtest.Random(m, 2, 4)
 	leaves := []*ag.Variable{x, a, b, gates}
 	for _, v := range leaves {
 		v.SetRequiresGrad(true)
 	}
-	run := func(w *ag.Weight) (all [][]float32) {
+	return func(w *ag.Weight) (all [][]float32) {
 		tape := ag.NewTape()
 		norms := tape.Run(ag.NewRowNorms(w, a, b, 0.5))
 		terms := []ag.Tensor{
@@ -45,26 +92,19 @@ func TestStreamed(t *testing.T) {
 		}
 		return all
 	}
-	for d := kernels.F32; d <= kernels.NF4; d++ {
-		s, _ := kept(t, out, in, d)
-		values := ag.Values{Stored: s}
-		want, got := run(ag.NewWeightOf(out, in, values)), run(ag.NewStreamedWeight(out, in, values))
-		for i := range want {
-			if !slices.Equal(got[i], want[i]) {
-				t.Errorf("%v: tensor %d differs", d, i)
-			}
-		}
-	}
 }
 
 // A step of streamed weights allocates nothing after the first.
 func TestStreamedAllocations(t *testing.T) {
-	const m, in, out = 5, 64, 300
+	const m, in, out, r = 5, 64, 300, 2
 	s, _ := kept(t, out, in, kernels.NF4)
 	x := agtest.Random(m, in, 1)
 	x.SetRequiresGrad(true)
 	tape := ag.NewTape()
-	y := tape.Run(ag.NewMeanSquare(tape.Run(ag.NewFrozenLinear(x, ag.NewStreamedWeight(out, in, ag.Values{Stored: s}))), make([]float32, m*out)))
+	w := ag.NewStreamedWeight(out, in, ag.Values{Stored: s})
+	plus := w.Plus(r, agtest.Random(r, in, 2).Floats(), agtest.Random(r, out, 3).Floats())
+	sum := tape.Run(ag.NewAdd(tape.Run(ag.NewFrozenLinear(x, w)), tape.Run(ag.NewFrozenLinear(x, plus))))
+	y := tape.Run(ag.NewMeanSquare(sum, make([]float32, m*out)))
 	step := func() {
 		tape.Replay()
 		if err := tape.Backward(y); err != nil {

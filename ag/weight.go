@@ -17,6 +17,7 @@ type Weight struct {
 	Out, In int
 
 	streamed bool
+	product  // added to the values, where streamed
 
 	mu     sync.Mutex
 	values Values
@@ -24,6 +25,12 @@ type Weight struct {
 	full   []float32      // of values in fewer bits that have been asked for in whole
 	fwd    packing        // W0ᵀ: in×out
 	bwd    packing        // W0: out×in
+}
+
+// A product is bᵀ·a, for a r×in and b r×out.
+type product struct {
+	r    int
+	a, b []float32
 }
 
 // A packing is the packed form of a weight, whose memory serves again after the
@@ -53,6 +60,40 @@ func NewStreamedWeight(out, in int, values Values) *Weight {
 	return w
 }
 
+// Plus returns a streamed weight W0 + bᵀ·a, for a r×in and b r×out, which it keeps:
+// the values are those that w keeps, in however few bits, and the product is added
+// to what is packed of them, in every product anew.
+func (w *Weight) Plus(r int, a, b []float32) *Weight {
+	s := NewStreamedWeight(w.Out, w.In, w.Values())
+	s.SetProduct(r, a, b)
+	return s
+}
+
+// SetProduct replaces what [Weight.Plus] has added.
+func (w *Weight) SetProduct(r int, a, b []float32) {
+	const op = "Weight.SetProduct"
+	if !w.streamed {
+		fail(op, "the weight is packed for good: only a streamed one adds a product")
+	}
+	if len(a) != r*w.In || len(b) != r*w.Out {
+		fail(op, "%d and %d values for factors %d×%d and %d×%d", len(a), len(b), r, w.In, r, w.Out)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.product = product{r, a, b}
+}
+
+// ProductRank returns r of [Weight.Plus], 0 where nothing was added.
+func (w *Weight) ProductRank() int { return w.product.r }
+
+// decode writes rows i, … of the matrix to x, of whole rows.
+func (w *Weight) decode(x []float32, i int) {
+	w.values.Decode(x, i*w.In)
+	if p := w.product; p.r > 0 && w.In > 0 {
+		kernels.MatMul(kernels.TN, true, len(x)/w.In, w.In, p.r, p.b[i:], w.Out, p.a, w.In, x, w.In)
+	}
+}
+
 func (w *Weight) set(op string, values Values) {
 	if values.Len() != w.Out*w.In {
 		fail(op, "%d values for a %d×%d matrix", values.Len(), w.Out, w.In)
@@ -60,6 +101,7 @@ func (w *Weight) set(op string, values Values) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.values, w.full, w.fwd.done, w.bwd.done = values, nil, false, false
+	w.product = product{}
 	w.held = kernels.Stored{Format: kernels.F32, Floats: values.Floats}
 	if values.Stored != nil {
 		w.held = *values.Stored
@@ -70,7 +112,7 @@ func (w *Weight) set(op string, values Values) {
 // Streamed reports whether nothing is packed for good.
 func (w *Weight) Streamed() bool { return w.streamed }
 
-// Values returns the values as they are kept.
+// Values returns the values as they are kept, without a product.
 func (w *Weight) Values() Values {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,10 +125,12 @@ func (w *Weight) Floats() []float32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.values.Stored == nil:
+	case w.values.Stored == nil && w.product.r == 0:
 		return w.values.Floats
 	case w.streamed:
-		return w.values.All()
+		x := make([]float32, w.Out*w.In)
+		w.decode(x, 0)
+		return x
 	case w.full == nil:
 		w.full = w.values.All()
 	}

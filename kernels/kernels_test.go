@@ -71,6 +71,21 @@ var productKernels = []kernel{
 		}
 		t.want(c, acc, productOf(k, a.old, right))
 	}},
+	{name: "AddProduct", draw: func(t *trial) {
+		m, n, k := t.sizes()
+		r, op := t.size(), Op(t.below(2))
+		a := t.in("a", m, k)
+		b, right := t.inT(op == NT, "b", k, n)
+		q, s := t.in("q", r, k), t.in("s", r, n)
+		c := t.out("c", m, n)
+		t.call = func() {
+			p := Pack(op, k, n, b.x, b.ld)
+			p.AddProduct(r, q.x, q.ld, s.x, s.ld)
+			MatMulPacked(false, m, a.x, a.ld, p, c.x, c.ld)
+		}
+		plus := productOf(r, q.oldT, s.old)
+		t.want(c, false, productOf(k, a.old, func(i, j int) bounded { return right(i, j).add(plus(i, j)) }))
+	}},
 	{name: "MatMulPackedPlus", draw: func(t *trial) {
 		m, n, k := t.sizes()
 		r := t.size()

@@ -14,13 +14,7 @@ import (
 // An adapter on a base in NF4 merges into the decoded weights, is taken out again
 // with the base as it was, and its files fit both this base and the one in float32.
 func TestKeptBase(t *testing.T) {
-	load := func() nn.Model {
-		m, err := pretrained.LoadKept("../nn/llama/testdata", kernels.NF4, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
+	load := func() nn.Model { return loadKept(t) }
 	model := load()
 	row, err := lora.Row("lora")
 	if err != nil {
@@ -36,15 +30,7 @@ func TestKeptBase(t *testing.T) {
 			b[i] = float32(i%7)/16 - 0.2
 		}
 	}
-	outputs := func(m nn.Model) []float32 {
-		var y ag.Tensor
-		if err := ag.Guard(func() {
-			y = m.Forward(&nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: 4, IDs: []int32{1, 2, 3, 4}})
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return ag.Floats(y)
-	}
+	outputs := func(m nn.Model) []float32 { return outputsOf(t, m) }
 	adapted := outputs(model)
 	config, weights, err := set.Files()
 	if err != nil {
@@ -81,4 +67,84 @@ func TestKeptBase(t *testing.T) {
 	if _, err := lora.Load(plain, config, weights); err != nil {
 		t.Errorf("on the base in float32: %v", err)
 	}
+}
+
+// What a start takes out of a base in NF4, and what is folded into it, stays beside
+// it as factors; the function, the weights and a state's are those of a base in
+// float32 with the same values.
+func TestKeptBaseOffset(t *testing.T) {
+	row, err := lora.Row("pissa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rank, tolerance = 2, 1e-4 // sums of some hundred products near one
+	inject := func(m nn.Model) *lora.Set {
+		set, err := lora.Inject(m, row, lora.Options{Rank: rank, Alpha: 4, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	model, wide := loadKept(t), loadKept(t)
+	for _, l := range wide.Linears() {
+		l.SetWeight(l.Weight())
+	}
+	before := outputsOf(t, model)
+	set, plain := inject(model), inject(wide)
+	fold := func(s *lora.Set) {
+		for _, m := range s.Maps {
+			p := m.Pair()
+			kernels.Scale(0.5, ag.Floats(p.B))
+			m.Fold(p)
+		}
+	}
+	for _, factors := range []int{rank, 2 * rank} {
+		if factors > rank {
+			fold(set)
+			fold(plain)
+			before = outputsOf(t, wide)
+		}
+		near(t, "the start", outputsOf(t, model), before, tolerance, 0)
+		for i, m := range set.Maps {
+			if n := m.BaseValues(); n != factors*(m.In+m.Out) {
+				t.Errorf("%s holds %d values", m.Name, n)
+			}
+			near(t, m.Name, m.Base.Floats(), plain.Maps[i].Base.Floats(), tolerance, 0)
+		}
+	}
+	adapted := outputsOf(t, model)
+	again := loadKept(t)
+	if err := inject(again).Restore(set.State()); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(outputsOf(t, again), adapted) {
+		t.Error("restored on the same base, it computes something else")
+	}
+	if err := set.Merge(); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "merged", outputsOf(t, model), adapted, tolerance, 0)
+	if set.Unmerge(); !slices.Equal(outputsOf(t, model), adapted) {
+		t.Error("merged and unmerged, it computes something else")
+	}
+}
+
+func loadKept(t *testing.T) nn.Model {
+	t.Helper()
+	m, err := pretrained.LoadKept("../nn/llama/testdata", kernels.NF4, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func outputsOf(t *testing.T, m nn.Model) []float32 {
+	t.Helper()
+	var y ag.Tensor
+	if err := ag.Guard(func() {
+		y = m.Forward(&nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: 4, IDs: []int32{1, 2, 3, 4}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return ag.Floats(y)
 }

@@ -37,9 +37,7 @@ func (t *Training) Memory() Memory {
 	if t.Set != nil {
 		for _, m := range t.Set.Maps {
 			adapted[m.Linear] = m
-			if m.OwnsBase() {
-				values.Rest += m.In * m.Out
-			}
+			values.Rest += m.BaseValues()
 			for _, f := range m.Factors {
 				if x := f.Floats(); len(x) > 0 && !f.Trained && !seen[&x[0]] {
 					seen[&x[0]] = true // some methods share what is frozen

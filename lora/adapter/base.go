@@ -32,9 +32,55 @@ type held struct {
 // OwnBase gives the map a base that is not the model's, so that graphs which
 // are built from now on see it change.
 func (m *Map) OwnBase() {
-	if !m.held.own {
+	switch {
+	case m.held.own:
+	case m.keeps():
+		m.plus()
+	default:
 		m.SetBase(append([]float32(nil), m.Base.Floats()...))
 	}
+}
+
+// keeps reports whether a base of the map's own is W0 as the model keeps it, in few
+// bits, with the products added in every use: no copy in float32 is held.
+func (m *Map) keeps() bool {
+	return m.W != nil && m.w0 == nil && m.Frozen().Streamed() && m.Frozen().Values().Stored != nil &&
+		m.held.base == nil && m.held.fixed == nil
+}
+
+// plus makes the base W0 as it is kept, plus what the map holds.
+func (m *Map) plus() {
+	r := 0
+	for _, p := range m.Held() {
+		r += p.Rank()
+	}
+	a, b, at := make([]float32, r*m.In), make([]float32, r*m.Out), 0
+	for _, p := range m.Held() {
+		n := p.Rank()
+		copy(a[at*m.In:], ag.Floats(p.A))
+		for i, x := range ag.Floats(p.B) {
+			b[(at+i%n)*m.Out+i/n] = m.Scaling * x
+		}
+		at += n
+	}
+	if m.held.own {
+		m.Base.SetProduct(r, a, b)
+	} else {
+		m.Base, m.held.own = m.Frozen().Plus(r, a, b), true
+	}
+	m.Frozen().Release()
+}
+
+// BaseValues counts the values of a base of the map's own: of a matrix, or of the
+// factors that are added to W0.
+func (m *Map) BaseValues() int {
+	switch {
+	case !m.held.own:
+		return 0
+	case m.keeps():
+		return m.Base.ProductRank() * (m.In + m.Out)
+	}
+	return m.In * m.Out
 }
 
 // OwnsBase reports whether the base is the map's alone.
@@ -124,6 +170,10 @@ func (m *Map) Edited() bool { return m.held.base != nil || m.held.start.A != nil
 // rebase computes the base from W0, or what has taken its place, and what
 // it holds.
 func (m *Map) rebase() {
+	if m.keeps() {
+		m.plus()
+		return
+	}
 	from := m.held.base
 	if from == nil {
 		from = m.W0()
