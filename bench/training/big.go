@@ -18,6 +18,7 @@ import (
 // BigOptions choose what is shown of a big model.
 type BigOptions struct {
 	Bases   []string // formats that the weights are kept in
+	Methods []string // none: lora
 	Threads int
 	Steps   int        // that are timed
 	Shape   step.Shape // the zero one: [step.Big]
@@ -27,7 +28,7 @@ type BigOptions struct {
 const mostOfBig = 2 << 30
 
 // Big writes a model of the shape with random weights into a folder of its own,
-// which is removed afterwards, and makes steps of LoRA on all its linear maps with
+// which is removed afterwards, and makes steps of methods on all its linear maps with
 // its weights kept in each of the formats, in a process each. The program must call
 // [Serve] on [Word].
 func Big(o BigOptions, begin func(*compare.Report, compare.Group), show func(*compare.Row)) (*compare.Report, error) {
@@ -55,16 +56,21 @@ func Big(o BigOptions, begin func(*compare.Report, compare.Group), show func(*co
 	}
 	s := o.Shape
 	r.begin(compare.Group{
-		Name: "big", Title: fmt.Sprintf("LoRA steps of a Llama of %d layers of %d features on %d×%d tokens, rank %d on all linear maps of the blocks, of which activations are computed again",
+		Name: "big", Title: fmt.Sprintf("steps of a Llama of %d layers of %d features on %d×%d tokens, rank %d on all linear maps of the blocks, of which activations are computed again",
 			s.Layers, s.Hidden, s.Batch, s.Tokens, s.Rank),
 		Target: fmt.Sprintf("in nf4 at most %d MiB resident", mostOfBig>>20),
 	})
+	if o.Methods == nil {
+		o.Methods = []string{"lora"}
+	}
 	for _, base := range o.Bases {
-		row, err := r.big(o, base)
-		if err != nil {
-			return nil, err
+		for _, method := range o.Methods {
+			row, err := r.big(o, base, method)
+			if err != nil {
+				return nil, err
+			}
+			r.add(row)
 		}
-		r.add(row)
 	}
 	return r.report, nil
 }
@@ -102,7 +108,7 @@ func largeFiles() string {
 }
 
 // big measures steps with the weights in a format.
-func (r *run) big(o BigOptions, base string) (*compare.Row, error) {
+func (r *run) big(o BigOptions, base, method string) (*compare.Row, error) {
 	began := time.Now()
 	server, err := r.serve()
 	if err != nil {
@@ -110,7 +116,7 @@ func (r *run) big(o BigOptions, base string) (*compare.Row, error) {
 	}
 	defer server.Close()
 	s := &side{name: base, began: began, server: server}
-	t := &training{run: r, shape: o.Shape, method: "lora", sides: []*side{s}}
+	t := &training{run: r, shape: o.Shape, method: method, sides: []*side{s}}
 	err = s.prepare(map[string]any{
 		"folder": r.base(o.Shape), "shape": o.Shape.Name, "method": t.method, "seed": seed, "threads": o.Threads, "base": base,
 	}, &t.flops)
@@ -132,7 +138,7 @@ func (r *run) big(o BigOptions, base string) (*compare.Row, error) {
 		return nil, err
 	}
 	row := &compare.Row{
-		Name: base + ", lora", Threads: o.Threads, Unit: "s/step",
+		Name: base + ", " + method, Threads: o.Threads, Unit: "s/step",
 		Rates: []compare.Rate{{Side: "step", Seconds: s.rate().Seconds, Rate: s.rate().Seconds, Spread: s.rate().Spread}},
 		Figures: map[string]float64{
 			"flops": t.flops, "of the peak": t.share(s, o.Threads), "resident": float64(m.Peak), "formula": float64(m.Formula.Total()),
