@@ -5,8 +5,10 @@ package kernels
 //
 //	tanh(y, x), erf(y, x)
 //	rotateHeads(y, x, cos, sin, sign, acc)
-//	                                 rotate for each head of 2·len(cos) elements of y and x, of
-//	                                 one head at least, which holds all x1 and then all x2
+//	                                 for each head of 2·len(cos) elements of y and x, of one head
+//	                                 at least, which holds all x1 and then all x2:
+//	                                 y1_i (+)= x1_i·cos_i - x2_i·s, s = sign·sin_i
+//	                                 y2_i (+)= x2_i·cos_i + x1_i·s
 //	scaleRows(y, ldy, x, ldx, factors, step, rows)
 //	                                 scale for each of so many rows, one at least, ldy and ldx apart,
 //	                                 whose first are y and x, by factors that are step apart

@@ -17,8 +17,18 @@ func erfGeneric(y, x []float32) {
 }
 
 func rotateHeadsGeneric(y, x, cos, sin []float32, sign float32, acc bool) {
-	for h := len(cos); len(y) > 0; y, x = y[2*h:], x[2*h:] {
-		rotateGeneric(y[:h], y[h:2*h], x[:h], x[h:2*h], cos, sin, sign, acc)
+	h := len(cos)
+	for ; len(y) > 0; y, x = y[2*h:], x[2*h:] {
+		y1, y2, x1, x2, sin := y[:h], y[h:2*h], x[:h], x[h:2*h], sin[:h]
+		for i, c := range cos {
+			s := sign * sin[i]
+			a, b := float32(x1[i]*c)-float32(x2[i]*s), float32(x2[i]*c)+float32(x1[i]*s)
+			if acc {
+				a += y1[i]
+				b += y2[i]
+			}
+			y1[i], y2[i] = a, b
+		}
 	}
 }
 

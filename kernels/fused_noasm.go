@@ -1,19 +1,13 @@
-//go:build !amd64 || purego
+//go:build (!amd64 && !arm64) || purego
 
 package kernels
 
 func rotateHeads(y, x, cos, sin []float32, sign float32, acc bool) {
-	for h := len(cos); len(y) > 0; y, x = y[2*h:], x[2*h:] {
-		rotate(y[:h], y[h:2*h], x[:h], x[h:2*h], cos, sin, sign, acc)
-	}
+	rotateHeadsGeneric(y, x, cos, sin, sign, acc)
 }
 
 func scaleRows(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int) {
-	n := len(y)
-	y, x = y[:cap(y)], x[:cap(x)]
-	for i := range rows {
-		scale(y[i*ldy:][:n], factors[i*step], x[i*ldx:][:n])
-	}
+	scaleRowsGeneric(y, ldy, x, ldx, factors, step, rows)
 }
 
 func tanh(y, x []float32) {
@@ -25,10 +19,15 @@ func erf(y, x []float32) {
 }
 
 func expSum(y, x []float32, shift float32) float64 {
-	if active == Generic {
-		return expSumGeneric(y, x, shift)
-	}
-	return expShift(y, x, 1, shift)
+	return expSumGeneric(y, x, shift)
+}
+
+func exp2Sum(y, x []float32, shift float32) float64 {
+	return exp2SumGeneric(y, x, shift)
+}
+
+func scoreGrad(p, d []float32, shift, mean float32) {
+	scoreGradGeneric(p, d, shift, mean)
 }
 
 func moments(x []float32) (sum, squares float64) {
@@ -45,4 +44,8 @@ func normSums(x, w, dy []float32, shift float32) (level, along float64) {
 
 func normInput(dx, x, w, dy []float32, direct, shift, slope, level float32, acc bool) {
 	normInputGeneric(dx, x, w, dy, direct, shift, slope, level, acc)
+}
+
+func softmaxInput(dx, y, dy []float32, mean float32, acc bool) {
+	softmaxInputGeneric(dx, y, dy, mean, acc)
 }

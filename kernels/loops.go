@@ -24,9 +24,6 @@ package kernels
 //	geluGrad(dx, dy, x, acc)         dx_i (+)= dy_i·(Φ(x_i) + x_i·φ(x_i))
 //	geluTanh(y, x)                   y_i = x_i·σ(u(x_i)), u(x) = c1·(x + c3·x³)
 //	geluTanhGrad(dx, dy, x, acc)     dx_i (+)= dy_i·(s + x_i·s·(1-s)·u'(x_i)), s = σ(u(x_i))
-//	rotate(y1, y2, x1, x2, cos, sin, sign, acc)
-//	                                 y1_i (+)= x1_i·cos_i - x2_i·s, s = sign·sin_i
-//	                                 y2_i (+)= x2_i·cos_i + x1_i·s
 //	adamw(w, g, m, v, decay, rest1, beta2, rest2, invRoot, eps, step)
 //	                                 m_i += rest1·(g_i - m_i)
 //	                                 v_i = beta2·v_i + rest2·g_i²

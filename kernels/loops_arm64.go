@@ -128,43 +128,12 @@ func geluTanhGrad(dx, dy, x []float32, acc bool) {
 	geluTanhGradNEON(dx, dy, x, acc)
 }
 
-func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool) {
-	if active == Generic {
-		rotateGeneric(y1, y2, x1, x2, cos, sin, sign, acc)
-		return
-	}
-	rotateNEON(y1, y2, x1, x2, cos, sin, sign, acc)
-}
-
 func adamw(w, g, m, v []float32, decay, rest1, beta2, rest2, invRoot, eps, step float32) {
 	if active == Generic {
 		adamwGeneric(w, g, m, v, decay, rest1, beta2, rest2, invRoot, eps, step)
 		return
 	}
 	adamwNEON(w, g, m, v, decay, rest1, beta2, rest2, invRoot, eps, step)
-}
-
-func exp2Sum(y, x []float32, shift float32) float64 {
-	if active == Generic {
-		return exp2SumGeneric(y, x, shift)
-	}
-	return exp2SumNEON(y, x, shift)
-}
-
-func scoreGrad(p, d []float32, shift, mean float32) {
-	if active == Generic {
-		scoreGradGeneric(p, d, shift, mean)
-		return
-	}
-	scoreGradNEON(p, d, shift, mean)
-}
-
-func softmaxInput(dx, y, dy []float32, mean float32, acc bool) {
-	if active == Generic {
-		softmaxInputGeneric(dx, y, dy, mean, acc)
-		return
-	}
-	softmaxInputNEON(dx, y, dy, mean, acc)
 }
 
 //go:noescape
@@ -216,16 +185,4 @@ func geluTanhNEON(y, x []float32)
 func geluTanhGradNEON(dx, dy, x []float32, acc bool)
 
 //go:noescape
-func rotateNEON(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool)
-
-//go:noescape
 func adamwNEON(w, g, m, v []float32, decay, rest1, beta2, rest2, invRoot, eps, step float32)
-
-//go:noescape
-func exp2SumNEON(y, x []float32, shift float32) float64
-
-//go:noescape
-func scoreGradNEON(p, d []float32, shift, mean float32)
-
-//go:noescape
-func softmaxInputNEON(dx, y, dy []float32, mean float32, acc bool)

@@ -152,20 +152,6 @@ func geluTanhGradGeneric(dx, dy, x []float32, acc bool) {
 	}
 }
 
-func rotateGeneric(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool) {
-	n := len(y1)
-	y2, x1, x2, cos, sin = y2[:n], x1[:n], x2[:n], cos[:n], sin[:n]
-	for i := range y1 {
-		c, s := cos[i], sign*sin[i]
-		a, b := float32(x1[i]*c)-float32(x2[i]*s), float32(x2[i]*c)+float32(x1[i]*s)
-		if acc {
-			a += y1[i]
-			b += y2[i]
-		}
-		y1[i], y2[i] = a, b
-	}
-}
-
 func adamwGeneric(w, g, m, v []float32, decay, rest1, beta2, rest2, invRoot, eps, step float32) {
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
 	for i := range w {

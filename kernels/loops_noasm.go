@@ -66,22 +66,6 @@ func geluTanhGrad(dx, dy, x []float32, acc bool) {
 	geluTanhGradGeneric(dx, dy, x, acc)
 }
 
-func rotate(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool) {
-	rotateGeneric(y1, y2, x1, x2, cos, sin, sign, acc)
-}
-
 func adamw(w, g, m, v []float32, decay, rest1, beta2, rest2, invRoot, eps, step float32) {
 	adamwGeneric(w, g, m, v, decay, rest1, beta2, rest2, invRoot, eps, step)
-}
-
-func exp2Sum(y, x []float32, shift float32) float64 {
-	return exp2SumGeneric(y, x, shift)
-}
-
-func scoreGrad(p, d []float32, shift, mean float32) {
-	scoreGradGeneric(p, d, shift, mean)
-}
-
-func softmaxInput(dx, y, dy []float32, mean float32, acc bool) {
-	softmaxInputGeneric(dx, y, dy, mean, acc)
 }

@@ -63,7 +63,7 @@ func (l *neonLoop) expShift() {
 		l.write(e, "y")
 		l.addWidened(sums, e)
 	})
-	l.endWithSum(sums)
+	l.endWithSums(sums)
 }
 
 // onePlusExp is 1 + e^-x.

@@ -25,7 +25,7 @@ func (l *neonLoop) exp2Sum() {
 		l.write(e, "y")
 		l.addWidened(sums, e)
 	})
-	l.endWithSum(sums)
+	l.endWithSums(sums)
 }
 
 // addWidened adds the lower and the upper lanes of v, of a tail the first one, to two

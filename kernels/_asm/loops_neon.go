@@ -33,12 +33,14 @@ func neonLoops(n *neon) {
 	l.geluGrad()
 	l.geluTanh()
 	l.geluTanhGrad()
-	l.rotate()
 	l.adamw()
 
 	l.exp2Sum()
 	l.scoreGrad()
 	l.softmaxInput()
+
+	l.norms()
+	l.rows()
 }
 
 // A neonLoop holds what one loop body needs: the slices' pointers, and where in
@@ -101,9 +103,11 @@ func (l *neonLoop) end() {
 	l.neon.end()
 }
 
-// endWith returns the first lane of v, by the load and store of its size.
-func (l *neonLoop) endWith(store string, v vreg) {
-	l.op("%s %s, %s", store, v.f(), l.arg("ret", ""))
+// endWith returns the first lanes of vs, by the load and store of their size.
+func (l *neonLoop) endWith(store string, vs ...vreg) {
+	for i, v := range vs {
+		l.op("%s %s, %s", store, v.f(), l.arg(l.results[i], ""))
+	}
 	l.end()
 }
 
@@ -172,15 +176,19 @@ func (l *neonLoop) sums(count int) []vreg {
 	return sums
 }
 
-// endWithSum adds the accumulators pairwise and returns the one sum.
-func (l *neonLoop) endWithSum(sums []vreg) {
-	for ; len(sums) > 1; sums = sums[:len(sums)/2] {
-		for i := range len(sums) / 2 {
-			l.faddDoubles(sums[i], sums[i], sums[i+len(sums)/2])
+// endWithSums adds the accumulators of each sum pairwise and returns the sums.
+func (l *neonLoop) endWithSums(all ...[]vreg) {
+	var totals []vreg
+	for _, sums := range all {
+		for ; len(sums) > 1; sums = sums[:len(sums)/2] {
+			for i := range len(sums) / 2 {
+				l.faddDoubles(sums[i], sums[i], sums[i+len(sums)/2])
+			}
 		}
+		l.word(0x7e70d800|uint32(sums[0])<<5|uint32(sums[0]), "FADDP D%d, V%d.2D", sums[0], sums[0])
+		totals = append(totals, sums[0])
 	}
-	l.word(0x7e70d800|uint32(sums[0])<<5|uint32(sums[0]), "FADDP D%d, V%d.2D", sums[0], sums[0])
-	l.endWith("FMOVD", sums[0])
+	l.endWith("FMOVD", totals...)
 }
 
 // reduceSum is Σ of the product of two or three slices. The lanes are widened
@@ -211,7 +219,7 @@ func (l *neonLoop) reduceSum(name string, slices ...string) {
 			l.free(wide...)
 		}
 	})
-	l.endWithSum(sums)
+	l.endWithSums(sums)
 }
 
 // maximum compares and chooses, since FMAX would return a NaN and FMAXNM lose the
@@ -307,25 +315,6 @@ func (l *neonLoop) mulAdd() {
 		l.fmulBy(a, a, alpha)
 		l.fmla(d, a, b)
 		l.write(d, "dst")
-	})
-	l.end()
-}
-
-// rotate is the plane rotation of the pairs (x1_i, x2_i); sign -1 turns back.
-func (l *neonLoop) rotate() {
-	l.function("rotateNEON", "func(y1, y2, x1, x2, cos, sin []float32, sign float32, acc bool)",
-		"y1", "y2", "x1", "x2", "cos", "sin")
-	sign, keep := l.scalar("sign"), l.keep()
-	l.each(1, func() {
-		x1, x2, cos, sin := l.read("x1"), l.read("x2"), l.read("cos"), l.read("sin")
-		l.fmulBy(sin, sin, sign)
-		a, b := l.vec(), l.vec()
-		l.fmul(a, x1, cos)
-		l.fmls(a, x2, sin)
-		l.fmul(b, x2, cos)
-		l.fmla(b, x1, sin)
-		l.writeAcc(a, keep, "y1")
-		l.writeAcc(b, keep, "y2")
 	})
 	l.end()
 }

@@ -28,7 +28,8 @@ type neon struct {
 
 	name, signature, doc string
 
-	offsets map[string]int // of the arguments in the frame
+	offsets map[string]int // of the arguments and results in the frame
+	results []string       // names of the results, ret for one without
 	size    int            // of the frame
 
 	vectors   [32]bool // in use
@@ -104,7 +105,7 @@ func (n *neon) layOut() {
 	if err != nil {
 		panic(err)
 	}
-	n.offsets, n.size = map[string]int{}, 0
+	n.offsets, n.results, n.size = map[string]int{}, nil, 0
 	place := func(name string, t ast.Expr) {
 		size, align := 8, 8
 		switch t := t.(type) {
@@ -125,9 +126,20 @@ func (n *neon) layOut() {
 			place(name.Name, field.Type)
 		}
 	}
-	if f.Results != nil {
-		n.size = (n.size + 7) &^ 7
-		place("ret", f.Results.List[0].Type)
+	if f.Results == nil {
+		return
+	}
+	n.size = (n.size + 7) &^ 7
+	for _, field := range f.Results.List {
+		for _, name := range field.Names {
+			n.results = append(n.results, name.Name)
+		}
+		if field.Names == nil {
+			n.results = append(n.results, "ret")
+		}
+		for _, name := range n.results {
+			place(name, field.Type)
+		}
 	}
 }
 
@@ -292,6 +304,7 @@ func (n *neon) doubles(code uint32, name string, d, a, b vreg) {
 }
 
 func (n *neon) faddDoubles(d, a, b vreg) { n.doubles(0x4e60d400, "FADD", d, a, b) }
+func (n *neon) fsubDoubles(d, a, b vreg) { n.doubles(0x4ee0d400, "FSUB", d, a, b) }
 func (n *neon) fmulDoubles(d, a, b vreg) { n.doubles(0x6e60dc00, "FMUL", d, a, b) }
 func (n *neon) fmlaDoubles(d, a, b vreg) { n.op("VFMLA %s, %s, %s", b.d2(), a.d2(), d.d2()) }
 
