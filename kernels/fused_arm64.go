@@ -32,7 +32,7 @@ func expSum(y, x []float32, shift float32) float64 {
 	if active == Generic {
 		return expSumGeneric(y, x, shift)
 	}
-	return expShift(y, x, 1, shift)
+	return expSumNEON(y, x, shift)
 }
 
 func exp2Sum(y, x []float32, shift float32) float64 {
@@ -93,6 +93,9 @@ func rotateHeadsNEON(y, x, cos, sin []float32, sign float32, acc bool)
 
 //go:noescape
 func scaleRowsNEON(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int)
+
+//go:noescape
+func expSumNEON(y, x []float32, shift float32) float64
 
 //go:noescape
 func exp2SumNEON(y, x []float32, shift float32) float64

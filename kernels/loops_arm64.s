@@ -716,30 +716,51 @@ DATA constants_expShiftNEON<>+28(SB)/4, $0xc2d00000
 DATA constants_expShiftNEON<>+32(SB)/4, $0x3fb8aa3b
 DATA constants_expShiftNEON<>+36(SB)/4, $0x3f318000
 DATA constants_expShiftNEON<>+40(SB)/4, $0xb95e8083
-DATA constants_expShiftNEON<>+44(SB)/4, $0x39506967
-DATA constants_expShiftNEON<>+48(SB)/4, $0x3ab743ce
-DATA constants_expShiftNEON<>+52(SB)/4, $0x3c088908
-DATA constants_expShiftNEON<>+56(SB)/4, $0x3d2aa9c1
-DATA constants_expShiftNEON<>+60(SB)/4, $0x3e2aaaaa
-DATA constants_expShiftNEON<>+64(SB)/4, $0x3f000000
-DATA constants_expShiftNEON<>+68(SB)/4, $0x3f800000
-DATA constants_expShiftNEON<>+72(SB)/4, $0x00000000
-DATA constants_expShiftNEON<>+76(SB)/4, $0x00000000
-DATA constants_expShiftNEON<>+80(SB)/4, $0x3f800000
-DATA constants_expShiftNEON<>+84(SB)/4, $0x3f800000
-DATA constants_expShiftNEON<>+88(SB)/4, $0x3f800000
-DATA constants_expShiftNEON<>+92(SB)/4, $0x3f800000
-GLOBL constants_expShiftNEON<>(SB), RODATA|NOPTR, $96
+DATA constants_expShiftNEON<>+44(SB)/4, $0x00000000
+DATA constants_expShiftNEON<>+48(SB)/4, $0x3f800000
+DATA constants_expShiftNEON<>+52(SB)/4, $0x3f800000
+DATA constants_expShiftNEON<>+56(SB)/4, $0x3f800000
+DATA constants_expShiftNEON<>+60(SB)/4, $0x3f800000
+GLOBL constants_expShiftNEON<>(SB), RODATA|NOPTR, $64
+
+DATA coefficients_expShiftNEON<>+0(SB)/4, $0x39506967
+DATA coefficients_expShiftNEON<>+4(SB)/4, $0x39506967
+DATA coefficients_expShiftNEON<>+8(SB)/4, $0x39506967
+DATA coefficients_expShiftNEON<>+12(SB)/4, $0x39506967
+DATA coefficients_expShiftNEON<>+16(SB)/4, $0x3ab743ce
+DATA coefficients_expShiftNEON<>+20(SB)/4, $0x3ab743ce
+DATA coefficients_expShiftNEON<>+24(SB)/4, $0x3ab743ce
+DATA coefficients_expShiftNEON<>+28(SB)/4, $0x3ab743ce
+DATA coefficients_expShiftNEON<>+32(SB)/4, $0x3c088908
+DATA coefficients_expShiftNEON<>+36(SB)/4, $0x3c088908
+DATA coefficients_expShiftNEON<>+40(SB)/4, $0x3c088908
+DATA coefficients_expShiftNEON<>+44(SB)/4, $0x3c088908
+DATA coefficients_expShiftNEON<>+48(SB)/4, $0x3d2aa9c1
+DATA coefficients_expShiftNEON<>+52(SB)/4, $0x3d2aa9c1
+DATA coefficients_expShiftNEON<>+56(SB)/4, $0x3d2aa9c1
+DATA coefficients_expShiftNEON<>+60(SB)/4, $0x3d2aa9c1
+DATA coefficients_expShiftNEON<>+64(SB)/4, $0x3e2aaaaa
+DATA coefficients_expShiftNEON<>+68(SB)/4, $0x3e2aaaaa
+DATA coefficients_expShiftNEON<>+72(SB)/4, $0x3e2aaaaa
+DATA coefficients_expShiftNEON<>+76(SB)/4, $0x3e2aaaaa
+DATA coefficients_expShiftNEON<>+80(SB)/4, $0x3f000000
+DATA coefficients_expShiftNEON<>+84(SB)/4, $0x3f000000
+DATA coefficients_expShiftNEON<>+88(SB)/4, $0x3f000000
+DATA coefficients_expShiftNEON<>+92(SB)/4, $0x3f000000
+DATA coefficients_expShiftNEON<>+96(SB)/4, $0x3f800000
+DATA coefficients_expShiftNEON<>+100(SB)/4, $0x3f800000
+DATA coefficients_expShiftNEON<>+104(SB)/4, $0x3f800000
+DATA coefficients_expShiftNEON<>+108(SB)/4, $0x3f800000
+GLOBL coefficients_expShiftNEON<>(SB), RODATA|NOPTR, $112
 
 // func expShiftNEON(y, x []float32, scale, shift float32) float64
 TEXT ·expShiftNEON(SB), NOSPLIT, $0-64
-	MOVD $constants_expShiftNEON<>(SB), R3
-	FMOVQ 0(R3), F31
-	FMOVQ 16(R3), F30
-	FMOVQ 32(R3), F29
-	FMOVQ 48(R3), F28
-	FMOVQ 64(R3), F27
-	FMOVQ 80(R3), F26
+	MOVD $constants_expShiftNEON<>(SB), R4
+	FMOVQ 0(R4), F31
+	FMOVQ 16(R4), F30
+	FMOVQ 32(R4), F29
+	FMOVQ 48(R4), F28
+	MOVD $coefficients_expShiftNEON<>(SB), R3
 	MOVD y_base+0(FP), R0
 	MOVD x_base+24(FP), R1
 	FMOVS scale+48(FP), F0
@@ -761,29 +782,29 @@ four:
 	WORD $0x4e2188e7 // FRINTN V7.4S, V7.4S
 	WORD $0x4fbd50e6 // FMLS V6.4S, V7.4S, V29.S[1]
 	WORD $0x4f9d58e6 // FMLS V6.4S, V7.4S, V29.S[2]
-	VDUP V29.S[3], V9.S4
-	VDUP V28.S[0], V10.S4
+	FMOVQ 0(R3), F9
+	FMOVQ 16(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V28.S[1], V9.S4
+	FMOVQ 32(R3), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V28.S[2], V10.S4
+	FMOVQ 48(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V28.S[3], V9.S4
+	FMOVQ 64(R3), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V27.S[0], V10.S4
+	FMOVQ 80(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V27.S[1], V9.S4
+	FMOVQ 96(R3), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V27.S[1], V10.S4
+	FMOVQ 96(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
 	WORD $0x4ea1b8e7 // FCVTZS V7.4S, V7.4S
 	WORD $0x4f3f04e8 // SSHR V8.4S, V7.4S, #1
 	VSUB V8.S4, V7.S4, V7.S4
 	VSHL $23, V8.S4, V8.S4
-	VADD V26.S4, V8.S4, V8.S4
+	VADD V28.S4, V8.S4, V8.S4
 	WORD $0x6e28dd4a // FMUL V10.4S, V10.4S, V8.4S
 	VSHL $23, V7.S4, V7.S4
-	VADD V26.S4, V7.S4, V7.S4
+	VADD V28.S4, V7.S4, V7.S4
 	WORD $0x6e27dd4a // FMUL V10.4S, V10.4S, V7.4S
 	FMOVQ F10, 0(R0)
 	WORD $0x0e617946 // FCVTL V6.2D, V10.2S
@@ -808,29 +829,29 @@ one:
 	WORD $0x4e2188e7 // FRINTN V7.4S, V7.4S
 	WORD $0x4fbd50e6 // FMLS V6.4S, V7.4S, V29.S[1]
 	WORD $0x4f9d58e6 // FMLS V6.4S, V7.4S, V29.S[2]
-	VDUP V29.S[3], V9.S4
-	VDUP V28.S[0], V10.S4
+	FMOVQ 0(R3), F9
+	FMOVQ 16(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V28.S[1], V9.S4
+	FMOVQ 32(R3), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V28.S[2], V10.S4
+	FMOVQ 48(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V28.S[3], V9.S4
+	FMOVQ 64(R3), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V27.S[0], V10.S4
+	FMOVQ 80(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V27.S[1], V9.S4
+	FMOVQ 96(R3), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V27.S[1], V10.S4
+	FMOVQ 96(R3), F10
 	VFMLA V9.S4, V6.S4, V10.S4
 	WORD $0x4ea1b8e7 // FCVTZS V7.4S, V7.4S
 	WORD $0x4f3f04e8 // SSHR V8.4S, V7.4S, #1
 	VSUB V8.S4, V7.S4, V7.S4
 	VSHL $23, V8.S4, V8.S4
-	VADD V26.S4, V8.S4, V8.S4
+	VADD V28.S4, V8.S4, V8.S4
 	WORD $0x6e28dd4a // FMUL V10.4S, V10.4S, V8.4S
 	VSHL $23, V7.S4, V7.S4
-	VADD V26.S4, V7.S4, V7.S4
+	VADD V28.S4, V7.S4, V7.S4
 	WORD $0x6e27dd4a // FMUL V10.4S, V10.4S, V7.4S
 	FMOVS F10, 0(R0)
 	FMOVS F10, F10
@@ -849,41 +870,204 @@ oneEnd:
 	FMOVD F2, ret+56(FP)
 	RET
 
-DATA constants_siluMulNEON<>+0(SB)/4, $0x42b20000
-DATA constants_siluMulNEON<>+4(SB)/4, $0x42b20000
-DATA constants_siluMulNEON<>+8(SB)/4, $0x42b20000
-DATA constants_siluMulNEON<>+12(SB)/4, $0x42b20000
-DATA constants_siluMulNEON<>+16(SB)/4, $0xc2d00000
-DATA constants_siluMulNEON<>+20(SB)/4, $0xc2d00000
-DATA constants_siluMulNEON<>+24(SB)/4, $0xc2d00000
-DATA constants_siluMulNEON<>+28(SB)/4, $0xc2d00000
-DATA constants_siluMulNEON<>+32(SB)/4, $0x3fb8aa3b
-DATA constants_siluMulNEON<>+36(SB)/4, $0x3f318000
-DATA constants_siluMulNEON<>+40(SB)/4, $0xb95e8083
-DATA constants_siluMulNEON<>+44(SB)/4, $0x39506967
-DATA constants_siluMulNEON<>+48(SB)/4, $0x3ab743ce
-DATA constants_siluMulNEON<>+52(SB)/4, $0x3c088908
-DATA constants_siluMulNEON<>+56(SB)/4, $0x3d2aa9c1
-DATA constants_siluMulNEON<>+60(SB)/4, $0x3e2aaaaa
-DATA constants_siluMulNEON<>+64(SB)/4, $0x3f000000
-DATA constants_siluMulNEON<>+68(SB)/4, $0x3f800000
-DATA constants_siluMulNEON<>+72(SB)/4, $0x00000000
-DATA constants_siluMulNEON<>+76(SB)/4, $0x00000000
-DATA constants_siluMulNEON<>+80(SB)/4, $0x3f800000
-DATA constants_siluMulNEON<>+84(SB)/4, $0x3f800000
-DATA constants_siluMulNEON<>+88(SB)/4, $0x3f800000
-DATA constants_siluMulNEON<>+92(SB)/4, $0x3f800000
-GLOBL constants_siluMulNEON<>(SB), RODATA|NOPTR, $96
+DATA constants_expSumNEON<>+0(SB)/4, $0x4b40007f
+DATA constants_expSumNEON<>+4(SB)/4, $0x4b40007f
+DATA constants_expSumNEON<>+8(SB)/4, $0x4b40007f
+DATA constants_expSumNEON<>+12(SB)/4, $0x4b40007f
+DATA constants_expSumNEON<>+16(SB)/4, $0x42b17218
+DATA constants_expSumNEON<>+20(SB)/4, $0x42b17218
+DATA constants_expSumNEON<>+24(SB)/4, $0x42b17218
+DATA constants_expSumNEON<>+28(SB)/4, $0x42b17218
+DATA constants_expSumNEON<>+32(SB)/4, $0xc2b00f34
+DATA constants_expSumNEON<>+36(SB)/4, $0xc2b00f34
+DATA constants_expSumNEON<>+40(SB)/4, $0xc2b00f34
+DATA constants_expSumNEON<>+44(SB)/4, $0xc2b00f34
+DATA constants_expSumNEON<>+48(SB)/4, $0x3fb8aa3b
+DATA constants_expSumNEON<>+52(SB)/4, $0x3f318000
+DATA constants_expSumNEON<>+56(SB)/4, $0xb95e8083
+DATA constants_expSumNEON<>+60(SB)/4, $0x00000000
+GLOBL constants_expSumNEON<>(SB), RODATA|NOPTR, $64
 
-// func siluMulNEON(y, gate, up []float32)
-TEXT ·siluMulNEON(SB), NOSPLIT, $0-72
-	MOVD $constants_siluMulNEON<>(SB), R4
+DATA coefficients_expSumNEON<>+0(SB)/4, $0x3ab51218
+DATA coefficients_expSumNEON<>+4(SB)/4, $0x3ab51218
+DATA coefficients_expSumNEON<>+8(SB)/4, $0x3ab51218
+DATA coefficients_expSumNEON<>+12(SB)/4, $0x3ab51218
+DATA coefficients_expSumNEON<>+16(SB)/4, $0x3c091cf1
+DATA coefficients_expSumNEON<>+20(SB)/4, $0x3c091cf1
+DATA coefficients_expSumNEON<>+24(SB)/4, $0x3c091cf1
+DATA coefficients_expSumNEON<>+28(SB)/4, $0x3c091cf1
+DATA coefficients_expSumNEON<>+32(SB)/4, $0x3d2aac79
+DATA coefficients_expSumNEON<>+36(SB)/4, $0x3d2aac79
+DATA coefficients_expSumNEON<>+40(SB)/4, $0x3d2aac79
+DATA coefficients_expSumNEON<>+44(SB)/4, $0x3d2aac79
+DATA coefficients_expSumNEON<>+48(SB)/4, $0x3e2aaa49
+DATA coefficients_expSumNEON<>+52(SB)/4, $0x3e2aaa49
+DATA coefficients_expSumNEON<>+56(SB)/4, $0x3e2aaa49
+DATA coefficients_expSumNEON<>+60(SB)/4, $0x3e2aaa49
+DATA coefficients_expSumNEON<>+64(SB)/4, $0x3efffffe
+DATA coefficients_expSumNEON<>+68(SB)/4, $0x3efffffe
+DATA coefficients_expSumNEON<>+72(SB)/4, $0x3efffffe
+DATA coefficients_expSumNEON<>+76(SB)/4, $0x3efffffe
+DATA coefficients_expSumNEON<>+80(SB)/4, $0x3f800000
+DATA coefficients_expSumNEON<>+84(SB)/4, $0x3f800000
+DATA coefficients_expSumNEON<>+88(SB)/4, $0x3f800000
+DATA coefficients_expSumNEON<>+92(SB)/4, $0x3f800000
+GLOBL coefficients_expSumNEON<>(SB), RODATA|NOPTR, $96
+
+// func expSumNEON(y, x []float32, shift float32) float64
+TEXT ·expSumNEON(SB), NOSPLIT, $0-64
+	MOVD $constants_expSumNEON<>(SB), R4
 	FMOVQ 0(R4), F31
 	FMOVQ 16(R4), F30
 	FMOVQ 32(R4), F29
 	FMOVQ 48(R4), F28
-	FMOVQ 64(R4), F27
-	FMOVQ 80(R4), F26
+	MOVD $coefficients_expSumNEON<>(SB), R3
+	MOVD y_base+0(FP), R0
+	MOVD x_base+24(FP), R1
+	FMOVS shift+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD y_len+8(FP), R2
+	SUBS $4, R2
+	BLT fourEnd
+four:
+	FMOVQ 0(R1), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x4ebef464 // FMIN V4.4S, V3.4S, V30.4S
+	WORD $0x4e3df484 // FMAX V4.4S, V4.4S, V29.4S
+	VMOV V31.B16, V5.B16
+	WORD $0x4f9c1085 // FMLA V5.4S, V4.4S, V28.S[0]
+	WORD $0x4ebfd4a6 // FSUB V6.4S, V5.4S, V31.4S
+	WORD $0x4fbc50c4 // FMLS V4.4S, V6.4S, V28.S[1]
+	WORD $0x4f9c58c4 // FMLS V4.4S, V6.4S, V28.S[2]
+	FMOVQ 0(R3), F7
+	FMOVQ 16(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 32(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 48(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 64(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 80(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 80(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	VSHL $23, V5.S4, V5.S4
+	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
+	FMOVQ F7, 0(R0)
+	WORD $0x0e6178e4 // FCVTL V4.2D, V7.2S
+	WORD $0x4e64d421 // FADD V1.2D, V1.2D, V4.2D
+	WORD $0x4e6178e4 // FCVTL2 V4.2D, V7.4S
+	WORD $0x4e64d442 // FADD V2.2D, V2.2D, V4.2D
+	ADD $16, R0
+	ADD $16, R1
+	SUBS $4, R2
+	BGE four
+fourEnd:
+	ADD $4, R2
+	SUBS $1, R2
+	BLT oneEnd
+one:
+	FMOVS 0(R1), F3
+	WORD $0x4ea0d463 // FSUB V3.4S, V3.4S, V0.4S
+	WORD $0x4ebef464 // FMIN V4.4S, V3.4S, V30.4S
+	WORD $0x4e3df484 // FMAX V4.4S, V4.4S, V29.4S
+	VMOV V31.B16, V5.B16
+	WORD $0x4f9c1085 // FMLA V5.4S, V4.4S, V28.S[0]
+	WORD $0x4ebfd4a6 // FSUB V6.4S, V5.4S, V31.4S
+	WORD $0x4fbc50c4 // FMLS V4.4S, V6.4S, V28.S[1]
+	WORD $0x4f9c58c4 // FMLS V4.4S, V6.4S, V28.S[2]
+	FMOVQ 0(R3), F7
+	FMOVQ 16(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 32(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 48(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 64(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 80(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 80(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	VSHL $23, V5.S4, V5.S4
+	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
+	FMOVS F7, 0(R0)
+	FMOVS F7, F7
+	WORD $0x0e6178e4 // FCVTL V4.2D, V7.2S
+	WORD $0x4e64d421 // FADD V1.2D, V1.2D, V4.2D
+	WORD $0x4e6178e4 // FCVTL2 V4.2D, V7.4S
+	WORD $0x4e64d442 // FADD V2.2D, V2.2D, V4.2D
+	ADD $4, R0
+	ADD $4, R1
+	SUBS $1, R2
+	BGE one
+oneEnd:
+	ADD $1, R2
+	WORD $0x4e62d421 // FADD V1.2D, V1.2D, V2.2D
+	WORD $0x7e70d821 // FADDP D1, V1.2D
+	FMOVD F1, ret+56(FP)
+	RET
+
+DATA constants_siluMulNEON<>+0(SB)/4, $0x4b40007f
+DATA constants_siluMulNEON<>+4(SB)/4, $0x4b40007f
+DATA constants_siluMulNEON<>+8(SB)/4, $0x4b40007f
+DATA constants_siluMulNEON<>+12(SB)/4, $0x4b40007f
+DATA constants_siluMulNEON<>+16(SB)/4, $0x42b17218
+DATA constants_siluMulNEON<>+20(SB)/4, $0x42b17218
+DATA constants_siluMulNEON<>+24(SB)/4, $0x42b17218
+DATA constants_siluMulNEON<>+28(SB)/4, $0x42b17218
+DATA constants_siluMulNEON<>+32(SB)/4, $0xc2b00f34
+DATA constants_siluMulNEON<>+36(SB)/4, $0xc2b00f34
+DATA constants_siluMulNEON<>+40(SB)/4, $0xc2b00f34
+DATA constants_siluMulNEON<>+44(SB)/4, $0xc2b00f34
+DATA constants_siluMulNEON<>+48(SB)/4, $0x3fb8aa3b
+DATA constants_siluMulNEON<>+52(SB)/4, $0x3f318000
+DATA constants_siluMulNEON<>+56(SB)/4, $0xb95e8083
+DATA constants_siluMulNEON<>+60(SB)/4, $0x00000000
+DATA constants_siluMulNEON<>+64(SB)/4, $0x3f800000
+DATA constants_siluMulNEON<>+68(SB)/4, $0x3f800000
+DATA constants_siluMulNEON<>+72(SB)/4, $0x3f800000
+DATA constants_siluMulNEON<>+76(SB)/4, $0x3f800000
+GLOBL constants_siluMulNEON<>(SB), RODATA|NOPTR, $80
+
+DATA coefficients_siluMulNEON<>+0(SB)/4, $0x3ab51218
+DATA coefficients_siluMulNEON<>+4(SB)/4, $0x3ab51218
+DATA coefficients_siluMulNEON<>+8(SB)/4, $0x3ab51218
+DATA coefficients_siluMulNEON<>+12(SB)/4, $0x3ab51218
+DATA coefficients_siluMulNEON<>+16(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulNEON<>+20(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulNEON<>+24(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulNEON<>+28(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulNEON<>+32(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulNEON<>+36(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulNEON<>+40(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulNEON<>+44(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulNEON<>+48(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulNEON<>+52(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulNEON<>+56(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulNEON<>+60(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulNEON<>+64(SB)/4, $0x3efffffe
+DATA coefficients_siluMulNEON<>+68(SB)/4, $0x3efffffe
+DATA coefficients_siluMulNEON<>+72(SB)/4, $0x3efffffe
+DATA coefficients_siluMulNEON<>+76(SB)/4, $0x3efffffe
+DATA coefficients_siluMulNEON<>+80(SB)/4, $0x3f800000
+DATA coefficients_siluMulNEON<>+84(SB)/4, $0x3f800000
+DATA coefficients_siluMulNEON<>+88(SB)/4, $0x3f800000
+DATA coefficients_siluMulNEON<>+92(SB)/4, $0x3f800000
+GLOBL coefficients_siluMulNEON<>(SB), RODATA|NOPTR, $96
+
+// func siluMulNEON(y, gate, up []float32)
+TEXT ·siluMulNEON(SB), NOSPLIT, $0-72
+	MOVD $constants_siluMulNEON<>(SB), R5
+	FMOVQ 0(R5), F31
+	FMOVQ 16(R5), F30
+	FMOVQ 32(R5), F29
+	FMOVQ 48(R5), F28
+	FMOVQ 64(R5), F27
+	MOVD $coefficients_siluMulNEON<>(SB), R4
 	MOVD y_base+0(FP), R0
 	MOVD gate_base+24(FP), R1
 	MOVD up_base+48(FP), R2
@@ -893,38 +1077,30 @@ TEXT ·siluMulNEON(SB), NOSPLIT, $0-72
 four:
 	FMOVQ 0(R1), F0
 	WORD $0x6ea0f801 // FNEG V1.4S, V0.4S
-	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
-	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
-	WORD $0x4f9d9043 // FMUL V3.4S, V2.4S, V29.S[0]
-	WORD $0x4e218863 // FRINTN V3.4S, V3.4S
-	WORD $0x4fbd5062 // FMLS V2.4S, V3.4S, V29.S[1]
-	WORD $0x4f9d5862 // FMLS V2.4S, V3.4S, V29.S[2]
-	VDUP V29.S[3], V5.S4
-	VDUP V28.S[0], V6.S4
+	WORD $0x4ebef422 // FMIN V2.4S, V1.4S, V30.4S
+	WORD $0x4e3df442 // FMAX V2.4S, V2.4S, V29.4S
+	VMOV V31.B16, V3.B16
+	WORD $0x4f9c1043 // FMLA V3.4S, V2.4S, V28.S[0]
+	WORD $0x4ebfd464 // FSUB V4.4S, V3.4S, V31.4S
+	WORD $0x4fbc5082 // FMLS V2.4S, V4.4S, V28.S[1]
+	WORD $0x4f9c5882 // FMLS V2.4S, V4.4S, V28.S[2]
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
 	VFMLA V5.S4, V2.S4, V6.S4
-	VDUP V28.S[1], V5.S4
+	FMOVQ 32(R4), F5
 	VFMLA V6.S4, V2.S4, V5.S4
-	VDUP V28.S[2], V6.S4
+	FMOVQ 48(R4), F6
 	VFMLA V5.S4, V2.S4, V6.S4
-	VDUP V28.S[3], V5.S4
+	FMOVQ 64(R4), F5
 	VFMLA V6.S4, V2.S4, V5.S4
-	VDUP V27.S[0], V6.S4
+	FMOVQ 80(R4), F6
 	VFMLA V5.S4, V2.S4, V6.S4
-	VDUP V27.S[1], V5.S4
+	FMOVQ 80(R4), F5
 	VFMLA V6.S4, V2.S4, V5.S4
-	VDUP V27.S[1], V6.S4
-	VFMLA V5.S4, V2.S4, V6.S4
-	WORD $0x4ea1b863 // FCVTZS V3.4S, V3.4S
-	WORD $0x4f3f0464 // SSHR V4.4S, V3.4S, #1
-	VSUB V4.S4, V3.S4, V3.S4
-	VSHL $23, V4.S4, V4.S4
-	VADD V26.S4, V4.S4, V4.S4
-	WORD $0x6e24dcc6 // FMUL V6.4S, V6.4S, V4.4S
 	VSHL $23, V3.S4, V3.S4
-	VADD V26.S4, V3.S4, V3.S4
-	WORD $0x6e23dcc6 // FMUL V6.4S, V6.4S, V3.4S
-	WORD $0x4e3ad4c6 // FADD V6.4S, V6.4S, V26.4S
-	WORD $0x6e26fc00 // FDIV V0.4S, V0.4S, V6.4S
+	WORD $0x6e23dca5 // FMUL V5.4S, V5.4S, V3.4S
+	WORD $0x4e3bd4a5 // FADD V5.4S, V5.4S, V27.4S
+	WORD $0x6e25fc00 // FDIV V0.4S, V0.4S, V5.4S
 	FMOVQ 0(R2), F1
 	WORD $0x6e21dc00 // FMUL V0.4S, V0.4S, V1.4S
 	FMOVQ F0, 0(R0)
@@ -940,38 +1116,30 @@ fourEnd:
 one:
 	FMOVS 0(R1), F0
 	WORD $0x6ea0f801 // FNEG V1.4S, V0.4S
-	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
-	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
-	WORD $0x4f9d9043 // FMUL V3.4S, V2.4S, V29.S[0]
-	WORD $0x4e218863 // FRINTN V3.4S, V3.4S
-	WORD $0x4fbd5062 // FMLS V2.4S, V3.4S, V29.S[1]
-	WORD $0x4f9d5862 // FMLS V2.4S, V3.4S, V29.S[2]
-	VDUP V29.S[3], V5.S4
-	VDUP V28.S[0], V6.S4
+	WORD $0x4ebef422 // FMIN V2.4S, V1.4S, V30.4S
+	WORD $0x4e3df442 // FMAX V2.4S, V2.4S, V29.4S
+	VMOV V31.B16, V3.B16
+	WORD $0x4f9c1043 // FMLA V3.4S, V2.4S, V28.S[0]
+	WORD $0x4ebfd464 // FSUB V4.4S, V3.4S, V31.4S
+	WORD $0x4fbc5082 // FMLS V2.4S, V4.4S, V28.S[1]
+	WORD $0x4f9c5882 // FMLS V2.4S, V4.4S, V28.S[2]
+	FMOVQ 0(R4), F5
+	FMOVQ 16(R4), F6
 	VFMLA V5.S4, V2.S4, V6.S4
-	VDUP V28.S[1], V5.S4
+	FMOVQ 32(R4), F5
 	VFMLA V6.S4, V2.S4, V5.S4
-	VDUP V28.S[2], V6.S4
+	FMOVQ 48(R4), F6
 	VFMLA V5.S4, V2.S4, V6.S4
-	VDUP V28.S[3], V5.S4
+	FMOVQ 64(R4), F5
 	VFMLA V6.S4, V2.S4, V5.S4
-	VDUP V27.S[0], V6.S4
+	FMOVQ 80(R4), F6
 	VFMLA V5.S4, V2.S4, V6.S4
-	VDUP V27.S[1], V5.S4
+	FMOVQ 80(R4), F5
 	VFMLA V6.S4, V2.S4, V5.S4
-	VDUP V27.S[1], V6.S4
-	VFMLA V5.S4, V2.S4, V6.S4
-	WORD $0x4ea1b863 // FCVTZS V3.4S, V3.4S
-	WORD $0x4f3f0464 // SSHR V4.4S, V3.4S, #1
-	VSUB V4.S4, V3.S4, V3.S4
-	VSHL $23, V4.S4, V4.S4
-	VADD V26.S4, V4.S4, V4.S4
-	WORD $0x6e24dcc6 // FMUL V6.4S, V6.4S, V4.4S
 	VSHL $23, V3.S4, V3.S4
-	VADD V26.S4, V3.S4, V3.S4
-	WORD $0x6e23dcc6 // FMUL V6.4S, V6.4S, V3.4S
-	WORD $0x4e3ad4c6 // FADD V6.4S, V6.4S, V26.4S
-	WORD $0x6e26fc00 // FDIV V0.4S, V0.4S, V6.4S
+	WORD $0x6e23dca5 // FMUL V5.4S, V5.4S, V3.4S
+	WORD $0x4e3bd4a5 // FADD V5.4S, V5.4S, V27.4S
+	WORD $0x6e25fc00 // FDIV V0.4S, V0.4S, V5.4S
 	FMOVS 0(R2), F1
 	WORD $0x6e21dc00 // FMUL V0.4S, V0.4S, V1.4S
 	FMOVS F0, 0(R0)
@@ -984,41 +1152,63 @@ oneEnd:
 	ADD $1, R3
 	RET
 
-DATA constants_siluMulGradNEON<>+0(SB)/4, $0x42b20000
-DATA constants_siluMulGradNEON<>+4(SB)/4, $0x42b20000
-DATA constants_siluMulGradNEON<>+8(SB)/4, $0x42b20000
-DATA constants_siluMulGradNEON<>+12(SB)/4, $0x42b20000
-DATA constants_siluMulGradNEON<>+16(SB)/4, $0xc2d00000
-DATA constants_siluMulGradNEON<>+20(SB)/4, $0xc2d00000
-DATA constants_siluMulGradNEON<>+24(SB)/4, $0xc2d00000
-DATA constants_siluMulGradNEON<>+28(SB)/4, $0xc2d00000
-DATA constants_siluMulGradNEON<>+32(SB)/4, $0x3fb8aa3b
-DATA constants_siluMulGradNEON<>+36(SB)/4, $0x3f318000
-DATA constants_siluMulGradNEON<>+40(SB)/4, $0xb95e8083
-DATA constants_siluMulGradNEON<>+44(SB)/4, $0x39506967
-DATA constants_siluMulGradNEON<>+48(SB)/4, $0x3ab743ce
-DATA constants_siluMulGradNEON<>+52(SB)/4, $0x3c088908
-DATA constants_siluMulGradNEON<>+56(SB)/4, $0x3d2aa9c1
-DATA constants_siluMulGradNEON<>+60(SB)/4, $0x3e2aaaaa
-DATA constants_siluMulGradNEON<>+64(SB)/4, $0x3f000000
+DATA constants_siluMulGradNEON<>+0(SB)/4, $0x4b40007f
+DATA constants_siluMulGradNEON<>+4(SB)/4, $0x4b40007f
+DATA constants_siluMulGradNEON<>+8(SB)/4, $0x4b40007f
+DATA constants_siluMulGradNEON<>+12(SB)/4, $0x4b40007f
+DATA constants_siluMulGradNEON<>+16(SB)/4, $0x42b17218
+DATA constants_siluMulGradNEON<>+20(SB)/4, $0x42b17218
+DATA constants_siluMulGradNEON<>+24(SB)/4, $0x42b17218
+DATA constants_siluMulGradNEON<>+28(SB)/4, $0x42b17218
+DATA constants_siluMulGradNEON<>+32(SB)/4, $0xc2b00f34
+DATA constants_siluMulGradNEON<>+36(SB)/4, $0xc2b00f34
+DATA constants_siluMulGradNEON<>+40(SB)/4, $0xc2b00f34
+DATA constants_siluMulGradNEON<>+44(SB)/4, $0xc2b00f34
+DATA constants_siluMulGradNEON<>+48(SB)/4, $0x3fb8aa3b
+DATA constants_siluMulGradNEON<>+52(SB)/4, $0x3f318000
+DATA constants_siluMulGradNEON<>+56(SB)/4, $0xb95e8083
+DATA constants_siluMulGradNEON<>+60(SB)/4, $0x00000000
+DATA constants_siluMulGradNEON<>+64(SB)/4, $0x3f800000
 DATA constants_siluMulGradNEON<>+68(SB)/4, $0x3f800000
-DATA constants_siluMulGradNEON<>+72(SB)/4, $0x00000000
-DATA constants_siluMulGradNEON<>+76(SB)/4, $0x00000000
-DATA constants_siluMulGradNEON<>+80(SB)/4, $0x3f800000
-DATA constants_siluMulGradNEON<>+84(SB)/4, $0x3f800000
-DATA constants_siluMulGradNEON<>+88(SB)/4, $0x3f800000
-DATA constants_siluMulGradNEON<>+92(SB)/4, $0x3f800000
-GLOBL constants_siluMulGradNEON<>(SB), RODATA|NOPTR, $96
+DATA constants_siluMulGradNEON<>+72(SB)/4, $0x3f800000
+DATA constants_siluMulGradNEON<>+76(SB)/4, $0x3f800000
+GLOBL constants_siluMulGradNEON<>(SB), RODATA|NOPTR, $80
+
+DATA coefficients_siluMulGradNEON<>+0(SB)/4, $0x3ab51218
+DATA coefficients_siluMulGradNEON<>+4(SB)/4, $0x3ab51218
+DATA coefficients_siluMulGradNEON<>+8(SB)/4, $0x3ab51218
+DATA coefficients_siluMulGradNEON<>+12(SB)/4, $0x3ab51218
+DATA coefficients_siluMulGradNEON<>+16(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulGradNEON<>+20(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulGradNEON<>+24(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulGradNEON<>+28(SB)/4, $0x3c091cf1
+DATA coefficients_siluMulGradNEON<>+32(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulGradNEON<>+36(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulGradNEON<>+40(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulGradNEON<>+44(SB)/4, $0x3d2aac79
+DATA coefficients_siluMulGradNEON<>+48(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulGradNEON<>+52(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulGradNEON<>+56(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulGradNEON<>+60(SB)/4, $0x3e2aaa49
+DATA coefficients_siluMulGradNEON<>+64(SB)/4, $0x3efffffe
+DATA coefficients_siluMulGradNEON<>+68(SB)/4, $0x3efffffe
+DATA coefficients_siluMulGradNEON<>+72(SB)/4, $0x3efffffe
+DATA coefficients_siluMulGradNEON<>+76(SB)/4, $0x3efffffe
+DATA coefficients_siluMulGradNEON<>+80(SB)/4, $0x3f800000
+DATA coefficients_siluMulGradNEON<>+84(SB)/4, $0x3f800000
+DATA coefficients_siluMulGradNEON<>+88(SB)/4, $0x3f800000
+DATA coefficients_siluMulGradNEON<>+92(SB)/4, $0x3f800000
+GLOBL coefficients_siluMulGradNEON<>(SB), RODATA|NOPTR, $96
 
 // func siluMulGradNEON(dgate, dup, dy, gate, up []float32, acc bool)
 TEXT ·siluMulGradNEON(SB), NOSPLIT, $0-121
-	MOVD $constants_siluMulGradNEON<>(SB), R7
-	FMOVQ 0(R7), F31
-	FMOVQ 16(R7), F30
-	FMOVQ 32(R7), F29
-	FMOVQ 48(R7), F28
-	FMOVQ 64(R7), F27
-	FMOVQ 80(R7), F26
+	MOVD $constants_siluMulGradNEON<>(SB), R8
+	FMOVQ 0(R8), F31
+	FMOVQ 16(R8), F30
+	FMOVQ 32(R8), F29
+	FMOVQ 48(R8), F28
+	FMOVQ 64(R8), F27
+	MOVD $coefficients_siluMulGradNEON<>(SB), R7
 	MOVD dgate_base+0(FP), R0
 	MOVD dup_base+24(FP), R1
 	MOVD dy_base+48(FP), R2
@@ -1033,56 +1223,48 @@ TEXT ·siluMulGradNEON(SB), NOSPLIT, $0-121
 four:
 	FMOVQ 0(R3), F1
 	WORD $0x6ea0f822 // FNEG V2.4S, V1.4S
-	WORD $0x4ebff443 // FMIN V3.4S, V2.4S, V31.4S
-	WORD $0x4e3ef463 // FMAX V3.4S, V3.4S, V30.4S
-	WORD $0x4f9d9064 // FMUL V4.4S, V3.4S, V29.S[0]
-	WORD $0x4e218884 // FRINTN V4.4S, V4.4S
-	WORD $0x4fbd5083 // FMLS V3.4S, V4.4S, V29.S[1]
-	WORD $0x4f9d5883 // FMLS V3.4S, V4.4S, V29.S[2]
-	VDUP V29.S[3], V6.S4
-	VDUP V28.S[0], V7.S4
+	WORD $0x4ebef443 // FMIN V3.4S, V2.4S, V30.4S
+	WORD $0x4e3df463 // FMAX V3.4S, V3.4S, V29.4S
+	VMOV V31.B16, V4.B16
+	WORD $0x4f9c1064 // FMLA V4.4S, V3.4S, V28.S[0]
+	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
+	WORD $0x4fbc50a3 // FMLS V3.4S, V5.4S, V28.S[1]
+	WORD $0x4f9c58a3 // FMLS V3.4S, V5.4S, V28.S[2]
+	FMOVQ 0(R7), F6
+	FMOVQ 16(R7), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V28.S[1], V6.S4
+	FMOVQ 32(R7), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V28.S[2], V7.S4
+	FMOVQ 48(R7), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V28.S[3], V6.S4
+	FMOVQ 64(R7), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V27.S[0], V7.S4
+	FMOVQ 80(R7), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V27.S[1], V6.S4
+	FMOVQ 80(R7), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V27.S[1], V7.S4
-	VFMLA V6.S4, V3.S4, V7.S4
-	WORD $0x4ea1b884 // FCVTZS V4.4S, V4.4S
-	WORD $0x4f3f0485 // SSHR V5.4S, V4.4S, #1
-	VSUB V5.S4, V4.S4, V4.S4
-	VSHL $23, V5.S4, V5.S4
-	VADD V26.S4, V5.S4, V5.S4
-	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
 	VSHL $23, V4.S4, V4.S4
-	VADD V26.S4, V4.S4, V4.S4
-	WORD $0x6e24dce7 // FMUL V7.4S, V7.4S, V4.4S
-	WORD $0x4e3ad4e7 // FADD V7.4S, V7.4S, V26.4S
-	WORD $0x6e27ff47 // FDIV V7.4S, V26.4S, V7.4S
-	WORD $0x4ea7d742 // FSUB V2.4S, V26.4S, V7.4S
-	VMOV V26.B16, V3.B16
+	WORD $0x6e24dcc6 // FMUL V6.4S, V6.4S, V4.4S
+	WORD $0x4e3bd4c6 // FADD V6.4S, V6.4S, V27.4S
+	WORD $0x6e26ff66 // FDIV V6.4S, V27.4S, V6.4S
+	WORD $0x4ea6d762 // FSUB V2.4S, V27.4S, V6.4S
+	VMOV V27.B16, V3.B16
 	VFMLA V2.S4, V1.S4, V3.S4
-	WORD $0x6e27dc63 // FMUL V3.4S, V3.4S, V7.4S
+	WORD $0x6e26dc63 // FMUL V3.4S, V3.4S, V6.4S
 	FMOVQ 0(R4), F4
 	WORD $0x6e24dc63 // FMUL V3.4S, V3.4S, V4.4S
-	WORD $0x6e27dc21 // FMUL V1.4S, V1.4S, V7.4S
+	WORD $0x6e26dc21 // FMUL V1.4S, V1.4S, V6.4S
 	FMOVQ 0(R2), F5
 	WORD $0x6e25dc63 // FMUL V3.4S, V3.4S, V5.4S
 	WORD $0x6e25dc21 // FMUL V1.4S, V1.4S, V5.4S
-	FMOVQ 0(R0), F6
-	VAND V0.B16, V6.B16, V6.B16
-	WORD $0x4e23d4c6 // FADD V6.4S, V6.4S, V3.4S
-	FMOVQ F6, 0(R0)
-	FMOVQ 0(R1), F6
-	VAND V0.B16, V6.B16, V6.B16
-	WORD $0x4e21d4c6 // FADD V6.4S, V6.4S, V1.4S
-	FMOVQ F6, 0(R1)
+	FMOVQ 0(R0), F7
+	VAND V0.B16, V7.B16, V7.B16
+	WORD $0x4e23d4e7 // FADD V7.4S, V7.4S, V3.4S
+	FMOVQ F7, 0(R0)
+	FMOVQ 0(R1), F7
+	VAND V0.B16, V7.B16, V7.B16
+	WORD $0x4e21d4e7 // FADD V7.4S, V7.4S, V1.4S
+	FMOVQ F7, 0(R1)
 	ADD $16, R0
 	ADD $16, R1
 	ADD $16, R2
@@ -1097,56 +1279,48 @@ fourEnd:
 one:
 	FMOVS 0(R3), F1
 	WORD $0x6ea0f822 // FNEG V2.4S, V1.4S
-	WORD $0x4ebff443 // FMIN V3.4S, V2.4S, V31.4S
-	WORD $0x4e3ef463 // FMAX V3.4S, V3.4S, V30.4S
-	WORD $0x4f9d9064 // FMUL V4.4S, V3.4S, V29.S[0]
-	WORD $0x4e218884 // FRINTN V4.4S, V4.4S
-	WORD $0x4fbd5083 // FMLS V3.4S, V4.4S, V29.S[1]
-	WORD $0x4f9d5883 // FMLS V3.4S, V4.4S, V29.S[2]
-	VDUP V29.S[3], V6.S4
-	VDUP V28.S[0], V7.S4
+	WORD $0x4ebef443 // FMIN V3.4S, V2.4S, V30.4S
+	WORD $0x4e3df463 // FMAX V3.4S, V3.4S, V29.4S
+	VMOV V31.B16, V4.B16
+	WORD $0x4f9c1064 // FMLA V4.4S, V3.4S, V28.S[0]
+	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
+	WORD $0x4fbc50a3 // FMLS V3.4S, V5.4S, V28.S[1]
+	WORD $0x4f9c58a3 // FMLS V3.4S, V5.4S, V28.S[2]
+	FMOVQ 0(R7), F6
+	FMOVQ 16(R7), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V28.S[1], V6.S4
+	FMOVQ 32(R7), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V28.S[2], V7.S4
+	FMOVQ 48(R7), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V28.S[3], V6.S4
+	FMOVQ 64(R7), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V27.S[0], V7.S4
+	FMOVQ 80(R7), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V27.S[1], V6.S4
+	FMOVQ 80(R7), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V27.S[1], V7.S4
-	VFMLA V6.S4, V3.S4, V7.S4
-	WORD $0x4ea1b884 // FCVTZS V4.4S, V4.4S
-	WORD $0x4f3f0485 // SSHR V5.4S, V4.4S, #1
-	VSUB V5.S4, V4.S4, V4.S4
-	VSHL $23, V5.S4, V5.S4
-	VADD V26.S4, V5.S4, V5.S4
-	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
 	VSHL $23, V4.S4, V4.S4
-	VADD V26.S4, V4.S4, V4.S4
-	WORD $0x6e24dce7 // FMUL V7.4S, V7.4S, V4.4S
-	WORD $0x4e3ad4e7 // FADD V7.4S, V7.4S, V26.4S
-	WORD $0x6e27ff47 // FDIV V7.4S, V26.4S, V7.4S
-	WORD $0x4ea7d742 // FSUB V2.4S, V26.4S, V7.4S
-	VMOV V26.B16, V3.B16
+	WORD $0x6e24dcc6 // FMUL V6.4S, V6.4S, V4.4S
+	WORD $0x4e3bd4c6 // FADD V6.4S, V6.4S, V27.4S
+	WORD $0x6e26ff66 // FDIV V6.4S, V27.4S, V6.4S
+	WORD $0x4ea6d762 // FSUB V2.4S, V27.4S, V6.4S
+	VMOV V27.B16, V3.B16
 	VFMLA V2.S4, V1.S4, V3.S4
-	WORD $0x6e27dc63 // FMUL V3.4S, V3.4S, V7.4S
+	WORD $0x6e26dc63 // FMUL V3.4S, V3.4S, V6.4S
 	FMOVS 0(R4), F4
 	WORD $0x6e24dc63 // FMUL V3.4S, V3.4S, V4.4S
-	WORD $0x6e27dc21 // FMUL V1.4S, V1.4S, V7.4S
+	WORD $0x6e26dc21 // FMUL V1.4S, V1.4S, V6.4S
 	FMOVS 0(R2), F5
 	WORD $0x6e25dc63 // FMUL V3.4S, V3.4S, V5.4S
 	WORD $0x6e25dc21 // FMUL V1.4S, V1.4S, V5.4S
-	FMOVS 0(R0), F6
-	VAND V0.B16, V6.B16, V6.B16
-	WORD $0x4e23d4c6 // FADD V6.4S, V6.4S, V3.4S
-	FMOVS F6, 0(R0)
-	FMOVS 0(R1), F6
-	VAND V0.B16, V6.B16, V6.B16
-	WORD $0x4e21d4c6 // FADD V6.4S, V6.4S, V1.4S
-	FMOVS F6, 0(R1)
+	FMOVS 0(R0), F7
+	VAND V0.B16, V7.B16, V7.B16
+	WORD $0x4e23d4e7 // FADD V7.4S, V7.4S, V3.4S
+	FMOVS F7, 0(R0)
+	FMOVS 0(R1), F7
+	VAND V0.B16, V7.B16, V7.B16
+	WORD $0x4e21d4e7 // FADD V7.4S, V7.4S, V1.4S
+	FMOVS F7, 0(R1)
 	ADD $4, R0
 	ADD $4, R1
 	ADD $4, R2
@@ -1158,61 +1332,108 @@ oneEnd:
 	ADD $1, R6
 	RET
 
-DATA constants_geluNEON<>+0(SB)/4, $0x3f3504f3
-DATA constants_geluNEON<>+4(SB)/4, $0xb7910000
-DATA constants_geluNEON<>+8(SB)/4, $0x39c8e7d9
-DATA constants_geluNEON<>+12(SB)/4, $0xbb7e8a1c
-DATA constants_geluNEON<>+16(SB)/4, $0x3cc6b1a1
-DATA constants_geluNEON<>+20(SB)/4, $0xbddaae5c
-DATA constants_geluNEON<>+24(SB)/4, $0xbf228550
-DATA constants_geluNEON<>+28(SB)/4, $0xbe03ce86
-DATA constants_geluNEON<>+32(SB)/4, $0x42b20000
-DATA constants_geluNEON<>+36(SB)/4, $0x42b20000
-DATA constants_geluNEON<>+40(SB)/4, $0x42b20000
-DATA constants_geluNEON<>+44(SB)/4, $0x42b20000
-DATA constants_geluNEON<>+48(SB)/4, $0xc2d00000
-DATA constants_geluNEON<>+52(SB)/4, $0xc2d00000
-DATA constants_geluNEON<>+56(SB)/4, $0xc2d00000
-DATA constants_geluNEON<>+60(SB)/4, $0xc2d00000
-DATA constants_geluNEON<>+64(SB)/4, $0x3fb8aa3b
-DATA constants_geluNEON<>+68(SB)/4, $0x3f318000
-DATA constants_geluNEON<>+72(SB)/4, $0xb95e8083
-DATA constants_geluNEON<>+76(SB)/4, $0x39506967
-DATA constants_geluNEON<>+80(SB)/4, $0x3ab743ce
-DATA constants_geluNEON<>+84(SB)/4, $0x3c088908
-DATA constants_geluNEON<>+88(SB)/4, $0x3d2aa9c1
-DATA constants_geluNEON<>+92(SB)/4, $0x3e2aaaaa
-DATA constants_geluNEON<>+96(SB)/4, $0x3f000000
-DATA constants_geluNEON<>+100(SB)/4, $0x3f800000
-DATA constants_geluNEON<>+104(SB)/4, $0xba1c7000
-DATA constants_geluNEON<>+108(SB)/4, $0x3ba38d2c
-DATA constants_geluNEON<>+112(SB)/4, $0x3f800000
-DATA constants_geluNEON<>+116(SB)/4, $0x3f800000
-DATA constants_geluNEON<>+120(SB)/4, $0x3f800000
-DATA constants_geluNEON<>+124(SB)/4, $0x3f800000
-DATA constants_geluNEON<>+128(SB)/4, $0xbcdb48d9
-DATA constants_geluNEON<>+132(SB)/4, $0x3de70e22
-DATA constants_geluNEON<>+136(SB)/4, $0xbec09380
-DATA constants_geluNEON<>+140(SB)/4, $0x3e0375d4
-DATA constants_geluNEON<>+144(SB)/4, $0x3f6d8000
-DATA constants_geluNEON<>+148(SB)/4, $0x3f6d8000
-DATA constants_geluNEON<>+152(SB)/4, $0x3f6d8000
-DATA constants_geluNEON<>+156(SB)/4, $0x3f6d8000
-GLOBL constants_geluNEON<>(SB), RODATA|NOPTR, $160
+DATA constants_geluNEON<>+0(SB)/4, $0x40b33333
+DATA constants_geluNEON<>+4(SB)/4, $0x40b33333
+DATA constants_geluNEON<>+8(SB)/4, $0x40b33333
+DATA constants_geluNEON<>+12(SB)/4, $0x40b33333
+DATA constants_geluNEON<>+16(SB)/4, $0xbf000000
+DATA constants_geluNEON<>+20(SB)/4, $0x3fb8aa3b
+DATA constants_geluNEON<>+24(SB)/4, $0x3f318000
+DATA constants_geluNEON<>+28(SB)/4, $0xb95e8083
+DATA constants_geluNEON<>+32(SB)/4, $0x4b40007f
+DATA constants_geluNEON<>+36(SB)/4, $0x4b40007f
+DATA constants_geluNEON<>+40(SB)/4, $0x4b40007f
+DATA constants_geluNEON<>+44(SB)/4, $0x4b40007f
+DATA constants_geluNEON<>+48(SB)/4, $0x42b17218
+DATA constants_geluNEON<>+52(SB)/4, $0x42b17218
+DATA constants_geluNEON<>+56(SB)/4, $0x42b17218
+DATA constants_geluNEON<>+60(SB)/4, $0x42b17218
+DATA constants_geluNEON<>+64(SB)/4, $0xc2b00f34
+DATA constants_geluNEON<>+68(SB)/4, $0xc2b00f34
+DATA constants_geluNEON<>+72(SB)/4, $0xc2b00f34
+DATA constants_geluNEON<>+76(SB)/4, $0xc2b00f34
+DATA constants_geluNEON<>+80(SB)/4, $0x3f800000
+DATA constants_geluNEON<>+84(SB)/4, $0x3f800000
+DATA constants_geluNEON<>+88(SB)/4, $0x3f800000
+DATA constants_geluNEON<>+92(SB)/4, $0x3f800000
+GLOBL constants_geluNEON<>(SB), RODATA|NOPTR, $96
+
+DATA coefficients_geluNEON<>+0(SB)/4, $0x3ab51218
+DATA coefficients_geluNEON<>+4(SB)/4, $0x3ab51218
+DATA coefficients_geluNEON<>+8(SB)/4, $0x3ab51218
+DATA coefficients_geluNEON<>+12(SB)/4, $0x3ab51218
+DATA coefficients_geluNEON<>+16(SB)/4, $0x3c091cf1
+DATA coefficients_geluNEON<>+20(SB)/4, $0x3c091cf1
+DATA coefficients_geluNEON<>+24(SB)/4, $0x3c091cf1
+DATA coefficients_geluNEON<>+28(SB)/4, $0x3c091cf1
+DATA coefficients_geluNEON<>+32(SB)/4, $0x3d2aac79
+DATA coefficients_geluNEON<>+36(SB)/4, $0x3d2aac79
+DATA coefficients_geluNEON<>+40(SB)/4, $0x3d2aac79
+DATA coefficients_geluNEON<>+44(SB)/4, $0x3d2aac79
+DATA coefficients_geluNEON<>+48(SB)/4, $0x3e2aaa49
+DATA coefficients_geluNEON<>+52(SB)/4, $0x3e2aaa49
+DATA coefficients_geluNEON<>+56(SB)/4, $0x3e2aaa49
+DATA coefficients_geluNEON<>+60(SB)/4, $0x3e2aaa49
+DATA coefficients_geluNEON<>+64(SB)/4, $0x3efffffe
+DATA coefficients_geluNEON<>+68(SB)/4, $0x3efffffe
+DATA coefficients_geluNEON<>+72(SB)/4, $0x3efffffe
+DATA coefficients_geluNEON<>+76(SB)/4, $0x3efffffe
+DATA coefficients_geluNEON<>+80(SB)/4, $0x3f800000
+DATA coefficients_geluNEON<>+84(SB)/4, $0x3f800000
+DATA coefficients_geluNEON<>+88(SB)/4, $0x3f800000
+DATA coefficients_geluNEON<>+92(SB)/4, $0x3f800000
+DATA coefficients_geluNEON<>+96(SB)/4, $0x35dafcea
+DATA coefficients_geluNEON<>+100(SB)/4, $0x35dafcea
+DATA coefficients_geluNEON<>+104(SB)/4, $0x35dafcea
+DATA coefficients_geluNEON<>+108(SB)/4, $0x35dafcea
+DATA coefficients_geluNEON<>+112(SB)/4, $0xb813aa45
+DATA coefficients_geluNEON<>+116(SB)/4, $0xb813aa45
+DATA coefficients_geluNEON<>+120(SB)/4, $0xb813aa45
+DATA coefficients_geluNEON<>+124(SB)/4, $0xb813aa45
+DATA coefficients_geluNEON<>+128(SB)/4, $0x39b21d69
+DATA coefficients_geluNEON<>+132(SB)/4, $0x39b21d69
+DATA coefficients_geluNEON<>+136(SB)/4, $0x39b21d69
+DATA coefficients_geluNEON<>+140(SB)/4, $0x39b21d69
+DATA coefficients_geluNEON<>+144(SB)/4, $0xbb016814
+DATA coefficients_geluNEON<>+148(SB)/4, $0xbb016814
+DATA coefficients_geluNEON<>+152(SB)/4, $0xbb016814
+DATA coefficients_geluNEON<>+156(SB)/4, $0xbb016814
+DATA coefficients_geluNEON<>+160(SB)/4, $0x3c0213e1
+DATA coefficients_geluNEON<>+164(SB)/4, $0x3c0213e1
+DATA coefficients_geluNEON<>+168(SB)/4, $0x3c0213e1
+DATA coefficients_geluNEON<>+172(SB)/4, $0x3c0213e1
+DATA coefficients_geluNEON<>+176(SB)/4, $0xbcc72dd0
+DATA coefficients_geluNEON<>+180(SB)/4, $0xbcc72dd0
+DATA coefficients_geluNEON<>+184(SB)/4, $0xbcc72dd0
+DATA coefficients_geluNEON<>+188(SB)/4, $0xbcc72dd0
+DATA coefficients_geluNEON<>+192(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluNEON<>+196(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluNEON<>+200(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluNEON<>+204(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluNEON<>+208(SB)/4, $0xbe07b1b2
+DATA coefficients_geluNEON<>+212(SB)/4, $0xbe07b1b2
+DATA coefficients_geluNEON<>+216(SB)/4, $0xbe07b1b2
+DATA coefficients_geluNEON<>+220(SB)/4, $0xbe07b1b2
+DATA coefficients_geluNEON<>+224(SB)/4, $0x3e7fea30
+DATA coefficients_geluNEON<>+228(SB)/4, $0x3e7fea30
+DATA coefficients_geluNEON<>+232(SB)/4, $0x3e7fea30
+DATA coefficients_geluNEON<>+236(SB)/4, $0x3e7fea30
+DATA coefficients_geluNEON<>+240(SB)/4, $0xbecc4168
+DATA coefficients_geluNEON<>+244(SB)/4, $0xbecc4168
+DATA coefficients_geluNEON<>+248(SB)/4, $0xbecc4168
+DATA coefficients_geluNEON<>+252(SB)/4, $0xbecc4168
+GLOBL coefficients_geluNEON<>(SB), RODATA|NOPTR, $256
 
 // func geluNEON(y, x []float32)
 TEXT ·geluNEON(SB), NOSPLIT, $0-48
-	MOVD $constants_geluNEON<>(SB), R3
-	FMOVQ 0(R3), F31
-	FMOVQ 16(R3), F30
-	FMOVQ 32(R3), F29
-	FMOVQ 48(R3), F28
-	FMOVQ 64(R3), F27
-	FMOVQ 80(R3), F26
-	FMOVQ 96(R3), F25
-	FMOVQ 112(R3), F24
-	FMOVQ 128(R3), F23
-	FMOVQ 144(R3), F22
+	MOVD $constants_geluNEON<>(SB), R4
+	FMOVQ 0(R4), F31
+	FMOVQ 16(R4), F30
+	FMOVQ 32(R4), F29
+	FMOVQ 48(R4), F28
+	FMOVQ 64(R4), F27
+	FMOVQ 80(R4), F26
+	MOVD $coefficients_geluNEON<>(SB), R3
 	MOVD y_base+0(FP), R0
 	MOVD x_base+24(FP), R1
 	MOVD y_len+8(FP), R2
@@ -1221,76 +1442,57 @@ TEXT ·geluNEON(SB), NOSPLIT, $0-48
 four:
 	FMOVQ 0(R1), F0
 	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
-	WORD $0x4f9f9021 // FMUL V1.4S, V1.4S, V31.S[0]
-	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
-	VDUP V31.S[1], V3.S4
-	VDUP V31.S[2], V4.S4
-	VFMLA V3.S4, V1.S4, V4.S4
-	VDUP V31.S[3], V3.S4
-	VDUP V30.S[0], V5.S4
-	VFMLA V3.S4, V1.S4, V5.S4
-	VFMLA V4.S4, V2.S4, V5.S4
-	VDUP V30.S[1], V3.S4
-	VFMLA V5.S4, V1.S4, V3.S4
-	VDUP V30.S[2], V5.S4
-	VFMLA V3.S4, V1.S4, V5.S4
-	VDUP V30.S[3], V3.S4
-	VFMLA V5.S4, V1.S4, V3.S4
-	WORD $0x6ea0f824 // FNEG V4.4S, V1.4S
-	VFMLA V3.S4, V1.S4, V4.S4
-	WORD $0x4ebdf485 // FMIN V5.4S, V4.4S, V29.4S
-	WORD $0x4e3cf4a5 // FMAX V5.4S, V5.4S, V28.4S
-	WORD $0x4f9b90a6 // FMUL V6.4S, V5.4S, V27.S[0]
-	WORD $0x4e2188c6 // FRINTN V6.4S, V6.4S
-	WORD $0x4fbb50c5 // FMLS V5.4S, V6.4S, V27.S[1]
-	WORD $0x4f9b58c5 // FMLS V5.4S, V6.4S, V27.S[2]
-	VDUP V27.S[3], V8.S4
-	VDUP V26.S[0], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	VDUP V26.S[1], V8.S4
-	VFMLA V9.S4, V5.S4, V8.S4
-	VDUP V26.S[2], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	VDUP V26.S[3], V8.S4
-	VFMLA V9.S4, V5.S4, V8.S4
-	VDUP V25.S[0], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	VDUP V25.S[1], V8.S4
-	VFMLA V9.S4, V5.S4, V8.S4
-	VDUP V25.S[1], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	WORD $0x4ea1b8c6 // FCVTZS V6.4S, V6.4S
-	WORD $0x4f3f04c7 // SSHR V7.4S, V6.4S, #1
-	VSUB V7.S4, V6.S4, V6.S4
-	VSHL $23, V7.S4, V7.S4
-	VADD V24.S4, V7.S4, V7.S4
-	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
-	VSHL $23, V6.S4, V6.S4
-	VADD V24.S4, V6.S4, V6.S4
-	WORD $0x6e26dd29 // FMUL V9.4S, V9.4S, V6.4S
-	WORD $0x4f999129 // FMUL V9.4S, V9.4S, V25.S[0]
-	WORD $0x4ea9d705 // FSUB V5.4S, V24.4S, V9.4S
+	WORD $0x4ebff421 // FMIN V1.4S, V1.4S, V31.4S
+	WORD $0x4f9e9002 // FMUL V2.4S, V0.4S, V30.S[0]
+	WORD $0x6e20dc42 // FMUL V2.4S, V2.4S, V0.4S
+	WORD $0x4ebcf444 // FMIN V4.4S, V2.4S, V28.4S
+	WORD $0x4e3bf484 // FMAX V4.4S, V4.4S, V27.4S
+	VMOV V29.B16, V5.B16
+	WORD $0x4fbe1085 // FMLA V5.4S, V4.4S, V30.S[1]
+	WORD $0x4ebdd4a6 // FSUB V6.4S, V5.4S, V29.4S
+	WORD $0x4f9e58c4 // FMLS V4.4S, V6.4S, V30.S[2]
+	WORD $0x4fbe58c4 // FMLS V4.4S, V6.4S, V30.S[3]
+	FMOVQ 0(R3), F7
+	FMOVQ 16(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 32(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 48(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 64(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 80(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 80(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	VSHL $23, V5.S4, V5.S4
+	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
+	FMOVQ 96(R3), F5
+	FMOVQ 112(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 128(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 144(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 160(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 176(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 192(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 208(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 224(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 240(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 64(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	WORD $0x6e27dca5 // FMUL V5.4S, V5.4S, V7.4S
+	WORD $0x4ea5d744 // FSUB V4.4S, V26.4S, V5.4S
 	WORD $0x4f210403 // SSHR V3.4S, V0.4S, #31
-	VBIT V3.B16, V9.B16, V5.B16
-	VDUP V25.S[2], V4.S4
-	VDUP V25.S[3], V6.S4
-	VFMLA V4.S4, V2.S4, V6.S4
-	VDUP V23.S[0], V4.S4
-	VFMLA V6.S4, V2.S4, V4.S4
-	VDUP V23.S[1], V6.S4
-	VFMLA V4.S4, V2.S4, V6.S4
-	VDUP V23.S[2], V4.S4
-	VFMLA V6.S4, V2.S4, V4.S4
-	VDUP V23.S[3], V6.S4
-	VFMLA V4.S4, V2.S4, V6.S4
-	WORD $0x4f9f9004 // FMUL V4.4S, V0.4S, V31.S[0]
-	VMOV V4.B16, V7.B16
-	VFMLA V6.S4, V4.S4, V7.S4
-	VDUP V25.S[0], V6.S4
-	WORD $0x4f9910e6 // FMLA V6.4S, V7.4S, V25.S[0]
-	WORD $0x6e21e6c3 // FCMGE V3.4S, V22.4S, V1.4S
-	VBIT V3.B16, V6.B16, V5.B16
-	WORD $0x6e25dc00 // FMUL V0.4S, V0.4S, V5.4S
+	VBIT V3.B16, V5.B16, V4.B16
+	WORD $0x6e24dc00 // FMUL V0.4S, V0.4S, V4.4S
 	FMOVQ F0, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -1303,76 +1505,57 @@ fourEnd:
 one:
 	FMOVS 0(R1), F0
 	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
-	WORD $0x4f9f9021 // FMUL V1.4S, V1.4S, V31.S[0]
-	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
-	VDUP V31.S[1], V3.S4
-	VDUP V31.S[2], V4.S4
-	VFMLA V3.S4, V1.S4, V4.S4
-	VDUP V31.S[3], V3.S4
-	VDUP V30.S[0], V5.S4
-	VFMLA V3.S4, V1.S4, V5.S4
-	VFMLA V4.S4, V2.S4, V5.S4
-	VDUP V30.S[1], V3.S4
-	VFMLA V5.S4, V1.S4, V3.S4
-	VDUP V30.S[2], V5.S4
-	VFMLA V3.S4, V1.S4, V5.S4
-	VDUP V30.S[3], V3.S4
-	VFMLA V5.S4, V1.S4, V3.S4
-	WORD $0x6ea0f824 // FNEG V4.4S, V1.4S
-	VFMLA V3.S4, V1.S4, V4.S4
-	WORD $0x4ebdf485 // FMIN V5.4S, V4.4S, V29.4S
-	WORD $0x4e3cf4a5 // FMAX V5.4S, V5.4S, V28.4S
-	WORD $0x4f9b90a6 // FMUL V6.4S, V5.4S, V27.S[0]
-	WORD $0x4e2188c6 // FRINTN V6.4S, V6.4S
-	WORD $0x4fbb50c5 // FMLS V5.4S, V6.4S, V27.S[1]
-	WORD $0x4f9b58c5 // FMLS V5.4S, V6.4S, V27.S[2]
-	VDUP V27.S[3], V8.S4
-	VDUP V26.S[0], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	VDUP V26.S[1], V8.S4
-	VFMLA V9.S4, V5.S4, V8.S4
-	VDUP V26.S[2], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	VDUP V26.S[3], V8.S4
-	VFMLA V9.S4, V5.S4, V8.S4
-	VDUP V25.S[0], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	VDUP V25.S[1], V8.S4
-	VFMLA V9.S4, V5.S4, V8.S4
-	VDUP V25.S[1], V9.S4
-	VFMLA V8.S4, V5.S4, V9.S4
-	WORD $0x4ea1b8c6 // FCVTZS V6.4S, V6.4S
-	WORD $0x4f3f04c7 // SSHR V7.4S, V6.4S, #1
-	VSUB V7.S4, V6.S4, V6.S4
-	VSHL $23, V7.S4, V7.S4
-	VADD V24.S4, V7.S4, V7.S4
-	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
-	VSHL $23, V6.S4, V6.S4
-	VADD V24.S4, V6.S4, V6.S4
-	WORD $0x6e26dd29 // FMUL V9.4S, V9.4S, V6.4S
-	WORD $0x4f999129 // FMUL V9.4S, V9.4S, V25.S[0]
-	WORD $0x4ea9d705 // FSUB V5.4S, V24.4S, V9.4S
+	WORD $0x4ebff421 // FMIN V1.4S, V1.4S, V31.4S
+	WORD $0x4f9e9002 // FMUL V2.4S, V0.4S, V30.S[0]
+	WORD $0x6e20dc42 // FMUL V2.4S, V2.4S, V0.4S
+	WORD $0x4ebcf444 // FMIN V4.4S, V2.4S, V28.4S
+	WORD $0x4e3bf484 // FMAX V4.4S, V4.4S, V27.4S
+	VMOV V29.B16, V5.B16
+	WORD $0x4fbe1085 // FMLA V5.4S, V4.4S, V30.S[1]
+	WORD $0x4ebdd4a6 // FSUB V6.4S, V5.4S, V29.4S
+	WORD $0x4f9e58c4 // FMLS V4.4S, V6.4S, V30.S[2]
+	WORD $0x4fbe58c4 // FMLS V4.4S, V6.4S, V30.S[3]
+	FMOVQ 0(R3), F7
+	FMOVQ 16(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 32(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 48(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 64(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	FMOVQ 80(R3), F8
+	VFMLA V7.S4, V4.S4, V8.S4
+	FMOVQ 80(R3), F7
+	VFMLA V8.S4, V4.S4, V7.S4
+	VSHL $23, V5.S4, V5.S4
+	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
+	FMOVQ 96(R3), F5
+	FMOVQ 112(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 128(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 144(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 160(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 176(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 192(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 208(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 224(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	FMOVQ 240(R3), F6
+	VFMLA V5.S4, V1.S4, V6.S4
+	FMOVQ 64(R3), F5
+	VFMLA V6.S4, V1.S4, V5.S4
+	WORD $0x6e27dca5 // FMUL V5.4S, V5.4S, V7.4S
+	WORD $0x4ea5d744 // FSUB V4.4S, V26.4S, V5.4S
 	WORD $0x4f210403 // SSHR V3.4S, V0.4S, #31
-	VBIT V3.B16, V9.B16, V5.B16
-	VDUP V25.S[2], V4.S4
-	VDUP V25.S[3], V6.S4
-	VFMLA V4.S4, V2.S4, V6.S4
-	VDUP V23.S[0], V4.S4
-	VFMLA V6.S4, V2.S4, V4.S4
-	VDUP V23.S[1], V6.S4
-	VFMLA V4.S4, V2.S4, V6.S4
-	VDUP V23.S[2], V4.S4
-	VFMLA V6.S4, V2.S4, V4.S4
-	VDUP V23.S[3], V6.S4
-	VFMLA V4.S4, V2.S4, V6.S4
-	WORD $0x4f9f9004 // FMUL V4.4S, V0.4S, V31.S[0]
-	VMOV V4.B16, V7.B16
-	VFMLA V6.S4, V4.S4, V7.S4
-	VDUP V25.S[0], V6.S4
-	WORD $0x4f9910e6 // FMLA V6.4S, V7.4S, V25.S[0]
-	WORD $0x6e21e6c3 // FCMGE V3.4S, V22.4S, V1.4S
-	VBIT V3.B16, V6.B16, V5.B16
-	WORD $0x6e25dc00 // FMUL V0.4S, V0.4S, V5.4S
+	VBIT V3.B16, V5.B16, V4.B16
+	WORD $0x6e24dc00 // FMUL V0.4S, V0.4S, V4.4S
 	FMOVS F0, 0(R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -1390,68 +1573,115 @@ DATA constants_geluGradNEON<>+16(SB)/4, $0xc2000000
 DATA constants_geluGradNEON<>+20(SB)/4, $0xc2000000
 DATA constants_geluGradNEON<>+24(SB)/4, $0xc2000000
 DATA constants_geluGradNEON<>+28(SB)/4, $0xc2000000
-DATA constants_geluGradNEON<>+32(SB)/4, $0x3f3504f3
-DATA constants_geluGradNEON<>+36(SB)/4, $0xb7910000
-DATA constants_geluGradNEON<>+40(SB)/4, $0x39c8e7d9
-DATA constants_geluGradNEON<>+44(SB)/4, $0xbb7e8a1c
-DATA constants_geluGradNEON<>+48(SB)/4, $0x3cc6b1a1
-DATA constants_geluGradNEON<>+52(SB)/4, $0xbddaae5c
-DATA constants_geluGradNEON<>+56(SB)/4, $0xbf228550
-DATA constants_geluGradNEON<>+60(SB)/4, $0xbe03ce86
-DATA constants_geluGradNEON<>+64(SB)/4, $0x42b20000
-DATA constants_geluGradNEON<>+68(SB)/4, $0x42b20000
-DATA constants_geluGradNEON<>+72(SB)/4, $0x42b20000
-DATA constants_geluGradNEON<>+76(SB)/4, $0x42b20000
-DATA constants_geluGradNEON<>+80(SB)/4, $0xc2d00000
-DATA constants_geluGradNEON<>+84(SB)/4, $0xc2d00000
-DATA constants_geluGradNEON<>+88(SB)/4, $0xc2d00000
-DATA constants_geluGradNEON<>+92(SB)/4, $0xc2d00000
-DATA constants_geluGradNEON<>+96(SB)/4, $0x3fb8aa3b
-DATA constants_geluGradNEON<>+100(SB)/4, $0x3f318000
-DATA constants_geluGradNEON<>+104(SB)/4, $0xb95e8083
-DATA constants_geluGradNEON<>+108(SB)/4, $0x39506967
-DATA constants_geluGradNEON<>+112(SB)/4, $0x3ab743ce
-DATA constants_geluGradNEON<>+116(SB)/4, $0x3c088908
-DATA constants_geluGradNEON<>+120(SB)/4, $0x3d2aa9c1
-DATA constants_geluGradNEON<>+124(SB)/4, $0x3e2aaaaa
-DATA constants_geluGradNEON<>+128(SB)/4, $0x3f000000
-DATA constants_geluGradNEON<>+132(SB)/4, $0x3f800000
-DATA constants_geluGradNEON<>+136(SB)/4, $0xba1c7000
-DATA constants_geluGradNEON<>+140(SB)/4, $0x3ba38d2c
-DATA constants_geluGradNEON<>+144(SB)/4, $0x3f800000
-DATA constants_geluGradNEON<>+148(SB)/4, $0x3f800000
-DATA constants_geluGradNEON<>+152(SB)/4, $0x3f800000
-DATA constants_geluGradNEON<>+156(SB)/4, $0x3f800000
-DATA constants_geluGradNEON<>+160(SB)/4, $0xbcdb48d9
-DATA constants_geluGradNEON<>+164(SB)/4, $0x3de70e22
-DATA constants_geluGradNEON<>+168(SB)/4, $0xbec09380
-DATA constants_geluGradNEON<>+172(SB)/4, $0x3e0375d4
-DATA constants_geluGradNEON<>+176(SB)/4, $0x3f6d8000
-DATA constants_geluGradNEON<>+180(SB)/4, $0x3f6d8000
-DATA constants_geluGradNEON<>+184(SB)/4, $0x3f6d8000
-DATA constants_geluGradNEON<>+188(SB)/4, $0x3f6d8000
-DATA constants_geluGradNEON<>+192(SB)/4, $0xbf000000
-DATA constants_geluGradNEON<>+196(SB)/4, $0x3ecc422a
-DATA constants_geluGradNEON<>+200(SB)/4, $0x00000000
-DATA constants_geluGradNEON<>+204(SB)/4, $0x00000000
-GLOBL constants_geluGradNEON<>(SB), RODATA|NOPTR, $208
+DATA constants_geluGradNEON<>+32(SB)/4, $0x40b33333
+DATA constants_geluGradNEON<>+36(SB)/4, $0x40b33333
+DATA constants_geluGradNEON<>+40(SB)/4, $0x40b33333
+DATA constants_geluGradNEON<>+44(SB)/4, $0x40b33333
+DATA constants_geluGradNEON<>+48(SB)/4, $0xbf000000
+DATA constants_geluGradNEON<>+52(SB)/4, $0x3fb8aa3b
+DATA constants_geluGradNEON<>+56(SB)/4, $0x3f318000
+DATA constants_geluGradNEON<>+60(SB)/4, $0xb95e8083
+DATA constants_geluGradNEON<>+64(SB)/4, $0x4b40007f
+DATA constants_geluGradNEON<>+68(SB)/4, $0x4b40007f
+DATA constants_geluGradNEON<>+72(SB)/4, $0x4b40007f
+DATA constants_geluGradNEON<>+76(SB)/4, $0x4b40007f
+DATA constants_geluGradNEON<>+80(SB)/4, $0x42b17218
+DATA constants_geluGradNEON<>+84(SB)/4, $0x42b17218
+DATA constants_geluGradNEON<>+88(SB)/4, $0x42b17218
+DATA constants_geluGradNEON<>+92(SB)/4, $0x42b17218
+DATA constants_geluGradNEON<>+96(SB)/4, $0xc2b00f34
+DATA constants_geluGradNEON<>+100(SB)/4, $0xc2b00f34
+DATA constants_geluGradNEON<>+104(SB)/4, $0xc2b00f34
+DATA constants_geluGradNEON<>+108(SB)/4, $0xc2b00f34
+DATA constants_geluGradNEON<>+112(SB)/4, $0x3f800000
+DATA constants_geluGradNEON<>+116(SB)/4, $0x3f800000
+DATA constants_geluGradNEON<>+120(SB)/4, $0x3f800000
+DATA constants_geluGradNEON<>+124(SB)/4, $0x3f800000
+DATA constants_geluGradNEON<>+128(SB)/4, $0x3ecc422a
+DATA constants_geluGradNEON<>+132(SB)/4, $0x00000000
+DATA constants_geluGradNEON<>+136(SB)/4, $0x00000000
+DATA constants_geluGradNEON<>+140(SB)/4, $0x00000000
+GLOBL constants_geluGradNEON<>(SB), RODATA|NOPTR, $144
+
+DATA coefficients_geluGradNEON<>+0(SB)/4, $0x3ab51218
+DATA coefficients_geluGradNEON<>+4(SB)/4, $0x3ab51218
+DATA coefficients_geluGradNEON<>+8(SB)/4, $0x3ab51218
+DATA coefficients_geluGradNEON<>+12(SB)/4, $0x3ab51218
+DATA coefficients_geluGradNEON<>+16(SB)/4, $0x3c091cf1
+DATA coefficients_geluGradNEON<>+20(SB)/4, $0x3c091cf1
+DATA coefficients_geluGradNEON<>+24(SB)/4, $0x3c091cf1
+DATA coefficients_geluGradNEON<>+28(SB)/4, $0x3c091cf1
+DATA coefficients_geluGradNEON<>+32(SB)/4, $0x3d2aac79
+DATA coefficients_geluGradNEON<>+36(SB)/4, $0x3d2aac79
+DATA coefficients_geluGradNEON<>+40(SB)/4, $0x3d2aac79
+DATA coefficients_geluGradNEON<>+44(SB)/4, $0x3d2aac79
+DATA coefficients_geluGradNEON<>+48(SB)/4, $0x3e2aaa49
+DATA coefficients_geluGradNEON<>+52(SB)/4, $0x3e2aaa49
+DATA coefficients_geluGradNEON<>+56(SB)/4, $0x3e2aaa49
+DATA coefficients_geluGradNEON<>+60(SB)/4, $0x3e2aaa49
+DATA coefficients_geluGradNEON<>+64(SB)/4, $0x3efffffe
+DATA coefficients_geluGradNEON<>+68(SB)/4, $0x3efffffe
+DATA coefficients_geluGradNEON<>+72(SB)/4, $0x3efffffe
+DATA coefficients_geluGradNEON<>+76(SB)/4, $0x3efffffe
+DATA coefficients_geluGradNEON<>+80(SB)/4, $0x3f800000
+DATA coefficients_geluGradNEON<>+84(SB)/4, $0x3f800000
+DATA coefficients_geluGradNEON<>+88(SB)/4, $0x3f800000
+DATA coefficients_geluGradNEON<>+92(SB)/4, $0x3f800000
+DATA coefficients_geluGradNEON<>+96(SB)/4, $0x35dafcea
+DATA coefficients_geluGradNEON<>+100(SB)/4, $0x35dafcea
+DATA coefficients_geluGradNEON<>+104(SB)/4, $0x35dafcea
+DATA coefficients_geluGradNEON<>+108(SB)/4, $0x35dafcea
+DATA coefficients_geluGradNEON<>+112(SB)/4, $0xb813aa45
+DATA coefficients_geluGradNEON<>+116(SB)/4, $0xb813aa45
+DATA coefficients_geluGradNEON<>+120(SB)/4, $0xb813aa45
+DATA coefficients_geluGradNEON<>+124(SB)/4, $0xb813aa45
+DATA coefficients_geluGradNEON<>+128(SB)/4, $0x39b21d69
+DATA coefficients_geluGradNEON<>+132(SB)/4, $0x39b21d69
+DATA coefficients_geluGradNEON<>+136(SB)/4, $0x39b21d69
+DATA coefficients_geluGradNEON<>+140(SB)/4, $0x39b21d69
+DATA coefficients_geluGradNEON<>+144(SB)/4, $0xbb016814
+DATA coefficients_geluGradNEON<>+148(SB)/4, $0xbb016814
+DATA coefficients_geluGradNEON<>+152(SB)/4, $0xbb016814
+DATA coefficients_geluGradNEON<>+156(SB)/4, $0xbb016814
+DATA coefficients_geluGradNEON<>+160(SB)/4, $0x3c0213e1
+DATA coefficients_geluGradNEON<>+164(SB)/4, $0x3c0213e1
+DATA coefficients_geluGradNEON<>+168(SB)/4, $0x3c0213e1
+DATA coefficients_geluGradNEON<>+172(SB)/4, $0x3c0213e1
+DATA coefficients_geluGradNEON<>+176(SB)/4, $0xbcc72dd0
+DATA coefficients_geluGradNEON<>+180(SB)/4, $0xbcc72dd0
+DATA coefficients_geluGradNEON<>+184(SB)/4, $0xbcc72dd0
+DATA coefficients_geluGradNEON<>+188(SB)/4, $0xbcc72dd0
+DATA coefficients_geluGradNEON<>+192(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluGradNEON<>+196(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluGradNEON<>+200(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluGradNEON<>+204(SB)/4, $0x3d7a7d7e
+DATA coefficients_geluGradNEON<>+208(SB)/4, $0xbe07b1b2
+DATA coefficients_geluGradNEON<>+212(SB)/4, $0xbe07b1b2
+DATA coefficients_geluGradNEON<>+216(SB)/4, $0xbe07b1b2
+DATA coefficients_geluGradNEON<>+220(SB)/4, $0xbe07b1b2
+DATA coefficients_geluGradNEON<>+224(SB)/4, $0x3e7fea30
+DATA coefficients_geluGradNEON<>+228(SB)/4, $0x3e7fea30
+DATA coefficients_geluGradNEON<>+232(SB)/4, $0x3e7fea30
+DATA coefficients_geluGradNEON<>+236(SB)/4, $0x3e7fea30
+DATA coefficients_geluGradNEON<>+240(SB)/4, $0xbecc4168
+DATA coefficients_geluGradNEON<>+244(SB)/4, $0xbecc4168
+DATA coefficients_geluGradNEON<>+248(SB)/4, $0xbecc4168
+DATA coefficients_geluGradNEON<>+252(SB)/4, $0xbecc4168
+GLOBL coefficients_geluGradNEON<>(SB), RODATA|NOPTR, $256
 
 // func geluGradNEON(dx, dy, x []float32, acc bool)
 TEXT ·geluGradNEON(SB), NOSPLIT, $0-73
-	MOVD $constants_geluGradNEON<>(SB), R5
-	FMOVQ 0(R5), F31
-	FMOVQ 16(R5), F30
-	FMOVQ 32(R5), F29
-	FMOVQ 48(R5), F28
-	FMOVQ 64(R5), F27
-	FMOVQ 80(R5), F26
-	FMOVQ 96(R5), F25
-	FMOVQ 112(R5), F24
-	FMOVQ 128(R5), F23
-	FMOVQ 144(R5), F22
-	FMOVQ 160(R5), F21
-	FMOVQ 176(R5), F20
-	FMOVQ 192(R5), F19
+	MOVD $constants_geluGradNEON<>(SB), R6
+	FMOVQ 0(R6), F31
+	FMOVQ 16(R6), F30
+	FMOVQ 32(R6), F29
+	FMOVQ 48(R6), F28
+	FMOVQ 64(R6), F27
+	FMOVQ 80(R6), F26
+	FMOVQ 96(R6), F25
+	FMOVQ 112(R6), F24
+	FMOVQ 128(R6), F23
+	MOVD $coefficients_geluGradNEON<>(SB), R5
 	MOVD dx_base+0(FP), R0
 	MOVD dy_base+24(FP), R1
 	MOVD x_base+48(FP), R2
@@ -1466,115 +1696,64 @@ four:
 	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
 	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
 	WORD $0x4ea0f843 // FABS V3.4S, V2.4S
-	WORD $0x4f9d9063 // FMUL V3.4S, V3.4S, V29.S[0]
-	WORD $0x6e23dc64 // FMUL V4.4S, V3.4S, V3.4S
-	VDUP V29.S[1], V5.S4
-	VDUP V29.S[2], V6.S4
-	VFMLA V5.S4, V3.S4, V6.S4
-	VDUP V29.S[3], V5.S4
-	VDUP V28.S[0], V7.S4
-	VFMLA V5.S4, V3.S4, V7.S4
-	VFMLA V6.S4, V4.S4, V7.S4
-	VDUP V28.S[1], V5.S4
-	VFMLA V7.S4, V3.S4, V5.S4
-	VDUP V28.S[2], V7.S4
-	VFMLA V5.S4, V3.S4, V7.S4
-	VDUP V28.S[3], V5.S4
-	VFMLA V7.S4, V3.S4, V5.S4
-	WORD $0x6ea0f866 // FNEG V6.4S, V3.4S
-	VFMLA V5.S4, V3.S4, V6.S4
-	WORD $0x4ebbf4c7 // FMIN V7.4S, V6.4S, V27.4S
-	WORD $0x4e3af4e7 // FMAX V7.4S, V7.4S, V26.4S
-	WORD $0x4f9990e8 // FMUL V8.4S, V7.4S, V25.S[0]
-	WORD $0x4e218908 // FRINTN V8.4S, V8.4S
-	WORD $0x4fb95107 // FMLS V7.4S, V8.4S, V25.S[1]
-	WORD $0x4f995907 // FMLS V7.4S, V8.4S, V25.S[2]
-	VDUP V25.S[3], V10.S4
-	VDUP V24.S[0], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	VDUP V24.S[1], V10.S4
-	VFMLA V11.S4, V7.S4, V10.S4
-	VDUP V24.S[2], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	VDUP V24.S[3], V10.S4
-	VFMLA V11.S4, V7.S4, V10.S4
-	VDUP V23.S[0], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	VDUP V23.S[1], V10.S4
-	VFMLA V11.S4, V7.S4, V10.S4
-	VDUP V23.S[1], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	WORD $0x4ea1b908 // FCVTZS V8.4S, V8.4S
-	WORD $0x4f3f0509 // SSHR V9.4S, V8.4S, #1
-	VSUB V9.S4, V8.S4, V8.S4
-	VSHL $23, V9.S4, V9.S4
-	VADD V22.S4, V9.S4, V9.S4
-	WORD $0x6e29dd6b // FMUL V11.4S, V11.4S, V9.4S
-	VSHL $23, V8.S4, V8.S4
-	VADD V22.S4, V8.S4, V8.S4
-	WORD $0x6e28dd6b // FMUL V11.4S, V11.4S, V8.4S
-	WORD $0x4f97916b // FMUL V11.4S, V11.4S, V23.S[0]
-	WORD $0x4eabd6c7 // FSUB V7.4S, V22.4S, V11.4S
+	WORD $0x4ebdf463 // FMIN V3.4S, V3.4S, V29.4S
+	WORD $0x4f9c9044 // FMUL V4.4S, V2.4S, V28.S[0]
+	WORD $0x6e22dc84 // FMUL V4.4S, V4.4S, V2.4S
+	WORD $0x4ebaf486 // FMIN V6.4S, V4.4S, V26.4S
+	WORD $0x4e39f4c6 // FMAX V6.4S, V6.4S, V25.4S
+	VMOV V27.B16, V7.B16
+	WORD $0x4fbc10c7 // FMLA V7.4S, V6.4S, V28.S[1]
+	WORD $0x4ebbd4e8 // FSUB V8.4S, V7.4S, V27.4S
+	WORD $0x4f9c5906 // FMLS V6.4S, V8.4S, V28.S[2]
+	WORD $0x4fbc5906 // FMLS V6.4S, V8.4S, V28.S[3]
+	FMOVQ 0(R5), F9
+	FMOVQ 16(R5), F10
+	VFMLA V9.S4, V6.S4, V10.S4
+	FMOVQ 32(R5), F9
+	VFMLA V10.S4, V6.S4, V9.S4
+	FMOVQ 48(R5), F10
+	VFMLA V9.S4, V6.S4, V10.S4
+	FMOVQ 64(R5), F9
+	VFMLA V10.S4, V6.S4, V9.S4
+	FMOVQ 80(R5), F10
+	VFMLA V9.S4, V6.S4, V10.S4
+	FMOVQ 80(R5), F9
+	VFMLA V10.S4, V6.S4, V9.S4
+	VSHL $23, V7.S4, V7.S4
+	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
+	FMOVQ 96(R5), F7
+	FMOVQ 112(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 128(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 144(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 160(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 176(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 192(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 208(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 224(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 240(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 64(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	WORD $0x6e29dce7 // FMUL V7.4S, V7.4S, V9.4S
+	WORD $0x4ea7d706 // FSUB V6.4S, V24.4S, V7.4S
 	WORD $0x4f210445 // SSHR V5.4S, V2.4S, #31
-	VBIT V5.B16, V11.B16, V7.B16
-	VDUP V23.S[2], V6.S4
-	VDUP V23.S[3], V8.S4
-	VFMLA V6.S4, V4.S4, V8.S4
-	VDUP V21.S[0], V6.S4
-	VFMLA V8.S4, V4.S4, V6.S4
-	VDUP V21.S[1], V8.S4
-	VFMLA V6.S4, V4.S4, V8.S4
-	VDUP V21.S[2], V6.S4
-	VFMLA V8.S4, V4.S4, V6.S4
-	VDUP V21.S[3], V8.S4
-	VFMLA V6.S4, V4.S4, V8.S4
-	WORD $0x4f9d9046 // FMUL V6.4S, V2.4S, V29.S[0]
-	VMOV V6.B16, V9.B16
-	VFMLA V8.S4, V6.S4, V9.S4
-	VDUP V23.S[0], V8.S4
-	WORD $0x4f971128 // FMLA V8.4S, V9.4S, V23.S[0]
-	WORD $0x6e23e685 // FCMGE V5.4S, V20.4S, V3.4S
-	VBIT V5.B16, V8.B16, V7.B16
-	WORD $0x4f939043 // FMUL V3.4S, V2.4S, V19.S[0]
-	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
-	WORD $0x4ebbf464 // FMIN V4.4S, V3.4S, V27.4S
-	WORD $0x4e3af484 // FMAX V4.4S, V4.4S, V26.4S
-	WORD $0x4f999085 // FMUL V5.4S, V4.4S, V25.S[0]
-	WORD $0x4e2188a5 // FRINTN V5.4S, V5.4S
-	WORD $0x4fb950a4 // FMLS V4.4S, V5.4S, V25.S[1]
-	WORD $0x4f9958a4 // FMLS V4.4S, V5.4S, V25.S[2]
-	VDUP V25.S[3], V8.S4
-	VDUP V24.S[0], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	VDUP V24.S[1], V8.S4
-	VFMLA V9.S4, V4.S4, V8.S4
-	VDUP V24.S[2], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	VDUP V24.S[3], V8.S4
-	VFMLA V9.S4, V4.S4, V8.S4
-	VDUP V23.S[0], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	VDUP V23.S[1], V8.S4
-	VFMLA V9.S4, V4.S4, V8.S4
-	VDUP V23.S[1], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	WORD $0x4ea1b8a5 // FCVTZS V5.4S, V5.4S
-	WORD $0x4f3f04a6 // SSHR V6.4S, V5.4S, #1
-	VSUB V6.S4, V5.S4, V5.S4
-	VSHL $23, V6.S4, V6.S4
-	VADD V22.S4, V6.S4, V6.S4
-	WORD $0x6e26dd29 // FMUL V9.4S, V9.4S, V6.4S
-	VSHL $23, V5.S4, V5.S4
-	VADD V22.S4, V5.S4, V5.S4
-	WORD $0x6e25dd29 // FMUL V9.4S, V9.4S, V5.4S
-	WORD $0x4fb39129 // FMUL V9.4S, V9.4S, V19.S[1]
-	VFMLA V2.S4, V9.S4, V7.S4
-	FMOVQ 0(R1), F4
-	WORD $0x6e24dce7 // FMUL V7.4S, V7.4S, V4.4S
-	FMOVQ 0(R0), F5
-	VAND V0.B16, V5.B16, V5.B16
-	WORD $0x4e27d4a5 // FADD V5.4S, V5.4S, V7.4S
-	FMOVQ F5, 0(R0)
+	VBIT V5.B16, V7.B16, V6.B16
+	WORD $0x4f979129 // FMUL V9.4S, V9.4S, V23.S[0]
+	VFMLA V2.S4, V9.S4, V6.S4
+	FMOVQ 0(R1), F3
+	WORD $0x6e23dcc6 // FMUL V6.4S, V6.4S, V3.4S
+	FMOVQ 0(R0), F4
+	VAND V0.B16, V4.B16, V4.B16
+	WORD $0x4e26d484 // FADD V4.4S, V4.4S, V6.4S
+	FMOVQ F4, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
 	ADD $16, R2
@@ -1589,115 +1768,64 @@ one:
 	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
 	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
 	WORD $0x4ea0f843 // FABS V3.4S, V2.4S
-	WORD $0x4f9d9063 // FMUL V3.4S, V3.4S, V29.S[0]
-	WORD $0x6e23dc64 // FMUL V4.4S, V3.4S, V3.4S
-	VDUP V29.S[1], V5.S4
-	VDUP V29.S[2], V6.S4
-	VFMLA V5.S4, V3.S4, V6.S4
-	VDUP V29.S[3], V5.S4
-	VDUP V28.S[0], V7.S4
-	VFMLA V5.S4, V3.S4, V7.S4
-	VFMLA V6.S4, V4.S4, V7.S4
-	VDUP V28.S[1], V5.S4
-	VFMLA V7.S4, V3.S4, V5.S4
-	VDUP V28.S[2], V7.S4
-	VFMLA V5.S4, V3.S4, V7.S4
-	VDUP V28.S[3], V5.S4
-	VFMLA V7.S4, V3.S4, V5.S4
-	WORD $0x6ea0f866 // FNEG V6.4S, V3.4S
-	VFMLA V5.S4, V3.S4, V6.S4
-	WORD $0x4ebbf4c7 // FMIN V7.4S, V6.4S, V27.4S
-	WORD $0x4e3af4e7 // FMAX V7.4S, V7.4S, V26.4S
-	WORD $0x4f9990e8 // FMUL V8.4S, V7.4S, V25.S[0]
-	WORD $0x4e218908 // FRINTN V8.4S, V8.4S
-	WORD $0x4fb95107 // FMLS V7.4S, V8.4S, V25.S[1]
-	WORD $0x4f995907 // FMLS V7.4S, V8.4S, V25.S[2]
-	VDUP V25.S[3], V10.S4
-	VDUP V24.S[0], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	VDUP V24.S[1], V10.S4
-	VFMLA V11.S4, V7.S4, V10.S4
-	VDUP V24.S[2], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	VDUP V24.S[3], V10.S4
-	VFMLA V11.S4, V7.S4, V10.S4
-	VDUP V23.S[0], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	VDUP V23.S[1], V10.S4
-	VFMLA V11.S4, V7.S4, V10.S4
-	VDUP V23.S[1], V11.S4
-	VFMLA V10.S4, V7.S4, V11.S4
-	WORD $0x4ea1b908 // FCVTZS V8.4S, V8.4S
-	WORD $0x4f3f0509 // SSHR V9.4S, V8.4S, #1
-	VSUB V9.S4, V8.S4, V8.S4
-	VSHL $23, V9.S4, V9.S4
-	VADD V22.S4, V9.S4, V9.S4
-	WORD $0x6e29dd6b // FMUL V11.4S, V11.4S, V9.4S
-	VSHL $23, V8.S4, V8.S4
-	VADD V22.S4, V8.S4, V8.S4
-	WORD $0x6e28dd6b // FMUL V11.4S, V11.4S, V8.4S
-	WORD $0x4f97916b // FMUL V11.4S, V11.4S, V23.S[0]
-	WORD $0x4eabd6c7 // FSUB V7.4S, V22.4S, V11.4S
+	WORD $0x4ebdf463 // FMIN V3.4S, V3.4S, V29.4S
+	WORD $0x4f9c9044 // FMUL V4.4S, V2.4S, V28.S[0]
+	WORD $0x6e22dc84 // FMUL V4.4S, V4.4S, V2.4S
+	WORD $0x4ebaf486 // FMIN V6.4S, V4.4S, V26.4S
+	WORD $0x4e39f4c6 // FMAX V6.4S, V6.4S, V25.4S
+	VMOV V27.B16, V7.B16
+	WORD $0x4fbc10c7 // FMLA V7.4S, V6.4S, V28.S[1]
+	WORD $0x4ebbd4e8 // FSUB V8.4S, V7.4S, V27.4S
+	WORD $0x4f9c5906 // FMLS V6.4S, V8.4S, V28.S[2]
+	WORD $0x4fbc5906 // FMLS V6.4S, V8.4S, V28.S[3]
+	FMOVQ 0(R5), F9
+	FMOVQ 16(R5), F10
+	VFMLA V9.S4, V6.S4, V10.S4
+	FMOVQ 32(R5), F9
+	VFMLA V10.S4, V6.S4, V9.S4
+	FMOVQ 48(R5), F10
+	VFMLA V9.S4, V6.S4, V10.S4
+	FMOVQ 64(R5), F9
+	VFMLA V10.S4, V6.S4, V9.S4
+	FMOVQ 80(R5), F10
+	VFMLA V9.S4, V6.S4, V10.S4
+	FMOVQ 80(R5), F9
+	VFMLA V10.S4, V6.S4, V9.S4
+	VSHL $23, V7.S4, V7.S4
+	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
+	FMOVQ 96(R5), F7
+	FMOVQ 112(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 128(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 144(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 160(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 176(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 192(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 208(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 224(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	FMOVQ 240(R5), F8
+	VFMLA V7.S4, V3.S4, V8.S4
+	FMOVQ 64(R5), F7
+	VFMLA V8.S4, V3.S4, V7.S4
+	WORD $0x6e29dce7 // FMUL V7.4S, V7.4S, V9.4S
+	WORD $0x4ea7d706 // FSUB V6.4S, V24.4S, V7.4S
 	WORD $0x4f210445 // SSHR V5.4S, V2.4S, #31
-	VBIT V5.B16, V11.B16, V7.B16
-	VDUP V23.S[2], V6.S4
-	VDUP V23.S[3], V8.S4
-	VFMLA V6.S4, V4.S4, V8.S4
-	VDUP V21.S[0], V6.S4
-	VFMLA V8.S4, V4.S4, V6.S4
-	VDUP V21.S[1], V8.S4
-	VFMLA V6.S4, V4.S4, V8.S4
-	VDUP V21.S[2], V6.S4
-	VFMLA V8.S4, V4.S4, V6.S4
-	VDUP V21.S[3], V8.S4
-	VFMLA V6.S4, V4.S4, V8.S4
-	WORD $0x4f9d9046 // FMUL V6.4S, V2.4S, V29.S[0]
-	VMOV V6.B16, V9.B16
-	VFMLA V8.S4, V6.S4, V9.S4
-	VDUP V23.S[0], V8.S4
-	WORD $0x4f971128 // FMLA V8.4S, V9.4S, V23.S[0]
-	WORD $0x6e23e685 // FCMGE V5.4S, V20.4S, V3.4S
-	VBIT V5.B16, V8.B16, V7.B16
-	WORD $0x4f939043 // FMUL V3.4S, V2.4S, V19.S[0]
-	WORD $0x6e22dc63 // FMUL V3.4S, V3.4S, V2.4S
-	WORD $0x4ebbf464 // FMIN V4.4S, V3.4S, V27.4S
-	WORD $0x4e3af484 // FMAX V4.4S, V4.4S, V26.4S
-	WORD $0x4f999085 // FMUL V5.4S, V4.4S, V25.S[0]
-	WORD $0x4e2188a5 // FRINTN V5.4S, V5.4S
-	WORD $0x4fb950a4 // FMLS V4.4S, V5.4S, V25.S[1]
-	WORD $0x4f9958a4 // FMLS V4.4S, V5.4S, V25.S[2]
-	VDUP V25.S[3], V8.S4
-	VDUP V24.S[0], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	VDUP V24.S[1], V8.S4
-	VFMLA V9.S4, V4.S4, V8.S4
-	VDUP V24.S[2], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	VDUP V24.S[3], V8.S4
-	VFMLA V9.S4, V4.S4, V8.S4
-	VDUP V23.S[0], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	VDUP V23.S[1], V8.S4
-	VFMLA V9.S4, V4.S4, V8.S4
-	VDUP V23.S[1], V9.S4
-	VFMLA V8.S4, V4.S4, V9.S4
-	WORD $0x4ea1b8a5 // FCVTZS V5.4S, V5.4S
-	WORD $0x4f3f04a6 // SSHR V6.4S, V5.4S, #1
-	VSUB V6.S4, V5.S4, V5.S4
-	VSHL $23, V6.S4, V6.S4
-	VADD V22.S4, V6.S4, V6.S4
-	WORD $0x6e26dd29 // FMUL V9.4S, V9.4S, V6.4S
-	VSHL $23, V5.S4, V5.S4
-	VADD V22.S4, V5.S4, V5.S4
-	WORD $0x6e25dd29 // FMUL V9.4S, V9.4S, V5.4S
-	WORD $0x4fb39129 // FMUL V9.4S, V9.4S, V19.S[1]
-	VFMLA V2.S4, V9.S4, V7.S4
-	FMOVS 0(R1), F4
-	WORD $0x6e24dce7 // FMUL V7.4S, V7.4S, V4.4S
-	FMOVS 0(R0), F5
-	VAND V0.B16, V5.B16, V5.B16
-	WORD $0x4e27d4a5 // FADD V5.4S, V5.4S, V7.4S
-	FMOVS F5, 0(R0)
+	VBIT V5.B16, V7.B16, V6.B16
+	WORD $0x4f979129 // FMUL V9.4S, V9.4S, V23.S[0]
+	VFMLA V2.S4, V9.S4, V6.S4
+	FMOVS 0(R1), F3
+	WORD $0x6e23dcc6 // FMUL V6.4S, V6.4S, V3.4S
+	FMOVS 0(R0), F4
+	VAND V0.B16, V4.B16, V4.B16
+	WORD $0x4e26d484 // FADD V4.4S, V4.4S, V6.4S
+	FMOVS F4, 0(R0)
 	ADD $4, R0
 	ADD $4, R1
 	ADD $4, R2
@@ -1707,41 +1835,71 @@ oneEnd:
 	ADD $1, R4
 	RET
 
-DATA constants_geluTanhNEON<>+0(SB)/4, $0x3d922279
-DATA constants_geluTanhNEON<>+4(SB)/4, $0x3fcc422a
-DATA constants_geluTanhNEON<>+8(SB)/4, $0x3fb8aa3b
-DATA constants_geluTanhNEON<>+12(SB)/4, $0x3f318000
-DATA constants_geluTanhNEON<>+16(SB)/4, $0x42b20000
-DATA constants_geluTanhNEON<>+20(SB)/4, $0x42b20000
-DATA constants_geluTanhNEON<>+24(SB)/4, $0x42b20000
-DATA constants_geluTanhNEON<>+28(SB)/4, $0x42b20000
-DATA constants_geluTanhNEON<>+32(SB)/4, $0xc2d00000
-DATA constants_geluTanhNEON<>+36(SB)/4, $0xc2d00000
-DATA constants_geluTanhNEON<>+40(SB)/4, $0xc2d00000
-DATA constants_geluTanhNEON<>+44(SB)/4, $0xc2d00000
-DATA constants_geluTanhNEON<>+48(SB)/4, $0xb95e8083
-DATA constants_geluTanhNEON<>+52(SB)/4, $0x39506967
-DATA constants_geluTanhNEON<>+56(SB)/4, $0x3ab743ce
-DATA constants_geluTanhNEON<>+60(SB)/4, $0x3c088908
-DATA constants_geluTanhNEON<>+64(SB)/4, $0x3d2aa9c1
-DATA constants_geluTanhNEON<>+68(SB)/4, $0x3e2aaaaa
-DATA constants_geluTanhNEON<>+72(SB)/4, $0x3f000000
+DATA constants_geluTanhNEON<>+0(SB)/4, $0x4b40007f
+DATA constants_geluTanhNEON<>+4(SB)/4, $0x4b40007f
+DATA constants_geluTanhNEON<>+8(SB)/4, $0x4b40007f
+DATA constants_geluTanhNEON<>+12(SB)/4, $0x4b40007f
+DATA constants_geluTanhNEON<>+16(SB)/4, $0x42b17218
+DATA constants_geluTanhNEON<>+20(SB)/4, $0x42b17218
+DATA constants_geluTanhNEON<>+24(SB)/4, $0x42b17218
+DATA constants_geluTanhNEON<>+28(SB)/4, $0x42b17218
+DATA constants_geluTanhNEON<>+32(SB)/4, $0xc2b00f34
+DATA constants_geluTanhNEON<>+36(SB)/4, $0xc2b00f34
+DATA constants_geluTanhNEON<>+40(SB)/4, $0xc2b00f34
+DATA constants_geluTanhNEON<>+44(SB)/4, $0xc2b00f34
+DATA constants_geluTanhNEON<>+48(SB)/4, $0x3fb8aa3b
+DATA constants_geluTanhNEON<>+52(SB)/4, $0x3f318000
+DATA constants_geluTanhNEON<>+56(SB)/4, $0xb95e8083
+DATA constants_geluTanhNEON<>+60(SB)/4, $0x00000000
+DATA constants_geluTanhNEON<>+64(SB)/4, $0x3f800000
+DATA constants_geluTanhNEON<>+68(SB)/4, $0x3f800000
+DATA constants_geluTanhNEON<>+72(SB)/4, $0x3f800000
 DATA constants_geluTanhNEON<>+76(SB)/4, $0x3f800000
-DATA constants_geluTanhNEON<>+80(SB)/4, $0x3f800000
-DATA constants_geluTanhNEON<>+84(SB)/4, $0x3f800000
-DATA constants_geluTanhNEON<>+88(SB)/4, $0x3f800000
-DATA constants_geluTanhNEON<>+92(SB)/4, $0x3f800000
-GLOBL constants_geluTanhNEON<>(SB), RODATA|NOPTR, $96
+GLOBL constants_geluTanhNEON<>(SB), RODATA|NOPTR, $80
+
+DATA coefficients_geluTanhNEON<>+0(SB)/4, $0x3d922279
+DATA coefficients_geluTanhNEON<>+4(SB)/4, $0x3d922279
+DATA coefficients_geluTanhNEON<>+8(SB)/4, $0x3d922279
+DATA coefficients_geluTanhNEON<>+12(SB)/4, $0x3d922279
+DATA coefficients_geluTanhNEON<>+16(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhNEON<>+20(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhNEON<>+24(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhNEON<>+28(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhNEON<>+32(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhNEON<>+36(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhNEON<>+40(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhNEON<>+44(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhNEON<>+48(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhNEON<>+52(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhNEON<>+56(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhNEON<>+60(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhNEON<>+64(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhNEON<>+68(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhNEON<>+72(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhNEON<>+76(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhNEON<>+80(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhNEON<>+84(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhNEON<>+88(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhNEON<>+92(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhNEON<>+96(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhNEON<>+100(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhNEON<>+104(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhNEON<>+108(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhNEON<>+112(SB)/4, $0x3f800000
+DATA coefficients_geluTanhNEON<>+116(SB)/4, $0x3f800000
+DATA coefficients_geluTanhNEON<>+120(SB)/4, $0x3f800000
+DATA coefficients_geluTanhNEON<>+124(SB)/4, $0x3f800000
+GLOBL coefficients_geluTanhNEON<>(SB), RODATA|NOPTR, $128
 
 // func geluTanhNEON(y, x []float32)
 TEXT ·geluTanhNEON(SB), NOSPLIT, $0-48
-	MOVD $constants_geluTanhNEON<>(SB), R3
-	FMOVQ 0(R3), F31
-	FMOVQ 16(R3), F30
-	FMOVQ 32(R3), F29
-	FMOVQ 48(R3), F28
-	FMOVQ 64(R3), F27
-	FMOVQ 80(R3), F26
+	MOVD $constants_geluTanhNEON<>(SB), R4
+	FMOVQ 0(R4), F31
+	FMOVQ 16(R4), F30
+	FMOVQ 32(R4), F29
+	FMOVQ 48(R4), F28
+	FMOVQ 64(R4), F27
+	MOVD $coefficients_geluTanhNEON<>(SB), R3
 	MOVD y_base+0(FP), R0
 	MOVD x_base+24(FP), R1
 	MOVD y_len+8(FP), R2
@@ -1750,43 +1908,35 @@ TEXT ·geluTanhNEON(SB), NOSPLIT, $0-48
 four:
 	FMOVQ 0(R1), F0
 	WORD $0x6e20dc01 // FMUL V1.4S, V0.4S, V0.4S
-	VDUP V31.S[0], V2.S4
-	VDUP V31.S[1], V3.S4
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
 	VFMLA V2.S4, V1.S4, V3.S4
 	WORD $0x6e20dc63 // FMUL V3.4S, V3.4S, V0.4S
 	WORD $0x6ea0f862 // FNEG V2.4S, V3.4S
 	WORD $0x4ebef444 // FMIN V4.4S, V2.4S, V30.4S
 	WORD $0x4e3df484 // FMAX V4.4S, V4.4S, V29.4S
-	WORD $0x4f9f9885 // FMUL V5.4S, V4.4S, V31.S[2]
-	WORD $0x4e2188a5 // FRINTN V5.4S, V5.4S
-	WORD $0x4fbf58a4 // FMLS V4.4S, V5.4S, V31.S[3]
-	WORD $0x4f9c50a4 // FMLS V4.4S, V5.4S, V28.S[0]
-	VDUP V28.S[1], V7.S4
-	VDUP V28.S[2], V8.S4
+	VMOV V31.B16, V5.B16
+	WORD $0x4f9c1085 // FMLA V5.4S, V4.4S, V28.S[0]
+	WORD $0x4ebfd4a6 // FSUB V6.4S, V5.4S, V31.4S
+	WORD $0x4fbc50c4 // FMLS V4.4S, V6.4S, V28.S[1]
+	WORD $0x4f9c58c4 // FMLS V4.4S, V6.4S, V28.S[2]
+	FMOVQ 32(R3), F7
+	FMOVQ 48(R3), F8
 	VFMLA V7.S4, V4.S4, V8.S4
-	VDUP V28.S[3], V7.S4
+	FMOVQ 64(R3), F7
 	VFMLA V8.S4, V4.S4, V7.S4
-	VDUP V27.S[0], V8.S4
+	FMOVQ 80(R3), F8
 	VFMLA V7.S4, V4.S4, V8.S4
-	VDUP V27.S[1], V7.S4
+	FMOVQ 96(R3), F7
 	VFMLA V8.S4, V4.S4, V7.S4
-	VDUP V27.S[2], V8.S4
+	FMOVQ 112(R3), F8
 	VFMLA V7.S4, V4.S4, V8.S4
-	VDUP V27.S[3], V7.S4
+	FMOVQ 112(R3), F7
 	VFMLA V8.S4, V4.S4, V7.S4
-	VDUP V27.S[3], V8.S4
-	VFMLA V7.S4, V4.S4, V8.S4
-	WORD $0x4ea1b8a5 // FCVTZS V5.4S, V5.4S
-	WORD $0x4f3f04a6 // SSHR V6.4S, V5.4S, #1
-	VSUB V6.S4, V5.S4, V5.S4
-	VSHL $23, V6.S4, V6.S4
-	VADD V26.S4, V6.S4, V6.S4
-	WORD $0x6e26dd08 // FMUL V8.4S, V8.4S, V6.4S
 	VSHL $23, V5.S4, V5.S4
-	VADD V26.S4, V5.S4, V5.S4
-	WORD $0x6e25dd08 // FMUL V8.4S, V8.4S, V5.4S
-	WORD $0x4e3ad508 // FADD V8.4S, V8.4S, V26.4S
-	WORD $0x6e28fc00 // FDIV V0.4S, V0.4S, V8.4S
+	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
+	WORD $0x4e3bd4e7 // FADD V7.4S, V7.4S, V27.4S
+	WORD $0x6e27fc00 // FDIV V0.4S, V0.4S, V7.4S
 	FMOVQ F0, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -1799,43 +1949,35 @@ fourEnd:
 one:
 	FMOVS 0(R1), F0
 	WORD $0x6e20dc01 // FMUL V1.4S, V0.4S, V0.4S
-	VDUP V31.S[0], V2.S4
-	VDUP V31.S[1], V3.S4
+	FMOVQ 0(R3), F2
+	FMOVQ 16(R3), F3
 	VFMLA V2.S4, V1.S4, V3.S4
 	WORD $0x6e20dc63 // FMUL V3.4S, V3.4S, V0.4S
 	WORD $0x6ea0f862 // FNEG V2.4S, V3.4S
 	WORD $0x4ebef444 // FMIN V4.4S, V2.4S, V30.4S
 	WORD $0x4e3df484 // FMAX V4.4S, V4.4S, V29.4S
-	WORD $0x4f9f9885 // FMUL V5.4S, V4.4S, V31.S[2]
-	WORD $0x4e2188a5 // FRINTN V5.4S, V5.4S
-	WORD $0x4fbf58a4 // FMLS V4.4S, V5.4S, V31.S[3]
-	WORD $0x4f9c50a4 // FMLS V4.4S, V5.4S, V28.S[0]
-	VDUP V28.S[1], V7.S4
-	VDUP V28.S[2], V8.S4
+	VMOV V31.B16, V5.B16
+	WORD $0x4f9c1085 // FMLA V5.4S, V4.4S, V28.S[0]
+	WORD $0x4ebfd4a6 // FSUB V6.4S, V5.4S, V31.4S
+	WORD $0x4fbc50c4 // FMLS V4.4S, V6.4S, V28.S[1]
+	WORD $0x4f9c58c4 // FMLS V4.4S, V6.4S, V28.S[2]
+	FMOVQ 32(R3), F7
+	FMOVQ 48(R3), F8
 	VFMLA V7.S4, V4.S4, V8.S4
-	VDUP V28.S[3], V7.S4
+	FMOVQ 64(R3), F7
 	VFMLA V8.S4, V4.S4, V7.S4
-	VDUP V27.S[0], V8.S4
+	FMOVQ 80(R3), F8
 	VFMLA V7.S4, V4.S4, V8.S4
-	VDUP V27.S[1], V7.S4
+	FMOVQ 96(R3), F7
 	VFMLA V8.S4, V4.S4, V7.S4
-	VDUP V27.S[2], V8.S4
+	FMOVQ 112(R3), F8
 	VFMLA V7.S4, V4.S4, V8.S4
-	VDUP V27.S[3], V7.S4
+	FMOVQ 112(R3), F7
 	VFMLA V8.S4, V4.S4, V7.S4
-	VDUP V27.S[3], V8.S4
-	VFMLA V7.S4, V4.S4, V8.S4
-	WORD $0x4ea1b8a5 // FCVTZS V5.4S, V5.4S
-	WORD $0x4f3f04a6 // SSHR V6.4S, V5.4S, #1
-	VSUB V6.S4, V5.S4, V5.S4
-	VSHL $23, V6.S4, V6.S4
-	VADD V26.S4, V6.S4, V6.S4
-	WORD $0x6e26dd08 // FMUL V8.4S, V8.4S, V6.4S
 	VSHL $23, V5.S4, V5.S4
-	VADD V26.S4, V5.S4, V5.S4
-	WORD $0x6e25dd08 // FMUL V8.4S, V8.4S, V5.4S
-	WORD $0x4e3ad508 // FADD V8.4S, V8.4S, V26.4S
-	WORD $0x6e28fc00 // FDIV V0.4S, V0.4S, V8.4S
+	WORD $0x6e25dce7 // FMUL V7.4S, V7.4S, V5.4S
+	WORD $0x4e3bd4e7 // FADD V7.4S, V7.4S, V27.4S
+	WORD $0x6e27fc00 // FDIV V0.4S, V0.4S, V7.4S
 	FMOVS F0, 0(R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -1853,48 +1995,77 @@ DATA constants_geluTanhGradNEON<>+16(SB)/4, $0xc2000000
 DATA constants_geluTanhGradNEON<>+20(SB)/4, $0xc2000000
 DATA constants_geluTanhGradNEON<>+24(SB)/4, $0xc2000000
 DATA constants_geluTanhGradNEON<>+28(SB)/4, $0xc2000000
-DATA constants_geluTanhGradNEON<>+32(SB)/4, $0x3d922279
-DATA constants_geluTanhGradNEON<>+36(SB)/4, $0x3fcc422a
-DATA constants_geluTanhGradNEON<>+40(SB)/4, $0x3fb8aa3b
-DATA constants_geluTanhGradNEON<>+44(SB)/4, $0x3f318000
-DATA constants_geluTanhGradNEON<>+48(SB)/4, $0x42b20000
-DATA constants_geluTanhGradNEON<>+52(SB)/4, $0x42b20000
-DATA constants_geluTanhGradNEON<>+56(SB)/4, $0x42b20000
-DATA constants_geluTanhGradNEON<>+60(SB)/4, $0x42b20000
-DATA constants_geluTanhGradNEON<>+64(SB)/4, $0xc2d00000
-DATA constants_geluTanhGradNEON<>+68(SB)/4, $0xc2d00000
-DATA constants_geluTanhGradNEON<>+72(SB)/4, $0xc2d00000
-DATA constants_geluTanhGradNEON<>+76(SB)/4, $0xc2d00000
-DATA constants_geluTanhGradNEON<>+80(SB)/4, $0xb95e8083
-DATA constants_geluTanhGradNEON<>+84(SB)/4, $0x39506967
-DATA constants_geluTanhGradNEON<>+88(SB)/4, $0x3ab743ce
-DATA constants_geluTanhGradNEON<>+92(SB)/4, $0x3c088908
-DATA constants_geluTanhGradNEON<>+96(SB)/4, $0x3d2aa9c1
-DATA constants_geluTanhGradNEON<>+100(SB)/4, $0x3e2aaaaa
-DATA constants_geluTanhGradNEON<>+104(SB)/4, $0x3f000000
+DATA constants_geluTanhGradNEON<>+32(SB)/4, $0x4b40007f
+DATA constants_geluTanhGradNEON<>+36(SB)/4, $0x4b40007f
+DATA constants_geluTanhGradNEON<>+40(SB)/4, $0x4b40007f
+DATA constants_geluTanhGradNEON<>+44(SB)/4, $0x4b40007f
+DATA constants_geluTanhGradNEON<>+48(SB)/4, $0x42b17218
+DATA constants_geluTanhGradNEON<>+52(SB)/4, $0x42b17218
+DATA constants_geluTanhGradNEON<>+56(SB)/4, $0x42b17218
+DATA constants_geluTanhGradNEON<>+60(SB)/4, $0x42b17218
+DATA constants_geluTanhGradNEON<>+64(SB)/4, $0xc2b00f34
+DATA constants_geluTanhGradNEON<>+68(SB)/4, $0xc2b00f34
+DATA constants_geluTanhGradNEON<>+72(SB)/4, $0xc2b00f34
+DATA constants_geluTanhGradNEON<>+76(SB)/4, $0xc2b00f34
+DATA constants_geluTanhGradNEON<>+80(SB)/4, $0x3fb8aa3b
+DATA constants_geluTanhGradNEON<>+84(SB)/4, $0x3f318000
+DATA constants_geluTanhGradNEON<>+88(SB)/4, $0xb95e8083
+DATA constants_geluTanhGradNEON<>+92(SB)/4, $0x00000000
+DATA constants_geluTanhGradNEON<>+96(SB)/4, $0x3f800000
+DATA constants_geluTanhGradNEON<>+100(SB)/4, $0x3f800000
+DATA constants_geluTanhGradNEON<>+104(SB)/4, $0x3f800000
 DATA constants_geluTanhGradNEON<>+108(SB)/4, $0x3f800000
-DATA constants_geluTanhGradNEON<>+112(SB)/4, $0x3f800000
-DATA constants_geluTanhGradNEON<>+116(SB)/4, $0x3f800000
-DATA constants_geluTanhGradNEON<>+120(SB)/4, $0x3f800000
-DATA constants_geluTanhGradNEON<>+124(SB)/4, $0x3f800000
-DATA constants_geluTanhGradNEON<>+128(SB)/4, $0x3e5b33b6
-DATA constants_geluTanhGradNEON<>+132(SB)/4, $0x00000000
-DATA constants_geluTanhGradNEON<>+136(SB)/4, $0x00000000
-DATA constants_geluTanhGradNEON<>+140(SB)/4, $0x00000000
-GLOBL constants_geluTanhGradNEON<>(SB), RODATA|NOPTR, $144
+GLOBL constants_geluTanhGradNEON<>(SB), RODATA|NOPTR, $112
+
+DATA coefficients_geluTanhGradNEON<>+0(SB)/4, $0x3d922279
+DATA coefficients_geluTanhGradNEON<>+4(SB)/4, $0x3d922279
+DATA coefficients_geluTanhGradNEON<>+8(SB)/4, $0x3d922279
+DATA coefficients_geluTanhGradNEON<>+12(SB)/4, $0x3d922279
+DATA coefficients_geluTanhGradNEON<>+16(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhGradNEON<>+20(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhGradNEON<>+24(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhGradNEON<>+28(SB)/4, $0x3fcc422a
+DATA coefficients_geluTanhGradNEON<>+32(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhGradNEON<>+36(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhGradNEON<>+40(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhGradNEON<>+44(SB)/4, $0x3ab51218
+DATA coefficients_geluTanhGradNEON<>+48(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhGradNEON<>+52(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhGradNEON<>+56(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhGradNEON<>+60(SB)/4, $0x3c091cf1
+DATA coefficients_geluTanhGradNEON<>+64(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhGradNEON<>+68(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhGradNEON<>+72(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhGradNEON<>+76(SB)/4, $0x3d2aac79
+DATA coefficients_geluTanhGradNEON<>+80(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhGradNEON<>+84(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhGradNEON<>+88(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhGradNEON<>+92(SB)/4, $0x3e2aaa49
+DATA coefficients_geluTanhGradNEON<>+96(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhGradNEON<>+100(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhGradNEON<>+104(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhGradNEON<>+108(SB)/4, $0x3efffffe
+DATA coefficients_geluTanhGradNEON<>+112(SB)/4, $0x3f800000
+DATA coefficients_geluTanhGradNEON<>+116(SB)/4, $0x3f800000
+DATA coefficients_geluTanhGradNEON<>+120(SB)/4, $0x3f800000
+DATA coefficients_geluTanhGradNEON<>+124(SB)/4, $0x3f800000
+DATA coefficients_geluTanhGradNEON<>+128(SB)/4, $0x3e5b33b6
+DATA coefficients_geluTanhGradNEON<>+132(SB)/4, $0x3e5b33b6
+DATA coefficients_geluTanhGradNEON<>+136(SB)/4, $0x3e5b33b6
+DATA coefficients_geluTanhGradNEON<>+140(SB)/4, $0x3e5b33b6
+GLOBL coefficients_geluTanhGradNEON<>(SB), RODATA|NOPTR, $144
 
 // func geluTanhGradNEON(dx, dy, x []float32, acc bool)
 TEXT ·geluTanhGradNEON(SB), NOSPLIT, $0-73
-	MOVD $constants_geluTanhGradNEON<>(SB), R5
-	FMOVQ 0(R5), F31
-	FMOVQ 16(R5), F30
-	FMOVQ 32(R5), F29
-	FMOVQ 48(R5), F28
-	FMOVQ 64(R5), F27
-	FMOVQ 80(R5), F26
-	FMOVQ 96(R5), F25
-	FMOVQ 112(R5), F24
-	FMOVQ 128(R5), F23
+	MOVD $constants_geluTanhGradNEON<>(SB), R6
+	FMOVQ 0(R6), F31
+	FMOVQ 16(R6), F30
+	FMOVQ 32(R6), F29
+	FMOVQ 48(R6), F28
+	FMOVQ 64(R6), F27
+	FMOVQ 80(R6), F26
+	FMOVQ 96(R6), F25
+	MOVD $coefficients_geluTanhGradNEON<>(SB), R5
 	MOVD dx_base+0(FP), R0
 	MOVD dy_base+24(FP), R1
 	MOVD x_base+48(FP), R2
@@ -1909,51 +2080,43 @@ four:
 	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
 	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
 	WORD $0x6e22dc43 // FMUL V3.4S, V2.4S, V2.4S
-	VDUP V29.S[0], V4.S4
-	VDUP V29.S[1], V5.S4
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R5), F5
 	VFMLA V4.S4, V3.S4, V5.S4
 	WORD $0x6e22dca5 // FMUL V5.4S, V5.4S, V2.4S
 	WORD $0x6ea0f8a4 // FNEG V4.4S, V5.4S
 	WORD $0x4ebcf486 // FMIN V6.4S, V4.4S, V28.4S
 	WORD $0x4e3bf4c6 // FMAX V6.4S, V6.4S, V27.4S
-	WORD $0x4f9d98c7 // FMUL V7.4S, V6.4S, V29.S[2]
-	WORD $0x4e2188e7 // FRINTN V7.4S, V7.4S
-	WORD $0x4fbd58e6 // FMLS V6.4S, V7.4S, V29.S[3]
-	WORD $0x4f9a50e6 // FMLS V6.4S, V7.4S, V26.S[0]
-	VDUP V26.S[1], V9.S4
-	VDUP V26.S[2], V10.S4
+	VMOV V29.B16, V7.B16
+	WORD $0x4f9a10c7 // FMLA V7.4S, V6.4S, V26.S[0]
+	WORD $0x4ebdd4e8 // FSUB V8.4S, V7.4S, V29.4S
+	WORD $0x4fba5106 // FMLS V6.4S, V8.4S, V26.S[1]
+	WORD $0x4f9a5906 // FMLS V6.4S, V8.4S, V26.S[2]
+	FMOVQ 32(R5), F9
+	FMOVQ 48(R5), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V26.S[3], V9.S4
+	FMOVQ 64(R5), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V25.S[0], V10.S4
+	FMOVQ 80(R5), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V25.S[1], V9.S4
+	FMOVQ 96(R5), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V25.S[2], V10.S4
+	FMOVQ 112(R5), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V25.S[3], V9.S4
+	FMOVQ 112(R5), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V25.S[3], V10.S4
-	VFMLA V9.S4, V6.S4, V10.S4
-	WORD $0x4ea1b8e7 // FCVTZS V7.4S, V7.4S
-	WORD $0x4f3f04e8 // SSHR V8.4S, V7.4S, #1
-	VSUB V8.S4, V7.S4, V7.S4
-	VSHL $23, V8.S4, V8.S4
-	VADD V24.S4, V8.S4, V8.S4
-	WORD $0x6e28dd4a // FMUL V10.4S, V10.4S, V8.4S
 	VSHL $23, V7.S4, V7.S4
-	VADD V24.S4, V7.S4, V7.S4
-	WORD $0x6e27dd4a // FMUL V10.4S, V10.4S, V7.4S
-	WORD $0x4e38d54a // FADD V10.4S, V10.4S, V24.4S
-	WORD $0x6e2aff0a // FDIV V10.4S, V24.4S, V10.4S
-	VDUP V23.S[0], V6.S4
-	VDUP V29.S[1], V7.S4
+	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
+	WORD $0x4e39d529 // FADD V9.4S, V9.4S, V25.4S
+	WORD $0x6e29ff29 // FDIV V9.4S, V25.4S, V9.4S
+	FMOVQ 128(R5), F6
+	FMOVQ 16(R5), F7
 	VFMLA V6.S4, V3.S4, V7.S4
 	WORD $0x6e22dce7 // FMUL V7.4S, V7.4S, V2.4S
-	WORD $0x4eaad704 // FSUB V4.4S, V24.4S, V10.4S
+	WORD $0x4ea9d724 // FSUB V4.4S, V25.4S, V9.4S
 	WORD $0x6e24dce7 // FMUL V7.4S, V7.4S, V4.4S
-	VMOV V10.B16, V4.B16
-	VFMLA V10.S4, V7.S4, V4.S4
+	VMOV V9.B16, V4.B16
+	VFMLA V9.S4, V7.S4, V4.S4
 	FMOVQ 0(R1), F6
 	WORD $0x6e26dc84 // FMUL V4.4S, V4.4S, V6.4S
 	FMOVQ 0(R0), F8
@@ -1974,51 +2137,43 @@ one:
 	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
 	WORD $0x4e3ef442 // FMAX V2.4S, V2.4S, V30.4S
 	WORD $0x6e22dc43 // FMUL V3.4S, V2.4S, V2.4S
-	VDUP V29.S[0], V4.S4
-	VDUP V29.S[1], V5.S4
+	FMOVQ 0(R5), F4
+	FMOVQ 16(R5), F5
 	VFMLA V4.S4, V3.S4, V5.S4
 	WORD $0x6e22dca5 // FMUL V5.4S, V5.4S, V2.4S
 	WORD $0x6ea0f8a4 // FNEG V4.4S, V5.4S
 	WORD $0x4ebcf486 // FMIN V6.4S, V4.4S, V28.4S
 	WORD $0x4e3bf4c6 // FMAX V6.4S, V6.4S, V27.4S
-	WORD $0x4f9d98c7 // FMUL V7.4S, V6.4S, V29.S[2]
-	WORD $0x4e2188e7 // FRINTN V7.4S, V7.4S
-	WORD $0x4fbd58e6 // FMLS V6.4S, V7.4S, V29.S[3]
-	WORD $0x4f9a50e6 // FMLS V6.4S, V7.4S, V26.S[0]
-	VDUP V26.S[1], V9.S4
-	VDUP V26.S[2], V10.S4
+	VMOV V29.B16, V7.B16
+	WORD $0x4f9a10c7 // FMLA V7.4S, V6.4S, V26.S[0]
+	WORD $0x4ebdd4e8 // FSUB V8.4S, V7.4S, V29.4S
+	WORD $0x4fba5106 // FMLS V6.4S, V8.4S, V26.S[1]
+	WORD $0x4f9a5906 // FMLS V6.4S, V8.4S, V26.S[2]
+	FMOVQ 32(R5), F9
+	FMOVQ 48(R5), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V26.S[3], V9.S4
+	FMOVQ 64(R5), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V25.S[0], V10.S4
+	FMOVQ 80(R5), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V25.S[1], V9.S4
+	FMOVQ 96(R5), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V25.S[2], V10.S4
+	FMOVQ 112(R5), F10
 	VFMLA V9.S4, V6.S4, V10.S4
-	VDUP V25.S[3], V9.S4
+	FMOVQ 112(R5), F9
 	VFMLA V10.S4, V6.S4, V9.S4
-	VDUP V25.S[3], V10.S4
-	VFMLA V9.S4, V6.S4, V10.S4
-	WORD $0x4ea1b8e7 // FCVTZS V7.4S, V7.4S
-	WORD $0x4f3f04e8 // SSHR V8.4S, V7.4S, #1
-	VSUB V8.S4, V7.S4, V7.S4
-	VSHL $23, V8.S4, V8.S4
-	VADD V24.S4, V8.S4, V8.S4
-	WORD $0x6e28dd4a // FMUL V10.4S, V10.4S, V8.4S
 	VSHL $23, V7.S4, V7.S4
-	VADD V24.S4, V7.S4, V7.S4
-	WORD $0x6e27dd4a // FMUL V10.4S, V10.4S, V7.4S
-	WORD $0x4e38d54a // FADD V10.4S, V10.4S, V24.4S
-	WORD $0x6e2aff0a // FDIV V10.4S, V24.4S, V10.4S
-	VDUP V23.S[0], V6.S4
-	VDUP V29.S[1], V7.S4
+	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
+	WORD $0x4e39d529 // FADD V9.4S, V9.4S, V25.4S
+	WORD $0x6e29ff29 // FDIV V9.4S, V25.4S, V9.4S
+	FMOVQ 128(R5), F6
+	FMOVQ 16(R5), F7
 	VFMLA V6.S4, V3.S4, V7.S4
 	WORD $0x6e22dce7 // FMUL V7.4S, V7.4S, V2.4S
-	WORD $0x4eaad704 // FSUB V4.4S, V24.4S, V10.4S
+	WORD $0x4ea9d724 // FSUB V4.4S, V25.4S, V9.4S
 	WORD $0x6e24dce7 // FMUL V7.4S, V7.4S, V4.4S
-	VMOV V10.B16, V4.B16
-	VFMLA V10.S4, V7.S4, V4.S4
+	VMOV V9.B16, V4.B16
+	VFMLA V9.S4, V7.S4, V4.S4
 	FMOVS 0(R1), F6
 	WORD $0x6e26dc84 // FMUL V4.4S, V4.4S, V6.4S
 	FMOVS 0(R0), F8
@@ -2117,23 +2272,40 @@ DATA constants_exp2SumNEON<>+16(SB)/4, $0xc2fe0000
 DATA constants_exp2SumNEON<>+20(SB)/4, $0xc2fe0000
 DATA constants_exp2SumNEON<>+24(SB)/4, $0xc2fe0000
 DATA constants_exp2SumNEON<>+28(SB)/4, $0xc2fe0000
-DATA constants_exp2SumNEON<>+32(SB)/4, $0x3aaddd0a
-DATA constants_exp2SumNEON<>+36(SB)/4, $0x3c1e7544
-DATA constants_exp2SumNEON<>+40(SB)/4, $0x3d635ba9
-DATA constants_exp2SumNEON<>+44(SB)/4, $0x3e75fcde
-DATA constants_exp2SumNEON<>+48(SB)/4, $0x3f317215
-DATA constants_exp2SumNEON<>+52(SB)/4, $0x3f800000
-DATA constants_exp2SumNEON<>+56(SB)/4, $0x00000000
-DATA constants_exp2SumNEON<>+60(SB)/4, $0x00000000
-GLOBL constants_exp2SumNEON<>(SB), RODATA|NOPTR, $64
+GLOBL constants_exp2SumNEON<>(SB), RODATA|NOPTR, $32
+
+DATA coefficients_exp2SumNEON<>+0(SB)/4, $0x3aaddd0a
+DATA coefficients_exp2SumNEON<>+4(SB)/4, $0x3aaddd0a
+DATA coefficients_exp2SumNEON<>+8(SB)/4, $0x3aaddd0a
+DATA coefficients_exp2SumNEON<>+12(SB)/4, $0x3aaddd0a
+DATA coefficients_exp2SumNEON<>+16(SB)/4, $0x3c1e7544
+DATA coefficients_exp2SumNEON<>+20(SB)/4, $0x3c1e7544
+DATA coefficients_exp2SumNEON<>+24(SB)/4, $0x3c1e7544
+DATA coefficients_exp2SumNEON<>+28(SB)/4, $0x3c1e7544
+DATA coefficients_exp2SumNEON<>+32(SB)/4, $0x3d635ba9
+DATA coefficients_exp2SumNEON<>+36(SB)/4, $0x3d635ba9
+DATA coefficients_exp2SumNEON<>+40(SB)/4, $0x3d635ba9
+DATA coefficients_exp2SumNEON<>+44(SB)/4, $0x3d635ba9
+DATA coefficients_exp2SumNEON<>+48(SB)/4, $0x3e75fcde
+DATA coefficients_exp2SumNEON<>+52(SB)/4, $0x3e75fcde
+DATA coefficients_exp2SumNEON<>+56(SB)/4, $0x3e75fcde
+DATA coefficients_exp2SumNEON<>+60(SB)/4, $0x3e75fcde
+DATA coefficients_exp2SumNEON<>+64(SB)/4, $0x3f317215
+DATA coefficients_exp2SumNEON<>+68(SB)/4, $0x3f317215
+DATA coefficients_exp2SumNEON<>+72(SB)/4, $0x3f317215
+DATA coefficients_exp2SumNEON<>+76(SB)/4, $0x3f317215
+DATA coefficients_exp2SumNEON<>+80(SB)/4, $0x3f800000
+DATA coefficients_exp2SumNEON<>+84(SB)/4, $0x3f800000
+DATA coefficients_exp2SumNEON<>+88(SB)/4, $0x3f800000
+DATA coefficients_exp2SumNEON<>+92(SB)/4, $0x3f800000
+GLOBL coefficients_exp2SumNEON<>(SB), RODATA|NOPTR, $96
 
 // func exp2SumNEON(y, x []float32, shift float32) float64
 TEXT ·exp2SumNEON(SB), NOSPLIT, $0-64
-	MOVD $constants_exp2SumNEON<>(SB), R3
-	FMOVQ 0(R3), F31
-	FMOVQ 16(R3), F30
-	FMOVQ 32(R3), F29
-	FMOVQ 48(R3), F28
+	MOVD $constants_exp2SumNEON<>(SB), R4
+	FMOVQ 0(R4), F31
+	FMOVQ 16(R4), F30
+	MOVD $coefficients_exp2SumNEON<>(SB), R3
 	MOVD y_base+0(FP), R0
 	MOVD x_base+24(FP), R1
 	FMOVS shift+48(FP), F0
@@ -2150,16 +2322,16 @@ four:
 	WORD $0x4e3fd464 // FADD V4.4S, V3.4S, V31.4S
 	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
 	WORD $0x4ea5d463 // FSUB V3.4S, V3.4S, V5.4S
-	VDUP V29.S[0], V6.S4
-	VDUP V29.S[1], V7.S4
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V29.S[2], V6.S4
+	FMOVQ 32(R3), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V29.S[3], V7.S4
+	FMOVQ 48(R3), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V28.S[0], V6.S4
+	FMOVQ 64(R3), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V28.S[1], V7.S4
+	FMOVQ 80(R3), F7
 	VFMLA V6.S4, V3.S4, V7.S4
 	VSHL $23, V4.S4, V4.S4
 	WORD $0x6e24dce3 // FMUL V3.4S, V7.4S, V4.4S
@@ -2183,16 +2355,16 @@ one:
 	WORD $0x4e3fd464 // FADD V4.4S, V3.4S, V31.4S
 	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
 	WORD $0x4ea5d463 // FSUB V3.4S, V3.4S, V5.4S
-	VDUP V29.S[0], V6.S4
-	VDUP V29.S[1], V7.S4
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V29.S[2], V6.S4
+	FMOVQ 32(R3), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V29.S[3], V7.S4
+	FMOVQ 48(R3), F7
 	VFMLA V6.S4, V3.S4, V7.S4
-	VDUP V28.S[0], V6.S4
+	FMOVQ 64(R3), F6
 	VFMLA V7.S4, V3.S4, V6.S4
-	VDUP V28.S[1], V7.S4
+	FMOVQ 80(R3), F7
 	VFMLA V6.S4, V3.S4, V7.S4
 	VSHL $23, V4.S4, V4.S4
 	WORD $0x6e24dce3 // FMUL V3.4S, V7.4S, V4.4S
@@ -2221,23 +2393,40 @@ DATA constants_scoreGradNEON<>+16(SB)/4, $0xc2fe0000
 DATA constants_scoreGradNEON<>+20(SB)/4, $0xc2fe0000
 DATA constants_scoreGradNEON<>+24(SB)/4, $0xc2fe0000
 DATA constants_scoreGradNEON<>+28(SB)/4, $0xc2fe0000
-DATA constants_scoreGradNEON<>+32(SB)/4, $0x3aaddd0a
-DATA constants_scoreGradNEON<>+36(SB)/4, $0x3c1e7544
-DATA constants_scoreGradNEON<>+40(SB)/4, $0x3d635ba9
-DATA constants_scoreGradNEON<>+44(SB)/4, $0x3e75fcde
-DATA constants_scoreGradNEON<>+48(SB)/4, $0x3f317215
-DATA constants_scoreGradNEON<>+52(SB)/4, $0x3f800000
-DATA constants_scoreGradNEON<>+56(SB)/4, $0x00000000
-DATA constants_scoreGradNEON<>+60(SB)/4, $0x00000000
-GLOBL constants_scoreGradNEON<>(SB), RODATA|NOPTR, $64
+GLOBL constants_scoreGradNEON<>(SB), RODATA|NOPTR, $32
+
+DATA coefficients_scoreGradNEON<>+0(SB)/4, $0x3aaddd0a
+DATA coefficients_scoreGradNEON<>+4(SB)/4, $0x3aaddd0a
+DATA coefficients_scoreGradNEON<>+8(SB)/4, $0x3aaddd0a
+DATA coefficients_scoreGradNEON<>+12(SB)/4, $0x3aaddd0a
+DATA coefficients_scoreGradNEON<>+16(SB)/4, $0x3c1e7544
+DATA coefficients_scoreGradNEON<>+20(SB)/4, $0x3c1e7544
+DATA coefficients_scoreGradNEON<>+24(SB)/4, $0x3c1e7544
+DATA coefficients_scoreGradNEON<>+28(SB)/4, $0x3c1e7544
+DATA coefficients_scoreGradNEON<>+32(SB)/4, $0x3d635ba9
+DATA coefficients_scoreGradNEON<>+36(SB)/4, $0x3d635ba9
+DATA coefficients_scoreGradNEON<>+40(SB)/4, $0x3d635ba9
+DATA coefficients_scoreGradNEON<>+44(SB)/4, $0x3d635ba9
+DATA coefficients_scoreGradNEON<>+48(SB)/4, $0x3e75fcde
+DATA coefficients_scoreGradNEON<>+52(SB)/4, $0x3e75fcde
+DATA coefficients_scoreGradNEON<>+56(SB)/4, $0x3e75fcde
+DATA coefficients_scoreGradNEON<>+60(SB)/4, $0x3e75fcde
+DATA coefficients_scoreGradNEON<>+64(SB)/4, $0x3f317215
+DATA coefficients_scoreGradNEON<>+68(SB)/4, $0x3f317215
+DATA coefficients_scoreGradNEON<>+72(SB)/4, $0x3f317215
+DATA coefficients_scoreGradNEON<>+76(SB)/4, $0x3f317215
+DATA coefficients_scoreGradNEON<>+80(SB)/4, $0x3f800000
+DATA coefficients_scoreGradNEON<>+84(SB)/4, $0x3f800000
+DATA coefficients_scoreGradNEON<>+88(SB)/4, $0x3f800000
+DATA coefficients_scoreGradNEON<>+92(SB)/4, $0x3f800000
+GLOBL coefficients_scoreGradNEON<>(SB), RODATA|NOPTR, $96
 
 // func scoreGradNEON(p, d []float32, shift, mean float32)
 TEXT ·scoreGradNEON(SB), NOSPLIT, $0-56
-	MOVD $constants_scoreGradNEON<>(SB), R3
-	FMOVQ 0(R3), F31
-	FMOVQ 16(R3), F30
-	FMOVQ 32(R3), F29
-	FMOVQ 48(R3), F28
+	MOVD $constants_scoreGradNEON<>(SB), R4
+	FMOVQ 0(R4), F31
+	FMOVQ 16(R4), F30
+	MOVD $coefficients_scoreGradNEON<>(SB), R3
 	MOVD p_base+0(FP), R0
 	MOVD d_base+24(FP), R1
 	FMOVS shift+48(FP), F0
@@ -2255,16 +2444,16 @@ four:
 	WORD $0x4e3fd444 // FADD V4.4S, V2.4S, V31.4S
 	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
 	WORD $0x4ea5d442 // FSUB V2.4S, V2.4S, V5.4S
-	VDUP V29.S[0], V6.S4
-	VDUP V29.S[1], V7.S4
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
 	VFMLA V6.S4, V2.S4, V7.S4
-	VDUP V29.S[2], V6.S4
+	FMOVQ 32(R3), F6
 	VFMLA V7.S4, V2.S4, V6.S4
-	VDUP V29.S[3], V7.S4
+	FMOVQ 48(R3), F7
 	VFMLA V6.S4, V2.S4, V7.S4
-	VDUP V28.S[0], V6.S4
+	FMOVQ 64(R3), F6
 	VFMLA V7.S4, V2.S4, V6.S4
-	VDUP V28.S[1], V7.S4
+	FMOVQ 80(R3), F7
 	VFMLA V6.S4, V2.S4, V7.S4
 	VSHL $23, V4.S4, V4.S4
 	WORD $0x6e24dce2 // FMUL V2.4S, V7.4S, V4.4S
@@ -2288,16 +2477,16 @@ one:
 	WORD $0x4e3fd444 // FADD V4.4S, V2.4S, V31.4S
 	WORD $0x4ebfd485 // FSUB V5.4S, V4.4S, V31.4S
 	WORD $0x4ea5d442 // FSUB V2.4S, V2.4S, V5.4S
-	VDUP V29.S[0], V6.S4
-	VDUP V29.S[1], V7.S4
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
 	VFMLA V6.S4, V2.S4, V7.S4
-	VDUP V29.S[2], V6.S4
+	FMOVQ 32(R3), F6
 	VFMLA V7.S4, V2.S4, V6.S4
-	VDUP V29.S[3], V7.S4
+	FMOVQ 48(R3), F7
 	VFMLA V6.S4, V2.S4, V7.S4
-	VDUP V28.S[0], V6.S4
+	FMOVQ 64(R3), F6
 	VFMLA V7.S4, V2.S4, V6.S4
-	VDUP V28.S[1], V7.S4
+	FMOVQ 80(R3), F7
 	VFMLA V6.S4, V2.S4, V7.S4
 	VSHL $23, V4.S4, V4.S4
 	WORD $0x6e24dce2 // FMUL V2.4S, V7.4S, V4.4S

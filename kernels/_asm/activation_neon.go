@@ -14,8 +14,7 @@ func (l *neonLoop) clamp(x vreg, low, high float64) vreg {
 // carried on from p unless that is negative.
 func (l *neonLoop) horner(p, x vreg, coefficients ...float64) vreg {
 	for _, c := range coefficients {
-		next := l.vec()
-		l.dup(next, l.single(c))
+		next := l.coefficient(c)
 		if p >= 0 {
 			l.fmla(next, x, p)
 			l.free(p)
@@ -50,6 +49,36 @@ func (l *neonLoop) exp(x vreg) vreg {
 	return p
 }
 
+// expNormal is e^x too, but 0 below 2^-126.5 and +Inf above 2^127.5: it saves a
+// third of the work where such numbers are as good as these. Adding 1½·2²³ to a
+// number rounds it, and leaves it in the lowest bits.
+func (l *neonLoop) expNormal(x vreg) vreg {
+	rounding, r, power, n := l.splat(3<<22+127), l.clamp(x, -127*math.Ln2, 128*math.Ln2), l.vec(), l.vec()
+	l.move(power, rounding)
+	l.fmlaBy(power, r, l.single(math.Log2E))
+	l.fsub(n, power, rounding)
+	l.fmlsBy(r, n, l.single(ln2High))
+	l.fmlsBy(r, n, l.single(ln2Low))
+	p := l.horner(none, r, expNormalCoefficients...)
+	l.op("VSHL $23, %s, %s", power.s4(), power.s4())
+	l.fmul(p, p, power)
+	l.free(r, power, n)
+	return p
+}
+
+func (l *neonLoop) expSum() {
+	l.function("expSumNEON", "func(y, x []float32, shift float32) float64", "y", "x")
+	shift, sums := l.everywhere("shift"), l.sums(2)
+	l.each(1, func() {
+		x := l.read("x")
+		l.fsub(x, x, shift)
+		e := l.expNormal(x)
+		l.write(e, "y")
+		l.addWidened(sums, e)
+	})
+	l.endWithSums(sums)
+}
+
 func (l *neonLoop) expShift() {
 	l.function("expShiftNEON", "func(y, x []float32, scale, shift float32) float64", "y", "x")
 	scale, shift := l.scalar("scale"), l.everywhere("shift")
@@ -70,7 +99,7 @@ func (l *neonLoop) expShift() {
 func (l *neonLoop) onePlusExp(x vreg) vreg {
 	minus := l.vec()
 	l.fneg(minus, x)
-	e := l.exp(minus)
+	e := l.expNormal(minus)
 	l.fadd(e, e, l.splat(1))
 	l.free(minus)
 	return e
@@ -116,47 +145,31 @@ func (l *neonLoop) siluMulGrad() {
 	l.end()
 }
 
-// normalCDF is Φ(x) = ½ erfc(-x/√2), with t = |x|/√2: near 0 it is ½ + ½ erf(t) by
-// an odd polynomial, and beyond ½ erfc(t) = ½ e^q(t), on the right side taken from
-// 1.
-func (l *neonLoop) normalCDF(x vreg) vreg {
-	t, s := l.vec(), l.vec()
-	l.fabs(t, x)
-	l.fmulBy(t, t, l.single(1/math.Sqrt2))
-	l.fmul(s, t, t)
-
-	high := l.horner(none, t, erfcCoefficients[:2]...)
-	q := l.horner(none, t, erfcCoefficients[2:4]...)
-	l.fmla(q, s, high)
-	q = l.horner(q, t, erfcCoefficients[4:]...)
-	l.fneg(high, t)
-	l.fmla(high, t, q) // q(t) = t·(…) - t
-	tail, upper := l.exp(high), l.vec()
-	l.free(q, high)
-	l.fmulBy(tail, tail, l.single(0.5))
-	l.fsub(upper, l.splat(1), tail)
-	mask := l.vec()
+// normalCDF is Φ(x), and e^(-x²/2), of which Φ(-|x|) is a multiple: the other factor is
+// a polynomial in |x|. Beyond its range that stays what it is at the end, and the
+// exponential is what counts.
+func (l *neonLoop) normalCDF(x vreg) (cdf, e vreg) {
+	size, h, mask := l.vec(), l.vec(), l.vec()
+	l.fabs(size, x)
+	l.fmin(size, size, l.splat(tailRange))
+	l.fmulBy(h, x, l.single(-0.5))
+	l.fmul(h, h, x)
+	e, cdf = l.expNormal(h), l.vec()
+	tail := l.horner(none, size, tailCoefficients...)
+	l.fmul(tail, tail, e)
+	l.fsub(cdf, l.splat(1), tail)
 	l.sshr(mask, x, 31)
-	l.choose(upper, tail, mask)
-	l.free(tail)
-
-	p, z, c := l.horner(none, s, erfCoefficients...), l.vec(), l.vec()
-	l.fmulBy(z, x, l.single(1/math.Sqrt2))
-	l.move(c, z)
-	l.fmla(c, z, p) // erf(x/√2)
-	l.dup(p, l.single(0.5))
-	l.fmlaBy(p, c, l.single(0.5))
-	l.fcmge(mask, l.splat(erfBound), t)
-	l.choose(upper, p, mask)
-	l.free(t, s, p, z, c, mask)
-	return upper
+	l.choose(cdf, tail, mask)
+	l.free(size, h, mask, tail)
+	return cdf, e
 }
 
 func (l *neonLoop) gelu() {
 	l.function("geluNEON", "func(y, x []float32)", "y", "x")
 	l.each(1, func() {
 		x := l.read("x")
-		l.fmul(x, x, l.normalCDF(x))
+		c, _ := l.normalCDF(x)
+		l.fmul(x, x, c)
 		l.write(x, "y")
 	})
 	l.end()
@@ -168,10 +181,7 @@ func (l *neonLoop) geluGrad() {
 	keep := l.keep()
 	l.each(1, func() {
 		x := l.clamp(l.read("x"), -32, 32)
-		c, h := l.normalCDF(x), l.vec()
-		l.fmulBy(h, x, l.single(-0.5))
-		l.fmul(h, h, x)
-		density := l.exp(h)
+		c, density := l.normalCDF(x)
 		l.fmulBy(density, density, l.single(1/math.Sqrt(2*math.Pi)))
 		l.fmla(c, density, x)
 		l.fmul(c, c, l.read("dy"))

@@ -27,6 +27,7 @@ func neonLoops(n *neon) {
 	l.mulAdd()
 
 	l.expShift()
+	l.expSum()
 	l.siluMul()
 	l.siluMulGrad()
 	l.gelu()

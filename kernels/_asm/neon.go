@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,9 @@ type neon struct {
 	splats    map[uint32]vreg    // of a constant in all lanes
 	lanes     int                // taken in the last register of single constants
 	last      vreg
+
+	coefficients []uint32 // of polynomials, which stay in memory
+	table        gp       // where these are
 }
 
 // A vreg is a vector register, a gp a general one, and an element one of the four
@@ -72,6 +76,7 @@ func (n *neon) function(name, signature, doc string) {
 	n.layOut()
 	n.vectors, n.general = [32]bool{}, 0
 	n.constants, n.places, n.splats, n.lanes = nil, map[uint32]element{}, map[uint32]vreg{}, 4
+	n.coefficients, n.table = nil, ""
 }
 
 // end writes the function: its constants, what loads them, and its body.
@@ -79,17 +84,14 @@ func (n *neon) end() {
 	body := n.body.String()
 	n.body.Reset()
 	if len(n.constants) > 0 {
-		table := "constants_" + n.name + "<>"
-		n.file.WriteString("\n")
-		for i, bits := range n.constants {
-			fmt.Fprintf(&n.file, "DATA %s+%d(SB)/4, $0x%08x\n", table, 4*i, bits)
-		}
-		fmt.Fprintf(&n.file, "GLOBL %s(SB), RODATA|NOPTR, $%d\n", table, 4*len(n.constants))
 		r := n.gp()
-		n.op("MOVD $%s(SB), %s", table, r)
+		n.op("MOVD $%s, %s", n.data("constants", n.constants), r)
 		for i := range len(n.constants) / 4 {
 			n.op("FMOVQ %d(%s), F%d", 16*i, r, 31-i)
 		}
+	}
+	if len(n.coefficients) > 0 {
+		n.op("MOVD $%s, %s", n.data("coefficients", n.coefficients), n.table)
 	}
 	n.file.WriteString("\n")
 	if n.doc != "" {
@@ -97,6 +99,17 @@ func (n *neon) end() {
 	}
 	fmt.Fprintf(&n.file, "// func %s%s\n", n.name, strings.TrimPrefix(n.signature, "func"))
 	fmt.Fprintf(&n.file, "TEXT ·%s(SB), NOSPLIT, $0-%d\n%s%s", n.name, n.size, n.body.String(), body)
+}
+
+// data writes a table of the function and returns where it is.
+func (n *neon) data(name string, words []uint32) (at string) {
+	name += "_" + n.name + "<>"
+	n.file.WriteString("\n")
+	for i, bits := range words {
+		fmt.Fprintf(&n.file, "DATA %s+%d(SB)/4, $0x%08x\n", name, 4*i, bits)
+	}
+	fmt.Fprintf(&n.file, "GLOBL %s(SB), RODATA|NOPTR, $%d\n", name, 4*len(words))
+	return name + "(SB)"
 }
 
 // layOut places the arguments as Go's stack calling convention does.
@@ -239,6 +252,23 @@ func (n *neon) single(x float64) element {
 		n.places[b] = e
 	}
 	return e
+}
+
+// coefficient reads a constant into all lanes of a new register. It is for those that
+// are summed into, so that each use takes a copy: by a load it costs the vector units
+// nothing.
+func (n *neon) coefficient(x float64) vreg {
+	if n.table == "" {
+		n.table = n.gp()
+	}
+	b, v := math.Float32bits(float32(x)), n.vec()
+	at := slices.Index(n.coefficients, b)
+	if at < 0 {
+		at = len(n.coefficients)
+		n.coefficients = append(n.coefficients, b, b, b, b)
+	}
+	n.op("FMOVQ %d(%s), %s", 4*at, n.table, v.f())
+	return v
 }
 
 // word writes an instruction that Go's assembler does not know, with what it is.
