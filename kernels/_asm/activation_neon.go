@@ -69,7 +69,7 @@ func (l *neonLoop) expNormal(x vreg) vreg {
 func (l *neonLoop) expSum() {
 	l.function("expSumNEON", "func(y, x []float32, shift float32) float64", "y", "x")
 	shift, sums := l.everywhere("shift"), l.sums(2)
-	l.each(1, func() {
+	l.each(2, func() {
 		x := l.read("x")
 		l.fsub(x, x, shift)
 		e := l.expNormal(x)
@@ -84,7 +84,7 @@ func (l *neonLoop) expShift() {
 	scale, shift := l.scalar("scale"), l.everywhere("shift")
 	l.fneg(shift, shift)
 	sums := l.sums(2)
-	l.each(1, func() {
+	l.each(2, func() {
 		x, arg := l.read("x"), l.vec()
 		l.move(arg, shift)
 		l.fmlaBy(arg, x, scale)
@@ -114,7 +114,7 @@ func (l *neonLoop) sigmoid(x vreg) vreg {
 
 func (l *neonLoop) siluMul() {
 	l.function("siluMulNEON", "func(y, gate, up []float32)", "y", "gate", "up")
-	l.each(1, func() {
+	l.each(2, func() {
 		g := l.read("gate")
 		l.fdiv(g, g, l.onePlusExp(g))
 		l.fmul(g, g, l.read("up"))
@@ -127,7 +127,7 @@ func (l *neonLoop) siluMulGrad() {
 	l.function("siluMulGradNEON", "func(dgate, dup, dy, gate, up []float32, acc bool)",
 		"dgate", "dup", "dy", "gate", "up")
 	keep := l.keep()
-	l.each(1, func() {
+	l.each(2, func() {
 		g := l.read("gate")
 		s, rest, slope := l.sigmoid(g), l.vec(), l.vec()
 		l.fsub(rest, l.splat(1), s)
@@ -166,7 +166,7 @@ func (l *neonLoop) normalCDF(x vreg) (cdf, e vreg) {
 
 func (l *neonLoop) gelu() {
 	l.function("geluNEON", "func(y, x []float32)", "y", "x")
-	l.each(1, func() {
+	l.each(2, func() {
 		x := l.read("x")
 		c, _ := l.normalCDF(x)
 		l.fmul(x, x, c)
@@ -179,7 +179,7 @@ func (l *neonLoop) gelu() {
 func (l *neonLoop) geluGrad() {
 	l.function("geluGradNEON", "func(dx, dy, x []float32, acc bool)", "dx", "dy", "x")
 	keep := l.keep()
-	l.each(1, func() {
+	l.each(2, func() {
 		x := l.clamp(l.read("x"), -32, 32)
 		c, density := l.normalCDF(x)
 		l.fmulBy(density, density, l.single(1/math.Sqrt(2*math.Pi)))
@@ -201,7 +201,7 @@ func (l *neonLoop) geluTanhInner(x vreg) (inner, s vreg) {
 
 func (l *neonLoop) geluTanh() {
 	l.function("geluTanhNEON", "func(y, x []float32)", "y", "x")
-	l.each(1, func() {
+	l.each(2, func() {
 		x := l.read("x")
 		inner, _ := l.geluTanhInner(x)
 		l.fdiv(x, x, l.onePlusExp(inner))
@@ -215,7 +215,7 @@ func (l *neonLoop) geluTanh() {
 func (l *neonLoop) geluTanhGrad() {
 	l.function("geluTanhGradNEON", "func(dx, dy, x []float32, acc bool)", "dx", "dy", "x")
 	keep := l.keep()
-	l.each(1, func() {
+	l.each(2, func() {
 		x := l.clamp(l.read("x"), -32, 32)
 		inner, square := l.geluTanhInner(x)
 		s, rest, slope := l.sigmoid(inner), l.vec(), l.horner(none, square, 3*geluC1*geluC3, geluC1)

@@ -18,7 +18,7 @@ func (l *neonLoop) exp2(x vreg) vreg {
 func (l *neonLoop) exp2Sum() {
 	l.function("exp2SumNEON", "func(y, x []float32, shift float32) float64", "y", "x")
 	shift, sums := l.everywhere("shift"), l.sums(2)
-	l.each(1, func() {
+	l.each(2, func() {
 		x := l.read("x")
 		l.fsub(x, x, shift)
 		e := l.exp2(x)
@@ -45,7 +45,7 @@ func (l *neonLoop) addWidened(sums []vreg, v vreg) {
 func (l *neonLoop) scoreGrad() {
 	l.function("scoreGradNEON", "func(p, d []float32, shift, mean float32)", "p", "d")
 	shift, mean := l.everywhere("shift"), l.everywhere("mean")
-	l.each(1, func() {
+	l.each(2, func() {
 		x, d := l.read("p"), l.read("d")
 		l.fsub(x, x, shift)
 		e := l.exp2(x)

@@ -71,17 +71,7 @@ func (l *neonLoop) each(unroll int, body func()) {
 		l.op("SUBS $%d, %s", elements, left)
 		l.op("BLT %sEnd", label)
 		l.label(label)
-		for l.block = range blocks {
-			before := l.vectors
-			body()
-			for v := range before {
-				if v > 31-len(l.constants)/4 {
-					before[v] = l.vectors[v] // constants stay
-				}
-			}
-			l.vectors = before
-		}
-		l.block = 0
+		l.interleaved(blocks, body)
 		for _, s := range l.names {
 			l.op("ADD $%d, %s", 4*elements, l.slices[s])
 		}
@@ -97,6 +87,32 @@ func (l *neonLoop) each(unroll int, body func()) {
 	l.tail = true
 	turn("one", 1, 1)
 	l.tail = false
+}
+
+// interleaved writes a body for each of so many groups, an instruction of each in turn:
+// a processor holds some hundred instructions that wait for others, not many bodies
+// one after the other.
+func (l *neonLoop) interleaved(groups int, body func()) {
+	start, before := l.body.Len(), l.vectors
+	var parts [][]string
+	for l.block = range groups {
+		l.allotted = [32]bool{}
+		body()
+		parts = append(parts, strings.SplitAfter(string(l.body.Bytes()[start:]), "\n"))
+		l.body.Truncate(start)
+		for v, used := range l.allotted {
+			l.vectors[v] = l.vectors[v] || used // the next body has others
+		}
+	}
+	l.block = 0
+	for i := range parts[0] {
+		for _, part := range parts {
+			l.body.WriteString(part[i])
+		}
+	}
+	for v := range 32 - len(l.constants)/4 { // constants stay
+		l.vectors[v] = before[v]
+	}
 }
 
 func (l *neonLoop) end() {

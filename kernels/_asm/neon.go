@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -25,7 +26,8 @@ func neonSource(generate func(*neon)) []byte {
 // allotted by number: vectors from V0 up, constants from V31 down, and general
 // registers that are no one else's by the platform or by Go.
 type neon struct {
-	file, body strings.Builder
+	file strings.Builder
+	body bytes.Buffer
 
 	name, signature, doc string
 
@@ -34,6 +36,7 @@ type neon struct {
 	size    int            // of the frame
 
 	vectors   [32]bool // in use
+	allotted  [32]bool // by vec, since someone cleared it
 	general   int      // how many are in use
 	constants []uint32
 	places    map[uint32]element // of a constant alone
@@ -200,7 +203,7 @@ func (n *neon) scope(write func()) {
 func (n *neon) vec() vreg {
 	for v, used := range n.vectors {
 		if !used {
-			n.vectors[v] = true
+			n.vectors[v], n.allotted[v] = true, true
 			return vreg(v)
 		}
 	}
