@@ -21,11 +21,19 @@ func scaleRows(y []float32, ldy int, x []float32, ldx int, factors []float32, st
 }
 
 func tanh(y, x []float32) {
-	tanhGeneric(y, x)
+	if active == Generic {
+		tanhGeneric(y, x)
+		return
+	}
+	tanhNEON(y, x)
 }
 
 func erf(y, x []float32) {
-	erfGeneric(y, x)
+	if active == Generic {
+		erfGeneric(y, x)
+		return
+	}
+	erfNEON(y, x)
 }
 
 func expSum(y, x []float32, shift float32) float64 {
@@ -93,6 +101,12 @@ func rotateHeadsNEON(y, x, cos, sin []float32, sign float32, acc bool)
 
 //go:noescape
 func scaleRowsNEON(y []float32, ldy int, x []float32, ldx int, factors []float32, step, rows int)
+
+//go:noescape
+func tanhNEON(y, x []float32)
+
+//go:noescape
+func erfNEON(y, x []float32)
 
 //go:noescape
 func expSumNEON(y, x []float32, shift float32) float64

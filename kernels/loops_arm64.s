@@ -3439,6 +3439,719 @@ oneEnd:
 	ADD $1, R4
 	RET
 
+DATA constants_tanhNEON<>+0(SB)/4, $0x41200000
+DATA constants_tanhNEON<>+4(SB)/4, $0x41200000
+DATA constants_tanhNEON<>+8(SB)/4, $0x41200000
+DATA constants_tanhNEON<>+12(SB)/4, $0x41200000
+DATA constants_tanhNEON<>+16(SB)/4, $0x3f800000
+DATA constants_tanhNEON<>+20(SB)/4, $0x3f800000
+DATA constants_tanhNEON<>+24(SB)/4, $0x3f800000
+DATA constants_tanhNEON<>+28(SB)/4, $0x3f800000
+DATA constants_tanhNEON<>+32(SB)/4, $0x4b40007f
+DATA constants_tanhNEON<>+36(SB)/4, $0x4b40007f
+DATA constants_tanhNEON<>+40(SB)/4, $0x4b40007f
+DATA constants_tanhNEON<>+44(SB)/4, $0x4b40007f
+DATA constants_tanhNEON<>+48(SB)/4, $0x42b17218
+DATA constants_tanhNEON<>+52(SB)/4, $0x42b17218
+DATA constants_tanhNEON<>+56(SB)/4, $0x42b17218
+DATA constants_tanhNEON<>+60(SB)/4, $0x42b17218
+DATA constants_tanhNEON<>+64(SB)/4, $0xc2b00f34
+DATA constants_tanhNEON<>+68(SB)/4, $0xc2b00f34
+DATA constants_tanhNEON<>+72(SB)/4, $0xc2b00f34
+DATA constants_tanhNEON<>+76(SB)/4, $0xc2b00f34
+DATA constants_tanhNEON<>+80(SB)/4, $0x3fb8aa3b
+DATA constants_tanhNEON<>+84(SB)/4, $0x3f318000
+DATA constants_tanhNEON<>+88(SB)/4, $0xb95e8083
+DATA constants_tanhNEON<>+92(SB)/4, $0x00000000
+DATA constants_tanhNEON<>+96(SB)/4, $0x40000000
+DATA constants_tanhNEON<>+100(SB)/4, $0x40000000
+DATA constants_tanhNEON<>+104(SB)/4, $0x40000000
+DATA constants_tanhNEON<>+108(SB)/4, $0x40000000
+DATA constants_tanhNEON<>+112(SB)/4, $0x80000000
+DATA constants_tanhNEON<>+116(SB)/4, $0x80000000
+DATA constants_tanhNEON<>+120(SB)/4, $0x80000000
+DATA constants_tanhNEON<>+124(SB)/4, $0x80000000
+DATA constants_tanhNEON<>+128(SB)/4, $0x3f1c28f6
+DATA constants_tanhNEON<>+132(SB)/4, $0x3f1c28f6
+DATA constants_tanhNEON<>+136(SB)/4, $0x3f1c28f6
+DATA constants_tanhNEON<>+140(SB)/4, $0x3f1c28f6
+GLOBL constants_tanhNEON<>(SB), RODATA|NOPTR, $144
+
+DATA coefficients_tanhNEON<>+0(SB)/4, $0xbbbeaf40
+DATA coefficients_tanhNEON<>+4(SB)/4, $0xbbbeaf40
+DATA coefficients_tanhNEON<>+8(SB)/4, $0xbbbeaf40
+DATA coefficients_tanhNEON<>+12(SB)/4, $0xbbbeaf40
+DATA coefficients_tanhNEON<>+16(SB)/4, $0x3ca9dc52
+DATA coefficients_tanhNEON<>+20(SB)/4, $0x3ca9dc52
+DATA coefficients_tanhNEON<>+24(SB)/4, $0x3ca9dc52
+DATA coefficients_tanhNEON<>+28(SB)/4, $0x3ca9dc52
+DATA coefficients_tanhNEON<>+32(SB)/4, $0xbd5c3aeb
+DATA coefficients_tanhNEON<>+36(SB)/4, $0xbd5c3aeb
+DATA coefficients_tanhNEON<>+40(SB)/4, $0xbd5c3aeb
+DATA coefficients_tanhNEON<>+44(SB)/4, $0xbd5c3aeb
+DATA coefficients_tanhNEON<>+48(SB)/4, $0x3e088460
+DATA coefficients_tanhNEON<>+52(SB)/4, $0x3e088460
+DATA coefficients_tanhNEON<>+56(SB)/4, $0x3e088460
+DATA coefficients_tanhNEON<>+60(SB)/4, $0x3e088460
+DATA coefficients_tanhNEON<>+64(SB)/4, $0xbeaaaa9d
+DATA coefficients_tanhNEON<>+68(SB)/4, $0xbeaaaa9d
+DATA coefficients_tanhNEON<>+72(SB)/4, $0xbeaaaa9d
+DATA coefficients_tanhNEON<>+76(SB)/4, $0xbeaaaa9d
+DATA coefficients_tanhNEON<>+80(SB)/4, $0x00000000
+DATA coefficients_tanhNEON<>+84(SB)/4, $0x00000000
+DATA coefficients_tanhNEON<>+88(SB)/4, $0x00000000
+DATA coefficients_tanhNEON<>+92(SB)/4, $0x00000000
+DATA coefficients_tanhNEON<>+96(SB)/4, $0x3ab51218
+DATA coefficients_tanhNEON<>+100(SB)/4, $0x3ab51218
+DATA coefficients_tanhNEON<>+104(SB)/4, $0x3ab51218
+DATA coefficients_tanhNEON<>+108(SB)/4, $0x3ab51218
+DATA coefficients_tanhNEON<>+112(SB)/4, $0x3c091cf1
+DATA coefficients_tanhNEON<>+116(SB)/4, $0x3c091cf1
+DATA coefficients_tanhNEON<>+120(SB)/4, $0x3c091cf1
+DATA coefficients_tanhNEON<>+124(SB)/4, $0x3c091cf1
+DATA coefficients_tanhNEON<>+128(SB)/4, $0x3d2aac79
+DATA coefficients_tanhNEON<>+132(SB)/4, $0x3d2aac79
+DATA coefficients_tanhNEON<>+136(SB)/4, $0x3d2aac79
+DATA coefficients_tanhNEON<>+140(SB)/4, $0x3d2aac79
+DATA coefficients_tanhNEON<>+144(SB)/4, $0x3e2aaa49
+DATA coefficients_tanhNEON<>+148(SB)/4, $0x3e2aaa49
+DATA coefficients_tanhNEON<>+152(SB)/4, $0x3e2aaa49
+DATA coefficients_tanhNEON<>+156(SB)/4, $0x3e2aaa49
+DATA coefficients_tanhNEON<>+160(SB)/4, $0x3efffffe
+DATA coefficients_tanhNEON<>+164(SB)/4, $0x3efffffe
+DATA coefficients_tanhNEON<>+168(SB)/4, $0x3efffffe
+DATA coefficients_tanhNEON<>+172(SB)/4, $0x3efffffe
+DATA coefficients_tanhNEON<>+176(SB)/4, $0x3f800000
+DATA coefficients_tanhNEON<>+180(SB)/4, $0x3f800000
+DATA coefficients_tanhNEON<>+184(SB)/4, $0x3f800000
+DATA coefficients_tanhNEON<>+188(SB)/4, $0x3f800000
+GLOBL coefficients_tanhNEON<>(SB), RODATA|NOPTR, $192
+
+// func tanhNEON(y, x []float32)
+TEXT ·tanhNEON(SB), NOSPLIT, $0-48
+	MOVD $constants_tanhNEON<>(SB), R4
+	FMOVQ 0(R4), F31
+	FMOVQ 16(R4), F30
+	FMOVQ 32(R4), F29
+	FMOVQ 48(R4), F28
+	FMOVQ 64(R4), F27
+	FMOVQ 80(R4), F26
+	FMOVQ 96(R4), F25
+	FMOVQ 112(R4), F24
+	FMOVQ 128(R4), F23
+	MOVD $coefficients_tanhNEON<>(SB), R3
+	MOVD y_base+0(FP), R0
+	MOVD x_base+24(FP), R1
+	MOVD y_len+8(FP), R2
+	SUBS $8, R2
+	BLT manyEnd
+many:
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F10
+	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
+	WORD $0x4ea0f94b // FABS V11.4S, V10.4S
+	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
+	WORD $0x6e2bdd6c // FMUL V12.4S, V11.4S, V11.4S
+	VMOV V0.B16, V3.B16
+	VMOV V10.B16, V13.B16
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R3), F15
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R3), F16
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V15.S4, V12.S4, V16.S4
+	FMOVQ 32(R3), F5
+	FMOVQ 32(R3), F15
+	VFMLA V6.S4, V2.S4, V5.S4
+	VFMLA V16.S4, V12.S4, V15.S4
+	FMOVQ 48(R3), F6
+	FMOVQ 48(R3), F16
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V15.S4, V12.S4, V16.S4
+	FMOVQ 64(R3), F5
+	FMOVQ 64(R3), F15
+	VFMLA V6.S4, V2.S4, V5.S4
+	VFMLA V16.S4, V12.S4, V15.S4
+	FMOVQ 80(R3), F6
+	FMOVQ 80(R3), F16
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V15.S4, V12.S4, V16.S4
+	VFMLA V6.S4, V0.S4, V3.S4
+	VFMLA V16.S4, V10.S4, V13.S4
+	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
+	WORD $0x4ebff56c // FMIN V12.4S, V11.4S, V31.4S
+	WORD $0x4e22d442 // FADD V2.4S, V2.4S, V2.4S
+	WORD $0x4e2cd58c // FADD V12.4S, V12.4S, V12.4S
+	WORD $0x4ebcf445 // FMIN V5.4S, V2.4S, V28.4S
+	WORD $0x4ebcf58f // FMIN V15.4S, V12.4S, V28.4S
+	WORD $0x4e3bf4a5 // FMAX V5.4S, V5.4S, V27.4S
+	WORD $0x4e3bf5ef // FMAX V15.4S, V15.4S, V27.4S
+	VMOV V29.B16, V6.B16
+	VMOV V29.B16, V16.B16
+	WORD $0x4f9a10a6 // FMLA V6.4S, V5.4S, V26.S[0]
+	WORD $0x4f9a11f0 // FMLA V16.4S, V15.4S, V26.S[0]
+	WORD $0x4ebdd4c7 // FSUB V7.4S, V6.4S, V29.4S
+	WORD $0x4ebdd611 // FSUB V17.4S, V16.4S, V29.4S
+	WORD $0x4fba50e5 // FMLS V5.4S, V7.4S, V26.S[1]
+	WORD $0x4fba522f // FMLS V15.4S, V17.4S, V26.S[1]
+	WORD $0x4f9a58e5 // FMLS V5.4S, V7.4S, V26.S[2]
+	WORD $0x4f9a5a2f // FMLS V15.4S, V17.4S, V26.S[2]
+	FMOVQ 96(R3), F8
+	FMOVQ 96(R3), F18
+	FMOVQ 112(R3), F9
+	FMOVQ 112(R3), F19
+	VFMLA V8.S4, V5.S4, V9.S4
+	VFMLA V18.S4, V15.S4, V19.S4
+	FMOVQ 128(R3), F8
+	FMOVQ 128(R3), F18
+	VFMLA V9.S4, V5.S4, V8.S4
+	VFMLA V19.S4, V15.S4, V18.S4
+	FMOVQ 144(R3), F9
+	FMOVQ 144(R3), F19
+	VFMLA V8.S4, V5.S4, V9.S4
+	VFMLA V18.S4, V15.S4, V19.S4
+	FMOVQ 160(R3), F8
+	FMOVQ 160(R3), F18
+	VFMLA V9.S4, V5.S4, V8.S4
+	VFMLA V19.S4, V15.S4, V18.S4
+	FMOVQ 176(R3), F9
+	FMOVQ 176(R3), F19
+	VFMLA V8.S4, V5.S4, V9.S4
+	VFMLA V18.S4, V15.S4, V19.S4
+	FMOVQ 176(R3), F8
+	FMOVQ 176(R3), F18
+	VFMLA V9.S4, V5.S4, V8.S4
+	VFMLA V19.S4, V15.S4, V18.S4
+	VSHL $23, V6.S4, V6.S4
+	VSHL $23, V16.S4, V16.S4
+	WORD $0x6e26dd08 // FMUL V8.4S, V8.4S, V6.4S
+	WORD $0x6e30de52 // FMUL V18.4S, V18.4S, V16.4S
+	WORD $0x4e3ed508 // FADD V8.4S, V8.4S, V30.4S
+	WORD $0x4e3ed652 // FADD V18.4S, V18.4S, V30.4S
+	WORD $0x6e28ff28 // FDIV V8.4S, V25.4S, V8.4S
+	WORD $0x6e32ff32 // FDIV V18.4S, V25.4S, V18.4S
+	WORD $0x4ea8d7c4 // FSUB V4.4S, V30.4S, V8.4S
+	WORD $0x4eb2d7ce // FSUB V14.4S, V30.4S, V18.4S
+	VBIT V24.B16, V0.B16, V4.B16
+	VBIT V24.B16, V10.B16, V14.B16
+	WORD $0x6e21e6e1 // FCMGE V1.4S, V23.4S, V1.4S
+	WORD $0x6e2be6eb // FCMGE V11.4S, V23.4S, V11.4S
+	VBIT V1.B16, V3.B16, V4.B16
+	VBIT V11.B16, V13.B16, V14.B16
+	FMOVQ F4, 0(R0)
+	FMOVQ F14, 16(R0)
+	ADD $32, R0
+	ADD $32, R1
+	SUBS $8, R2
+	BGE many
+manyEnd:
+	ADD $8, R2
+	SUBS $4, R2
+	BLT fourEnd
+four:
+	FMOVQ 0(R1), F0
+	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
+	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
+	VMOV V0.B16, V3.B16
+	FMOVQ 0(R3), F5
+	FMOVQ 16(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 32(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 48(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 64(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 80(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V6.S4, V0.S4, V3.S4
+	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
+	WORD $0x4e22d442 // FADD V2.4S, V2.4S, V2.4S
+	WORD $0x4ebcf445 // FMIN V5.4S, V2.4S, V28.4S
+	WORD $0x4e3bf4a5 // FMAX V5.4S, V5.4S, V27.4S
+	VMOV V29.B16, V6.B16
+	WORD $0x4f9a10a6 // FMLA V6.4S, V5.4S, V26.S[0]
+	WORD $0x4ebdd4c7 // FSUB V7.4S, V6.4S, V29.4S
+	WORD $0x4fba50e5 // FMLS V5.4S, V7.4S, V26.S[1]
+	WORD $0x4f9a58e5 // FMLS V5.4S, V7.4S, V26.S[2]
+	FMOVQ 96(R3), F8
+	FMOVQ 112(R3), F9
+	VFMLA V8.S4, V5.S4, V9.S4
+	FMOVQ 128(R3), F8
+	VFMLA V9.S4, V5.S4, V8.S4
+	FMOVQ 144(R3), F9
+	VFMLA V8.S4, V5.S4, V9.S4
+	FMOVQ 160(R3), F8
+	VFMLA V9.S4, V5.S4, V8.S4
+	FMOVQ 176(R3), F9
+	VFMLA V8.S4, V5.S4, V9.S4
+	FMOVQ 176(R3), F8
+	VFMLA V9.S4, V5.S4, V8.S4
+	VSHL $23, V6.S4, V6.S4
+	WORD $0x6e26dd08 // FMUL V8.4S, V8.4S, V6.4S
+	WORD $0x4e3ed508 // FADD V8.4S, V8.4S, V30.4S
+	WORD $0x6e28ff28 // FDIV V8.4S, V25.4S, V8.4S
+	WORD $0x4ea8d7c4 // FSUB V4.4S, V30.4S, V8.4S
+	VBIT V24.B16, V0.B16, V4.B16
+	WORD $0x6e21e6e1 // FCMGE V1.4S, V23.4S, V1.4S
+	VBIT V1.B16, V3.B16, V4.B16
+	FMOVQ F4, 0(R0)
+	ADD $16, R0
+	ADD $16, R1
+	SUBS $4, R2
+	BGE four
+fourEnd:
+	ADD $4, R2
+	SUBS $1, R2
+	BLT oneEnd
+one:
+	FMOVS 0(R1), F0
+	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
+	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
+	VMOV V0.B16, V3.B16
+	FMOVQ 0(R3), F5
+	FMOVQ 16(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 32(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 48(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 64(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 80(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V6.S4, V0.S4, V3.S4
+	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
+	WORD $0x4e22d442 // FADD V2.4S, V2.4S, V2.4S
+	WORD $0x4ebcf445 // FMIN V5.4S, V2.4S, V28.4S
+	WORD $0x4e3bf4a5 // FMAX V5.4S, V5.4S, V27.4S
+	VMOV V29.B16, V6.B16
+	WORD $0x4f9a10a6 // FMLA V6.4S, V5.4S, V26.S[0]
+	WORD $0x4ebdd4c7 // FSUB V7.4S, V6.4S, V29.4S
+	WORD $0x4fba50e5 // FMLS V5.4S, V7.4S, V26.S[1]
+	WORD $0x4f9a58e5 // FMLS V5.4S, V7.4S, V26.S[2]
+	FMOVQ 96(R3), F8
+	FMOVQ 112(R3), F9
+	VFMLA V8.S4, V5.S4, V9.S4
+	FMOVQ 128(R3), F8
+	VFMLA V9.S4, V5.S4, V8.S4
+	FMOVQ 144(R3), F9
+	VFMLA V8.S4, V5.S4, V9.S4
+	FMOVQ 160(R3), F8
+	VFMLA V9.S4, V5.S4, V8.S4
+	FMOVQ 176(R3), F9
+	VFMLA V8.S4, V5.S4, V9.S4
+	FMOVQ 176(R3), F8
+	VFMLA V9.S4, V5.S4, V8.S4
+	VSHL $23, V6.S4, V6.S4
+	WORD $0x6e26dd08 // FMUL V8.4S, V8.4S, V6.4S
+	WORD $0x4e3ed508 // FADD V8.4S, V8.4S, V30.4S
+	WORD $0x6e28ff28 // FDIV V8.4S, V25.4S, V8.4S
+	WORD $0x4ea8d7c4 // FSUB V4.4S, V30.4S, V8.4S
+	VBIT V24.B16, V0.B16, V4.B16
+	WORD $0x6e21e6e1 // FCMGE V1.4S, V23.4S, V1.4S
+	VBIT V1.B16, V3.B16, V4.B16
+	FMOVS F4, 0(R0)
+	ADD $4, R0
+	ADD $4, R1
+	SUBS $1, R2
+	BGE one
+oneEnd:
+	ADD $1, R2
+	RET
+
+DATA constants_erfNEON<>+0(SB)/4, $0x41000000
+DATA constants_erfNEON<>+4(SB)/4, $0x41000000
+DATA constants_erfNEON<>+8(SB)/4, $0x41000000
+DATA constants_erfNEON<>+12(SB)/4, $0x41000000
+DATA constants_erfNEON<>+16(SB)/4, $0x3f800000
+DATA constants_erfNEON<>+20(SB)/4, $0x3f800000
+DATA constants_erfNEON<>+24(SB)/4, $0x3f800000
+DATA constants_erfNEON<>+28(SB)/4, $0x3f800000
+DATA constants_erfNEON<>+32(SB)/4, $0x4b40007f
+DATA constants_erfNEON<>+36(SB)/4, $0x4b40007f
+DATA constants_erfNEON<>+40(SB)/4, $0x4b40007f
+DATA constants_erfNEON<>+44(SB)/4, $0x4b40007f
+DATA constants_erfNEON<>+48(SB)/4, $0x42b17218
+DATA constants_erfNEON<>+52(SB)/4, $0x42b17218
+DATA constants_erfNEON<>+56(SB)/4, $0x42b17218
+DATA constants_erfNEON<>+60(SB)/4, $0x42b17218
+DATA constants_erfNEON<>+64(SB)/4, $0xc2b00f34
+DATA constants_erfNEON<>+68(SB)/4, $0xc2b00f34
+DATA constants_erfNEON<>+72(SB)/4, $0xc2b00f34
+DATA constants_erfNEON<>+76(SB)/4, $0xc2b00f34
+DATA constants_erfNEON<>+80(SB)/4, $0x3fb8aa3b
+DATA constants_erfNEON<>+84(SB)/4, $0x3f318000
+DATA constants_erfNEON<>+88(SB)/4, $0xb95e8083
+DATA constants_erfNEON<>+92(SB)/4, $0x00000000
+DATA constants_erfNEON<>+96(SB)/4, $0x80000000
+DATA constants_erfNEON<>+100(SB)/4, $0x80000000
+DATA constants_erfNEON<>+104(SB)/4, $0x80000000
+DATA constants_erfNEON<>+108(SB)/4, $0x80000000
+DATA constants_erfNEON<>+112(SB)/4, $0x3f6d8000
+DATA constants_erfNEON<>+116(SB)/4, $0x3f6d8000
+DATA constants_erfNEON<>+120(SB)/4, $0x3f6d8000
+DATA constants_erfNEON<>+124(SB)/4, $0x3f6d8000
+GLOBL constants_erfNEON<>(SB), RODATA|NOPTR, $128
+
+DATA coefficients_erfNEON<>+0(SB)/4, $0xba1c7000
+DATA coefficients_erfNEON<>+4(SB)/4, $0xba1c7000
+DATA coefficients_erfNEON<>+8(SB)/4, $0xba1c7000
+DATA coefficients_erfNEON<>+12(SB)/4, $0xba1c7000
+DATA coefficients_erfNEON<>+16(SB)/4, $0x3ba38d2c
+DATA coefficients_erfNEON<>+20(SB)/4, $0x3ba38d2c
+DATA coefficients_erfNEON<>+24(SB)/4, $0x3ba38d2c
+DATA coefficients_erfNEON<>+28(SB)/4, $0x3ba38d2c
+DATA coefficients_erfNEON<>+32(SB)/4, $0xbcdb48d9
+DATA coefficients_erfNEON<>+36(SB)/4, $0xbcdb48d9
+DATA coefficients_erfNEON<>+40(SB)/4, $0xbcdb48d9
+DATA coefficients_erfNEON<>+44(SB)/4, $0xbcdb48d9
+DATA coefficients_erfNEON<>+48(SB)/4, $0x3de70e22
+DATA coefficients_erfNEON<>+52(SB)/4, $0x3de70e22
+DATA coefficients_erfNEON<>+56(SB)/4, $0x3de70e22
+DATA coefficients_erfNEON<>+60(SB)/4, $0x3de70e22
+DATA coefficients_erfNEON<>+64(SB)/4, $0xbec09380
+DATA coefficients_erfNEON<>+68(SB)/4, $0xbec09380
+DATA coefficients_erfNEON<>+72(SB)/4, $0xbec09380
+DATA coefficients_erfNEON<>+76(SB)/4, $0xbec09380
+DATA coefficients_erfNEON<>+80(SB)/4, $0x3e0375d4
+DATA coefficients_erfNEON<>+84(SB)/4, $0x3e0375d4
+DATA coefficients_erfNEON<>+88(SB)/4, $0x3e0375d4
+DATA coefficients_erfNEON<>+92(SB)/4, $0x3e0375d4
+DATA coefficients_erfNEON<>+96(SB)/4, $0xb7910000
+DATA coefficients_erfNEON<>+100(SB)/4, $0xb7910000
+DATA coefficients_erfNEON<>+104(SB)/4, $0xb7910000
+DATA coefficients_erfNEON<>+108(SB)/4, $0xb7910000
+DATA coefficients_erfNEON<>+112(SB)/4, $0x39c8e7d9
+DATA coefficients_erfNEON<>+116(SB)/4, $0x39c8e7d9
+DATA coefficients_erfNEON<>+120(SB)/4, $0x39c8e7d9
+DATA coefficients_erfNEON<>+124(SB)/4, $0x39c8e7d9
+DATA coefficients_erfNEON<>+128(SB)/4, $0xbb7e8a1c
+DATA coefficients_erfNEON<>+132(SB)/4, $0xbb7e8a1c
+DATA coefficients_erfNEON<>+136(SB)/4, $0xbb7e8a1c
+DATA coefficients_erfNEON<>+140(SB)/4, $0xbb7e8a1c
+DATA coefficients_erfNEON<>+144(SB)/4, $0x3cc6b1a1
+DATA coefficients_erfNEON<>+148(SB)/4, $0x3cc6b1a1
+DATA coefficients_erfNEON<>+152(SB)/4, $0x3cc6b1a1
+DATA coefficients_erfNEON<>+156(SB)/4, $0x3cc6b1a1
+DATA coefficients_erfNEON<>+160(SB)/4, $0xbddaae5c
+DATA coefficients_erfNEON<>+164(SB)/4, $0xbddaae5c
+DATA coefficients_erfNEON<>+168(SB)/4, $0xbddaae5c
+DATA coefficients_erfNEON<>+172(SB)/4, $0xbddaae5c
+DATA coefficients_erfNEON<>+176(SB)/4, $0xbf228550
+DATA coefficients_erfNEON<>+180(SB)/4, $0xbf228550
+DATA coefficients_erfNEON<>+184(SB)/4, $0xbf228550
+DATA coefficients_erfNEON<>+188(SB)/4, $0xbf228550
+DATA coefficients_erfNEON<>+192(SB)/4, $0xbe03ce86
+DATA coefficients_erfNEON<>+196(SB)/4, $0xbe03ce86
+DATA coefficients_erfNEON<>+200(SB)/4, $0xbe03ce86
+DATA coefficients_erfNEON<>+204(SB)/4, $0xbe03ce86
+DATA coefficients_erfNEON<>+208(SB)/4, $0x3ab51218
+DATA coefficients_erfNEON<>+212(SB)/4, $0x3ab51218
+DATA coefficients_erfNEON<>+216(SB)/4, $0x3ab51218
+DATA coefficients_erfNEON<>+220(SB)/4, $0x3ab51218
+DATA coefficients_erfNEON<>+224(SB)/4, $0x3c091cf1
+DATA coefficients_erfNEON<>+228(SB)/4, $0x3c091cf1
+DATA coefficients_erfNEON<>+232(SB)/4, $0x3c091cf1
+DATA coefficients_erfNEON<>+236(SB)/4, $0x3c091cf1
+DATA coefficients_erfNEON<>+240(SB)/4, $0x3d2aac79
+DATA coefficients_erfNEON<>+244(SB)/4, $0x3d2aac79
+DATA coefficients_erfNEON<>+248(SB)/4, $0x3d2aac79
+DATA coefficients_erfNEON<>+252(SB)/4, $0x3d2aac79
+DATA coefficients_erfNEON<>+256(SB)/4, $0x3e2aaa49
+DATA coefficients_erfNEON<>+260(SB)/4, $0x3e2aaa49
+DATA coefficients_erfNEON<>+264(SB)/4, $0x3e2aaa49
+DATA coefficients_erfNEON<>+268(SB)/4, $0x3e2aaa49
+DATA coefficients_erfNEON<>+272(SB)/4, $0x3efffffe
+DATA coefficients_erfNEON<>+276(SB)/4, $0x3efffffe
+DATA coefficients_erfNEON<>+280(SB)/4, $0x3efffffe
+DATA coefficients_erfNEON<>+284(SB)/4, $0x3efffffe
+DATA coefficients_erfNEON<>+288(SB)/4, $0x3f800000
+DATA coefficients_erfNEON<>+292(SB)/4, $0x3f800000
+DATA coefficients_erfNEON<>+296(SB)/4, $0x3f800000
+DATA coefficients_erfNEON<>+300(SB)/4, $0x3f800000
+GLOBL coefficients_erfNEON<>(SB), RODATA|NOPTR, $304
+
+// func erfNEON(y, x []float32)
+TEXT ·erfNEON(SB), NOSPLIT, $0-48
+	MOVD $constants_erfNEON<>(SB), R4
+	FMOVQ 0(R4), F31
+	FMOVQ 16(R4), F30
+	FMOVQ 32(R4), F29
+	FMOVQ 48(R4), F28
+	FMOVQ 64(R4), F27
+	FMOVQ 80(R4), F26
+	FMOVQ 96(R4), F25
+	FMOVQ 112(R4), F24
+	MOVD $coefficients_erfNEON<>(SB), R3
+	MOVD y_base+0(FP), R0
+	MOVD x_base+24(FP), R1
+	MOVD y_len+8(FP), R2
+	SUBS $8, R2
+	BLT manyEnd
+many:
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F11
+	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
+	WORD $0x4ea0f96c // FABS V12.4S, V11.4S
+	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
+	WORD $0x6e2cdd8d // FMUL V13.4S, V12.4S, V12.4S
+	VMOV V0.B16, V3.B16
+	VMOV V11.B16, V14.B16
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R3), F16
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R3), F17
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V16.S4, V13.S4, V17.S4
+	FMOVQ 32(R3), F5
+	FMOVQ 32(R3), F16
+	VFMLA V6.S4, V2.S4, V5.S4
+	VFMLA V17.S4, V13.S4, V16.S4
+	FMOVQ 48(R3), F6
+	FMOVQ 48(R3), F17
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V16.S4, V13.S4, V17.S4
+	FMOVQ 64(R3), F5
+	FMOVQ 64(R3), F16
+	VFMLA V6.S4, V2.S4, V5.S4
+	VFMLA V17.S4, V13.S4, V16.S4
+	FMOVQ 80(R3), F6
+	FMOVQ 80(R3), F17
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V16.S4, V13.S4, V17.S4
+	VFMLA V6.S4, V0.S4, V3.S4
+	VFMLA V17.S4, V11.S4, V14.S4
+	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
+	WORD $0x4ebff58d // FMIN V13.4S, V12.4S, V31.4S
+	FMOVQ 96(R3), F5
+	FMOVQ 96(R3), F16
+	FMOVQ 112(R3), F6
+	FMOVQ 112(R3), F17
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V16.S4, V13.S4, V17.S4
+	FMOVQ 128(R3), F5
+	FMOVQ 128(R3), F16
+	VFMLA V6.S4, V2.S4, V5.S4
+	VFMLA V17.S4, V13.S4, V16.S4
+	FMOVQ 144(R3), F6
+	FMOVQ 144(R3), F17
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V16.S4, V13.S4, V17.S4
+	FMOVQ 160(R3), F5
+	FMOVQ 160(R3), F16
+	VFMLA V6.S4, V2.S4, V5.S4
+	VFMLA V17.S4, V13.S4, V16.S4
+	FMOVQ 176(R3), F6
+	FMOVQ 176(R3), F17
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V16.S4, V13.S4, V17.S4
+	FMOVQ 192(R3), F5
+	FMOVQ 192(R3), F16
+	VFMLA V6.S4, V2.S4, V5.S4
+	VFMLA V17.S4, V13.S4, V16.S4
+	WORD $0x6ea0f846 // FNEG V6.4S, V2.4S
+	WORD $0x6ea0f9b1 // FNEG V17.4S, V13.4S
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V16.S4, V13.S4, V17.S4
+	WORD $0x4ebcf4c5 // FMIN V5.4S, V6.4S, V28.4S
+	WORD $0x4ebcf630 // FMIN V16.4S, V17.4S, V28.4S
+	WORD $0x4e3bf4a5 // FMAX V5.4S, V5.4S, V27.4S
+	WORD $0x4e3bf610 // FMAX V16.4S, V16.4S, V27.4S
+	VMOV V29.B16, V7.B16
+	VMOV V29.B16, V18.B16
+	WORD $0x4f9a10a7 // FMLA V7.4S, V5.4S, V26.S[0]
+	WORD $0x4f9a1212 // FMLA V18.4S, V16.4S, V26.S[0]
+	WORD $0x4ebdd4e8 // FSUB V8.4S, V7.4S, V29.4S
+	WORD $0x4ebdd653 // FSUB V19.4S, V18.4S, V29.4S
+	WORD $0x4fba5105 // FMLS V5.4S, V8.4S, V26.S[1]
+	WORD $0x4fba5270 // FMLS V16.4S, V19.4S, V26.S[1]
+	WORD $0x4f9a5905 // FMLS V5.4S, V8.4S, V26.S[2]
+	WORD $0x4f9a5a70 // FMLS V16.4S, V19.4S, V26.S[2]
+	FMOVQ 208(R3), F9
+	FMOVQ 208(R3), F20
+	FMOVQ 224(R3), F10
+	FMOVQ 224(R3), F21
+	VFMLA V9.S4, V5.S4, V10.S4
+	VFMLA V20.S4, V16.S4, V21.S4
+	FMOVQ 240(R3), F9
+	FMOVQ 240(R3), F20
+	VFMLA V10.S4, V5.S4, V9.S4
+	VFMLA V21.S4, V16.S4, V20.S4
+	FMOVQ 256(R3), F10
+	FMOVQ 256(R3), F21
+	VFMLA V9.S4, V5.S4, V10.S4
+	VFMLA V20.S4, V16.S4, V21.S4
+	FMOVQ 272(R3), F9
+	FMOVQ 272(R3), F20
+	VFMLA V10.S4, V5.S4, V9.S4
+	VFMLA V21.S4, V16.S4, V20.S4
+	FMOVQ 288(R3), F10
+	FMOVQ 288(R3), F21
+	VFMLA V9.S4, V5.S4, V10.S4
+	VFMLA V20.S4, V16.S4, V21.S4
+	FMOVQ 288(R3), F9
+	FMOVQ 288(R3), F20
+	VFMLA V10.S4, V5.S4, V9.S4
+	VFMLA V21.S4, V16.S4, V20.S4
+	VSHL $23, V7.S4, V7.S4
+	VSHL $23, V18.S4, V18.S4
+	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
+	WORD $0x6e32de94 // FMUL V20.4S, V20.4S, V18.4S
+	WORD $0x4ea9d7c4 // FSUB V4.4S, V30.4S, V9.4S
+	WORD $0x4eb4d7cf // FSUB V15.4S, V30.4S, V20.4S
+	VBIT V25.B16, V0.B16, V4.B16
+	VBIT V25.B16, V11.B16, V15.B16
+	WORD $0x6e21e701 // FCMGE V1.4S, V24.4S, V1.4S
+	WORD $0x6e2ce70c // FCMGE V12.4S, V24.4S, V12.4S
+	VBIT V1.B16, V3.B16, V4.B16
+	VBIT V12.B16, V14.B16, V15.B16
+	FMOVQ F4, 0(R0)
+	FMOVQ F15, 16(R0)
+	ADD $32, R0
+	ADD $32, R1
+	SUBS $8, R2
+	BGE many
+manyEnd:
+	ADD $8, R2
+	SUBS $4, R2
+	BLT fourEnd
+four:
+	FMOVQ 0(R1), F0
+	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
+	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
+	VMOV V0.B16, V3.B16
+	FMOVQ 0(R3), F5
+	FMOVQ 16(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 32(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 48(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 64(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 80(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V6.S4, V0.S4, V3.S4
+	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
+	FMOVQ 96(R3), F5
+	FMOVQ 112(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 128(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 144(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 160(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 176(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 192(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	WORD $0x6ea0f846 // FNEG V6.4S, V2.4S
+	VFMLA V5.S4, V2.S4, V6.S4
+	WORD $0x4ebcf4c5 // FMIN V5.4S, V6.4S, V28.4S
+	WORD $0x4e3bf4a5 // FMAX V5.4S, V5.4S, V27.4S
+	VMOV V29.B16, V7.B16
+	WORD $0x4f9a10a7 // FMLA V7.4S, V5.4S, V26.S[0]
+	WORD $0x4ebdd4e8 // FSUB V8.4S, V7.4S, V29.4S
+	WORD $0x4fba5105 // FMLS V5.4S, V8.4S, V26.S[1]
+	WORD $0x4f9a5905 // FMLS V5.4S, V8.4S, V26.S[2]
+	FMOVQ 208(R3), F9
+	FMOVQ 224(R3), F10
+	VFMLA V9.S4, V5.S4, V10.S4
+	FMOVQ 240(R3), F9
+	VFMLA V10.S4, V5.S4, V9.S4
+	FMOVQ 256(R3), F10
+	VFMLA V9.S4, V5.S4, V10.S4
+	FMOVQ 272(R3), F9
+	VFMLA V10.S4, V5.S4, V9.S4
+	FMOVQ 288(R3), F10
+	VFMLA V9.S4, V5.S4, V10.S4
+	FMOVQ 288(R3), F9
+	VFMLA V10.S4, V5.S4, V9.S4
+	VSHL $23, V7.S4, V7.S4
+	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
+	WORD $0x4ea9d7c4 // FSUB V4.4S, V30.4S, V9.4S
+	VBIT V25.B16, V0.B16, V4.B16
+	WORD $0x6e21e701 // FCMGE V1.4S, V24.4S, V1.4S
+	VBIT V1.B16, V3.B16, V4.B16
+	FMOVQ F4, 0(R0)
+	ADD $16, R0
+	ADD $16, R1
+	SUBS $4, R2
+	BGE four
+fourEnd:
+	ADD $4, R2
+	SUBS $1, R2
+	BLT oneEnd
+one:
+	FMOVS 0(R1), F0
+	WORD $0x4ea0f801 // FABS V1.4S, V0.4S
+	WORD $0x6e21dc22 // FMUL V2.4S, V1.4S, V1.4S
+	VMOV V0.B16, V3.B16
+	FMOVQ 0(R3), F5
+	FMOVQ 16(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 32(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 48(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 64(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 80(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	VFMLA V6.S4, V0.S4, V3.S4
+	WORD $0x4ebff422 // FMIN V2.4S, V1.4S, V31.4S
+	FMOVQ 96(R3), F5
+	FMOVQ 112(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 128(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 144(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 160(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	FMOVQ 176(R3), F6
+	VFMLA V5.S4, V2.S4, V6.S4
+	FMOVQ 192(R3), F5
+	VFMLA V6.S4, V2.S4, V5.S4
+	WORD $0x6ea0f846 // FNEG V6.4S, V2.4S
+	VFMLA V5.S4, V2.S4, V6.S4
+	WORD $0x4ebcf4c5 // FMIN V5.4S, V6.4S, V28.4S
+	WORD $0x4e3bf4a5 // FMAX V5.4S, V5.4S, V27.4S
+	VMOV V29.B16, V7.B16
+	WORD $0x4f9a10a7 // FMLA V7.4S, V5.4S, V26.S[0]
+	WORD $0x4ebdd4e8 // FSUB V8.4S, V7.4S, V29.4S
+	WORD $0x4fba5105 // FMLS V5.4S, V8.4S, V26.S[1]
+	WORD $0x4f9a5905 // FMLS V5.4S, V8.4S, V26.S[2]
+	FMOVQ 208(R3), F9
+	FMOVQ 224(R3), F10
+	VFMLA V9.S4, V5.S4, V10.S4
+	FMOVQ 240(R3), F9
+	VFMLA V10.S4, V5.S4, V9.S4
+	FMOVQ 256(R3), F10
+	VFMLA V9.S4, V5.S4, V10.S4
+	FMOVQ 272(R3), F9
+	VFMLA V10.S4, V5.S4, V9.S4
+	FMOVQ 288(R3), F10
+	VFMLA V9.S4, V5.S4, V10.S4
+	FMOVQ 288(R3), F9
+	VFMLA V10.S4, V5.S4, V9.S4
+	VSHL $23, V7.S4, V7.S4
+	WORD $0x6e27dd29 // FMUL V9.4S, V9.4S, V7.4S
+	WORD $0x4ea9d7c4 // FSUB V4.4S, V30.4S, V9.4S
+	VBIT V25.B16, V0.B16, V4.B16
+	WORD $0x6e21e701 // FCMGE V1.4S, V24.4S, V1.4S
+	VBIT V1.B16, V3.B16, V4.B16
+	FMOVS F4, 0(R0)
+	ADD $4, R0
+	ADD $4, R1
+	SUBS $1, R2
+	BGE one
+oneEnd:
+	ADD $1, R2
+	RET
+
 // func momentsNEON(x []float32) (sum, squares float64)
 TEXT ·momentsNEON(SB), NOSPLIT, $0-40
 	MOVD x_base+0(FP), R0

@@ -40,6 +40,7 @@ func neonLoops(n *neon) {
 	l.scoreGrad()
 	l.softmaxInput()
 
+	l.oddFunctions()
 	l.norms()
 	l.rows()
 }
