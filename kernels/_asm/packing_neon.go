@@ -54,14 +54,9 @@ func (n *neon) square(from []gp) (columns [4]vreg) {
 			n.zero(r[i])
 		}
 	}
-	zip := func(half int, a, b vreg) vreg {
-		d := n.vec()
-		n.op("VZIP%d %s, %s, %s", half, b.s4(), a.s4(), d.s4())
-		return d
-	}
 	for half := range 2 {
-		even, odd := zip(half+1, r[0], r[2]), zip(half+1, r[1], r[3])
-		columns[2*half], columns[2*half+1] = zip(1, even, odd), zip(2, even, odd)
+		even, odd := n.zip(half+1, "S4", r[0], r[2]), n.zip(half+1, "S4", r[1], r[3])
+		columns[2*half], columns[2*half+1] = n.zip(1, "S4", even, odd), n.zip(2, "S4", even, odd)
 	}
 	return columns
 }
