@@ -54,9 +54,9 @@ var dropoutSpans = spans[dropping]{body: func(d dropping, from, to int) {
 // four words, the first words for the first 16 elements, and so on.
 const dropoutGroup = 64
 
-// A dropoutTable is what a call draws with, in rows of eight equal numbers as the
+// A dropoutTable is what a call draws with, in rows of sixteen equal numbers as the
 // assembly reads it: the keys of each round, the two multipliers, the upper half of
-// the counter, twice the threshold and twice the scale, and ones if y is added to.
+// the counter, the threshold and the scale, and ones if y is added to.
 type dropoutTable [dropoutRows * 8]uint64
 
 const (
@@ -70,29 +70,28 @@ const (
 )
 
 func newDropoutTable(p float64, seed, counter uint64, acc bool) (t dropoutTable) {
-	set := func(row int, v uint64) {
+	set := func(row int, v uint32) {
 		for i := range 8 {
-			t[8*row+i] = v
+			t[8*row+i] = uint64(v)<<32 | uint64(v)
 		}
 	}
-	twice := func(v uint32) uint64 { return uint64(v)<<32 | uint64(v) }
 	k0, k1 := uint32(seed), uint32(seed>>32)
 	for round := range dropoutRounds {
-		set(2*round, uint64(k0))
-		set(2*round+1, uint64(k1))
+		set(2*round, k0)
+		set(2*round+1, k1)
 		k0 += 0x9e3779b9
 		k1 += 0xbb67ae85
 	}
 	set(dropoutMultipliers, 0xd2511f53)
 	set(dropoutMultipliers+1, 0xcd9e8d57)
-	set(dropoutCounter, uint64(uint32(counter)))
-	set(dropoutCounter+1, counter>>32)
+	set(dropoutCounter, uint32(counter))
+	set(dropoutCounter+1, uint32(counter>>32))
 	// An element is kept if its word, as a signed number, is not below this.
-	set(dropoutThreshold, twice(uint32(min(math.Round(p*(1<<32)), 1<<32-1))^1<<31))
+	set(dropoutThreshold, uint32(min(math.Round(p*(1<<32)), 1<<32-1))^1<<31)
 	if acc {
-		set(dropoutKeep, math.MaxUint64)
+		set(dropoutKeep, math.MaxUint32)
 	}
-	set(dropoutScale, twice(math.Float32bits(float32(1/(1-p)))))
+	set(dropoutScale, math.Float32bits(float32(1/(1-p))))
 	return t
 }
 

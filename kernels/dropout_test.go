@@ -64,6 +64,23 @@ func TestDropout(t *testing.T) {
 	})
 }
 
+// Groups whose blocks have numbers of more than 32 bits, and one in which they come to
+// have them.
+func TestDropoutBlocks(t *testing.T) {
+	x := newGuarded("x", 1, 2*dropoutGroup, 2*dropoutGroup, normal(1)).x
+	table := newDropoutTable(0.5, 1, 2, false)
+	eachLevel(t, func(t *testing.T) {
+		for _, block := range []uint64{1<<32 - 1, 1<<32 - 12, 1<<33 - 26, 0x123456789abcdef0} {
+			got, want := make([]float32, len(x)), make([]float32, len(x))
+			dropoutGroups(got, x, &table, block)
+			dropoutGeneric(want, x, &table, block)
+			if err := sameBits(got, want); err != nil {
+				t.Errorf("from block %#x: %v", block, err)
+			}
+		}
+	})
+}
+
 // The share dropped is p within five deviations, for each seed and counter anew;
 // what is kept is scaled, NaN that is dropped is 0, and p = 0 drops nothing.
 func TestDropoutShare(t *testing.T) {

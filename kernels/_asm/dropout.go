@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Rows of kernels.dropoutTable, each of eight equal 64-bit numbers: the keys of the
+// Rows of kernels.dropoutTable, each of sixteen equal 32-bit numbers: the keys of the
 // rounds, two each, and then these.
 const (
 	dropoutRounds      = 7
@@ -18,9 +18,10 @@ const (
 )
 
 // dropout draws for whole groups of 64 elements: 16 blocks of Philox of four
-// words, of which the first give the first 16 elements, and so on. A word is kept in the lower half of 64 bits, where products need no
-// shuffling: the even blocks in one set of vectors, the odd ones in another, which
-// are merged at the end.
+// words, of which the first give the first 16 elements, and so on. A word is kept in the
+// lower half of 64 bits, where products need no shuffling, whatever the upper half is:
+// the even blocks in one set of vectors, the odd ones in another, which are merged at
+// the end.
 func (l *loopWriter) dropout() {
 	evens := l.global("evens")
 	for i := range l.lanes / 2 {

@@ -24,6 +24,7 @@ func (n *neon) fmax(d, a, b vreg)  { n.three(0x4e20f400, "FMAX", d, a, b) }
 func (n *neon) fmin(d, a, b vreg)  { n.three(0x4ea0f400, "FMIN", d, a, b) }
 func (n *neon) fcmgt(d, a, b vreg) { n.three(0x6ea0e400, "FCMGT", d, a, b) }
 func (n *neon) fcmge(d, a, b vreg) { n.three(0x6e20e400, "FCMGE", d, a, b) }
+func (n *neon) cmge(d, a, b vreg)  { n.three(0x4ea03c00, "CMGE", d, a, b) } // of int32
 func (n *neon) fabs(d, a vreg)     { n.two(0x4ea0f800, "FABS", d, a) }
 func (n *neon) fneg(d, a vreg)     { n.two(0x6ea0f800, "FNEG", d, a) }
 func (n *neon) fsqrt(d, a vreg)    { n.two(0x6ea1f800, "FSQRT", d, a) }
@@ -59,6 +60,19 @@ func (n *neon) zip(half int, lanes string, a, b vreg) vreg {
 	d := n.vec()
 	n.op("VZIP%d V%d.%s, V%d.%s, V%d.%s", half, int(b), lanes, int(a), lanes, int(d), lanes)
 	return d
+}
+
+// uzp is a new register of the even (1) or odd (2) lanes of a and then of b.
+func (n *neon) uzp(half int, a, b vreg) vreg {
+	d := n.vec()
+	n.op("VUZP%d %s, %s, %s", half, b.s4(), a.s4(), d.s4())
+	return d
+}
+
+// umull is d = a·b of the lower or upper two lanes, unsigned, in 64 bits.
+func (n *neon) umull(d, a, b vreg, half int) {
+	code := 0x2ea0c000 | uint32(half)<<30 | uint32(b)<<16 | uint32(a)<<5 | uint32(d)
+	n.word(code, "UMULL%s V%d.2D, V%d.%dS, V%d.%dS", []string{"", "2"}[half], d, a, 2<<half, b, 2<<half)
 }
 
 // fmla is d += a·b and fmls d -= a·b, fused.
@@ -99,6 +113,8 @@ func (n *neon) zero(d vreg)           { n.op("VMOVI $0, %s", d.b()) }
 func (n *neon) move(d, a vreg)        { n.op("VMOV %s, %s", a.b(), d.b()) }
 func (n *neon) dup(d vreg, e element) { n.op("VDUP V%d.S[%d], %s", int(e.vreg), e.lane, d.s4()) }
 func (n *neon) and(d, a, b vreg)      { n.op("VAND %s, %s, %s", b.b(), a.b(), d.b()) }
+
+func (n *neon) xor(d, a, b vreg) { n.op("VEOR %s, %s, %s", b.b(), a.b(), d.b()) }
 
 // choose is d = a where the mask has ones.
 func (n *neon) choose(d, a, mask vreg) { n.op("VBIT %s, %s, %s", mask.b(), a.b(), d.b()) }

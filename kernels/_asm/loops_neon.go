@@ -43,6 +43,7 @@ func neonLoops(n *neon) {
 	l.oddFunctions()
 	l.norms()
 	l.rows()
+	l.dropout()
 }
 
 // A neonLoop holds what one loop body needs: the slices' pointers, and where in
