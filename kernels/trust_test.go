@@ -85,16 +85,51 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	packing_neon.go the operands of VZIP exchanged                  11, wrong sums
 //	loops_neon.go  a loop's rest one element too short              28, last elements
 //	activation_neon.go 1-σ becomes 1+σ                              SiLUMulGrad, GELUTanhGrad
-//	neon.go        FMUL multiplies by its first operand twice       20, wrong products
+//	instructions_neon.go FMUL multiplies by its first operand twice 20, wrong products
 //	attention_neon.go exp2's bias 126                               Attention, AttentionGrad
 //	attention_neon.go exp2's rest with the wrong sign               Attention, AttentionGrad
 //	attention_neon.go scoreGrad adds the mean                       AttentionGrad
 //	attention_neon.go softmaxInput adds y                           SoftmaxGrad (TestSoftmax)
+//	loops_neon.go  interleaved bodies in the same registers         21, among them Dot, GELU
+//	neon.go        a coefficient read four bytes on                 13, among them Exp, Erf
+//	norms_neon.go  moments: x times the sum for x², or -x for x      LayerNorm
+//	norms_neon.go  affine adds the shift                            LayerNorm
+//	norms_neon.go  normSums adds the shift, or sums w alone         LayerNormGrad
+//	norms_neon.go  normInput adds the level                         LayerNormGrad
+//	norms_neon.go  normInput: x - shift for shift - x               LayerNormGrad, RMSNormGrad
+//	rows_neon.go   scaleRows: the first factor for all rows         Attention
+//	rows_neon.go   rows of x as far apart as those of y             scaleRows (TestScaleRows)
+//	rows_neon.go   rotateHeads' VFMLS becomes VFMLA                 RoPE, RoPEGrad
+//	rows_neon.go   the angles go on from head to head               RoPE, RoPEGrad
+//	rows_neon.go   a head of half as many elements                  RoPE, RoPEGrad
+//	activation_neon.go expNormal: ln2's lower part with the wrong sign 10, among them SiLUMul
+//	activation_neon.go expSum adds the shift                        CrossEntropy
+//	activation_neon.go Φ: |x| beyond the polynomial's range         GELU
+//	activation_neon.go Φ: the tails exchanged                       GELU, GELUGrad
+//	activation_neon.go Φ: x for |x|                                 GELU, GELUGrad
+//	odd_neon.go    the sign taken from bit 30                       Erf, Tanh
+//	odd_neon.go    near and far exchanged                           Erf, Tanh
+//	odd_neon.go    t for -t in erf                                  Erf
+//	decode_neon.go f16 shifted by 12, or all of it infinite         f16
+//	decode_neon.go the lower four of eight twice                    bf16, int8
+//	decode_neon.go the last eight not moved back, or left out       bf16, f16, int8
+//	decode_neon.go NF4's lower half of a byte first                 NF4
+//	decode_neon.go two planes of NF4's numbers exchanged            NF4
+//	decode_neon.go the first absmax for all blocks                  NF4
+//	dropout_neon.go high parts not exchanged                        Dropout, DropoutGrad
+//	dropout_neon.go a round's keys exchanged                        Dropout, DropoutGrad
+//	dropout_neon.go kept where it is below the threshold            Dropout, DropoutGrad
+//	dropout_neon.go four blocks on instead of eight                 Dropout, DropoutGrad
+//	dropout_neon.go the blocks' numbers without a carry             dropout (TestDropoutBlocks)
+//	instructions_neon.go UMULL2 becomes UMULL                       Dropout, DropoutGrad
+//	instructions_neon.go UZP1 and UZP2 exchanged                    Dropout, DropoutGrad
 //	matmul.go      a row computed as a column, two elements apart   MatMul (TestMatMul)
 //
-// Three were not caught, and rightly: a loop that leaves its last whole vector to the
-// masked tail computes the same, as does a tile that leaves more columns to the next,
-// and NEON's sums of lower and upper lanes exchanged, which are one sum at the end.
+// Five were not caught, and rightly: a loop that leaves its last whole vector to the
+// masked tail computes the same, as does a tile that leaves more columns to the next;
+// NEON's sums of lower and upper lanes exchanged are one sum at the end; the second of
+// two interleaved bodies may come first; and Φ's sign from bit 30 by an arithmetic shift
+// still chooses all bits but the last.
 func TestTrust(t *testing.T) {
 	seed := *seedFlag
 	for seed == 0 {
