@@ -20,7 +20,7 @@ import (
 // for activations, and backward too for gradients. Starts that decompose every weight
 // as a whole, MiLoRA's and CorDA's, are not among them: they take minutes a weight.
 func BenchmarkStart(b *testing.B) {
-	for _, name := range []string{"pissa", "olora", "lora-ga", "lora-one", "eva", "gora", "loftq"} {
+	for _, name := range []string{"pissa", "olora", "lora-ga", "lora-one", "eva", "gora", "loftq", "milora", "mica", "corda-ipm", "corda-kpm", "lora-null"} {
 		b.Run(name, func(b *testing.B) {
 			method, err := lora.Row(name)
 			if err != nil {

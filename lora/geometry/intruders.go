@@ -77,6 +77,26 @@ func rangeOf(w *mat.Dense) func(*mat.Dense) *mat.Dense {
 	}
 }
 
+// factored returns the Cholesky factor of wᵀ·w, with a little on the diagonal that
+// makes it definite, or false where w is zero.
+func factored(w *mat.Dense) (*mat.Cholesky, bool) {
+	var gram mat.SymDense
+	gram.SymOuterK(1, w.T())
+	trace := mat.Trace(&gram)
+	if !(trace > 0) {
+		return nil, false
+	}
+	chol := new(mat.Cholesky)
+	for shift := 1e-13 * trace; ; shift *= 10 { // rounding may have put eigenvalues below zero
+		for i := range gram.SymmetricDim() {
+			gram.SetSym(i, i, gram.At(i, i)+shift)
+		}
+		if chol.Factorize(&gram) {
+			return chol, true
+		}
+	}
+}
+
 // Counts returns how many dimensions are intruders for certain, how many are
 // not, and how many may be either.
 func (x Intruders) Counts() (yes, no, undecided int) {

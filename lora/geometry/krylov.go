@@ -29,12 +29,7 @@ func symmetric(n, k int, start *mat.Dense, enough float64, rng *rand.Rand, apply
 		atLeast = 64 // columns before a restart
 	)
 	most := max(atLeast, 4*(k+more))
-	x := mat.NewDense(n, min(k+more, n), nil)
-	for i := range n {
-		for j := range x.RawRowView(i) {
-			x.Set(i, j, rng.NormFloat64())
-		}
-	}
+	x := gaussian64(n, min(k+more, n), rng)
 	if start != nil {
 		var both mat.Dense
 		both.Augment(x, unit(start)) // k at least stay, were all of start's dependent
@@ -165,8 +160,11 @@ func first(m *mat.Dense, k int) mat.Matrix {
 	return m.Slice(0, rows, 0, k)
 }
 
-// pick returns a copy of some columns.
+// pick returns a copy of some columns, or nil for none.
 func pick(m *mat.Dense, columns []int) *mat.Dense {
+	if len(columns) == 0 {
+		return nil
+	}
 	rows, _ := m.Dims()
 	p := mat.NewDense(rows, len(columns), nil)
 	for i, j := range columns {

@@ -13,12 +13,7 @@ func Randomized(a *mat.Dense, k, iterations int, rng *rand.Rand) (SVD, error) {
 	const more = 8 // oversampling, as the paper advises
 	out, in := a.Dims()
 	n := min(k+more, min(out, in))
-	omega := mat.NewDense(in, n, nil)
-	for i := range in {
-		for j := range n {
-			omega.Set(i, j, rng.NormFloat64())
-		}
-	}
+	omega := gaussian64(in, n, rng)
 	var y, z mat.Dense
 	y.Mul(a, omega)
 	q, _ := QR(&y)

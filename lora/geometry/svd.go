@@ -98,6 +98,26 @@ func (d SVD) Leading(k int) (left, right *mat.Dense) {
 	return d.First(min(k, d.Rank()))
 }
 
+// turned returns the triplets of the transpose, with signs by the other side.
+func (d SVD) turned() SVD {
+	if d.U == nil {
+		return d
+	}
+	d.U, d.V = d.V, d.U
+	d.FixSigns()
+	return d
+}
+
+// Head returns the first k triplets, or all there are, and Tail the last.
+func (d SVD) Head(k int) SVD { return d.cut(0, min(k, len(d.S))) }
+func (d SVD) Tail(k int) SVD { return d.cut(max(len(d.S)-k, 0), len(d.S)) }
+
+func (d SVD) cut(i, j int) SVD {
+	out, _ := d.U.Dims()
+	in, _ := d.V.Dims()
+	return SVD{U: d.U.Slice(0, out, i, j).(*mat.Dense), V: d.V.Slice(0, in, i, j).(*mat.Dense), S: d.S[i:j]}
+}
+
 // First returns the subspaces of the first k triplets, or of all there are.
 func (d SVD) First(k int) (left, right *mat.Dense) {
 	k = min(k, len(d.S))

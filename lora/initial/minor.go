@@ -38,12 +38,11 @@ func (i Minor) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		if err := i.Fits(m); err != nil {
 			return err
 		}
-		p := min(m.In, m.Out)
-		t, err := triplets(m.W0(), m.Out, m.In, p, 0, nil)
+		t, err := smallest(m.W0(), m.Out, m.In, m.Rank)
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}
-		t.fill(m, p-m.Rank, func(int) float64 { return 0 }, func(int) float64 { return 1 })
+		t.fill(m, len(t.S)-m.Rank, func(int) float64 { return 0 }, func(int) float64 { return 1 })
 		clear(m.Factor("A").Floats()) // no negative zeros
 	}
 	return nil

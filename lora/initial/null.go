@@ -66,7 +66,7 @@ func (Null) triplets(m *adapter.Map, x *adapter.Moments) (triplet, error) {
 	if err != nil {
 		return triplet{}, err
 	}
-	t := triplet{d}
+	t := ofLargest(d)
 	v.Mul(null, t.V)
 	t.V = &v
 	t.FixSigns()

@@ -66,64 +66,103 @@ func (o Oriented) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		if err != nil {
 			return err
 		}
-		t, err := o.triplets(m, x)
-		if err != nil {
+		if err := o.start(m, x); err != nil {
 			return fmt.Errorf("initial: %s: %w", m.Name, err)
 		}
-		first := 0
-		if o.Preserve {
-			first = min(m.In, m.Out) - m.Rank
-		}
-		t.balance(m, first, float64(m.Scaling))
 		m.Offset()
 	}
 	return nil
 }
 
-// triplets returns U, S and C⁻¹·V, with the signs of [triplets].
-func (o Oriented) triplets(m *adapter.Map, x *adapter.Moments) (triplet, error) {
+// start writes the factors. As u·W0·C = s·v for triplets of W0·C, v·C⁻¹ is u·W0/s: C
+// is not divided by, and the product is U_r·U_rᵀ·W0 whatever C's condition.
+func (o Oriented) start(m *adapter.Map, x *adapter.Moments) error {
 	second := x.Second
 	if o.Scaled {
 		second = x.Scaled
 	}
-	c := mat.NewSymDense(m.In, append([]float64(nil), second...))
-	size := mat.Trace(c) / float64(m.In)
-	if !(size > 0) {
-		return triplet{}, fmt.Errorf("its activations are all zero")
-	}
-	// The decomposition sees a C whose diagonal is about 1: very small and very
-	// large matrices are LAPACK's to rescale, in which gonum is not to be relied
-	// upon. A power of two is exact.
-	_, exp := math.Frexp(size)
-	c.ScaleSym(math.Ldexp(1, -exp), c)
-	size = math.Ldexp(size, -exp)
-	for i := range m.In {
-		c.SetSym(i, i, c.At(i, i)+o.Damping*size)
-	}
-	var chol mat.Cholesky
-	if !chol.Factorize(c) {
-		return triplet{}, fmt.Errorf("the second moment of its activations is singular: the damping of %v is too small", o.Damping)
+	c, exp, err := o.metric(m.In, second)
+	if err != nil {
+		return err
 	}
 	w, err := geometry.Dense(m.W0(), m.Out, m.In)
 	if err != nil {
-		return triplet{}, fmt.Errorf("the weight: %w", err)
+		return fmt.Errorf("the weight: %w", err)
 	}
-	var wc mat.Dense
-	wc.Mul(w, c)
-	d, err := geometry.Decompose(&wc)
+	d, err := o.triplets(w, c, m.Rank)
 	if err != nil {
-		return triplet{}, err
+		return err
 	}
-	d.FixSigns()
-	t := triplet{d}
-	v := new(mat.Dense)
-	if err := answered(chol.SolveTo(v, t.V)); err != nil {
-		return triplet{}, err
+	largest, err := triplets(m.W0(), m.Out, m.In, 1, 0, nil)
+	if err != nil {
+		return err
 	}
-	v.Scale(math.Ldexp(1, -exp), v)
-	t.V = v
-	for k := range t.S {
-		t.S[k] = math.Ldexp(t.S[k], exp)
+	uw := times(d.U.T(), w)
+	for k, s := range d.S {
+		s = math.Ldexp(s, exp)
+		if s > 0 && mat.Norm(uw.RowView(k), 2) > largest.zero {
+			for i := range m.In {
+				d.V.Set(i, k, uw.At(k, i)/s)
+			}
+		} else {
+			s = 0 // there is nothing of W0: A has v
+		}
+		d.S[k] = s
 	}
-	return t, nil
+	triplet{SVD: d}.balance(m, 0, float64(m.Scaling))
+	return nil
+}
+
+// metric returns C, damped and times 2^−exp: its diagonal is about 1, as LAPACK is to
+// rescale what is very small or very large, in which gonum is not to be relied upon.
+func (o Oriented) metric(n int, second []float64) (c *mat.Dense, exp int, err error) {
+	c = mat.NewDense(n, n, append([]float64(nil), second...))
+	size := mat.Trace(c) / float64(n)
+	if !(size > 0) {
+		return nil, 0, fmt.Errorf("its activations are all zero")
+	}
+	_, exp = math.Frexp(size)
+	c.Scale(math.Ldexp(1, -exp), c) // a power of two is exact
+	for i := range n {
+		c.Set(i, i, c.At(i, i)+o.Damping*math.Ldexp(size, -exp))
+	}
+	return c, exp, nil
+}
+
+// triplets returns the k triplets of w·c that are asked for: of an exact decomposition,
+// or of large matrices by products with the two in turn.
+func (o Oriented) triplets(w, c *mat.Dense, k int) (geometry.SVD, error) {
+	out, in := w.Dims()
+	if !isLarge(out, in, k) {
+		var wc mat.Dense
+		wc.Mul(w, c)
+		d, err := geometry.Decompose(&wc)
+		if err != nil {
+			return d, err
+		}
+		d.FixSigns()
+		if o.Preserve {
+			return d.Tail(k), nil
+		}
+		return d.Head(k), nil
+	}
+	wc := geometry.Operator{
+		Out: out, In: in,
+		Times:  func(x *mat.Dense) *mat.Dense { return times(w, times(c, x)) },
+		Turned: func(x *mat.Dense) *mat.Dense { return times(c, times(w.T(), x)) },
+	}
+	if !o.Preserve {
+		return wc.Leading(k, ofShape(out, in))
+	}
+	solve, err := geometry.Solver(w, c)
+	if err != nil {
+		return geometry.SVD{}, err
+	}
+	return wc.Trailing(k, solve, 0, ofShape(out, in))
+}
+
+func times(a, b mat.Matrix) *mat.Dense {
+	c := new(mat.Dense)
+	c.Mul(a, b)
+	return c
 }

@@ -20,8 +20,8 @@ import (
 // above zero it has so many rounds of it (arXiv 0909.4061).
 //
 // Smallest takes the r smallest triplets: MiLoRA (arXiv 2406.09044, eq. 4–6),
-// which trains the minor components and leaves the principal ones in the base.
-// It is exact: subspace iteration finds the largest alone.
+// which trains the minor components and leaves the principal ones in the base. Of
+// large weights they are found by inverse iteration, each singular value to 1e-6.
 //
 // Split puts the singular values elsewhere. With OnA they are A's, B = U_r, and
 // with Keep the base stays W0 and the core between A and B starts about zero:
@@ -99,11 +99,15 @@ func (v SVD) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		if err := v.Fits(m); err != nil {
 			return err
 		}
-		first, last := 0, m.Rank
+		var t triplet
+		var err error
+		first := 0
 		if v.Smallest {
-			first, last = min(m.In, m.Out)-m.Rank, min(m.In, m.Out)
+			t, err = smallest(m.W0(), m.Out, m.In, m.Rank)
+			first = len(t.S) - m.Rank
+		} else {
+			t, err = triplets(m.W0(), m.Out, m.In, m.Rank, v.Iterations, stream(in, m, "SVD"))
 		}
-		t, err := triplets(m.W0(), m.Out, m.In, last, v.Iterations, stream(in, m, "SVD"))
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 		}

@@ -6,10 +6,18 @@ import (
 
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/lora/geometry"
+	"gonum.org/v1/gonum/mat"
 )
 
-// A triplet holds singular triplets of an out×in matrix, the largest first.
-type triplet struct{ geometry.SVD }
+// A triplet holds singular triplets of an out×in matrix, the largest first, and the
+// size up to which a singular value is zero.
+type triplet struct {
+	geometry.SVD
+	zero float64
+}
+
+// ofLargest returns triplets of which the first is the largest that the matrix has.
+func ofLargest(d geometry.SVD) triplet { return triplet{d, geometry.Rounding * d.S[0]} }
 
 // exact is the length of a shorter side up to which a matrix is decomposed exactly,
 // in float64, unless rounds of iteration are asked for; and few the part of it up to
@@ -25,31 +33,65 @@ const (
 // the largest entry of u positive, the first among equals. Without rounds nothing
 // depends on rng.
 func triplets(w []float32, out, in, k, iterations int, rng *rand.Rand) (triplet, error) {
-	if p := min(out, in); p > exact && few*k <= p {
+	var d geometry.SVD
+	var err error
+	switch {
+	case isLarge(out, in, k):
 		if iterations == 0 {
-			rng = rand.New(rand.NewPCG(uint64(out), uint64(in)))
+			rng = ofShape(out, in)
 		}
-		d, err := geometry.Triplets(w, out, in, k, iterations, rng)
-		if err == nil {
-			d.FixSigns()
+		d, err = geometry.Triplets(w, out, in, k, iterations, rng)
+	case iterations == 0:
+		d, err = decompose(w, out, in)
+	default:
+		var a *mat.Dense
+		if a, err = geometry.Dense(w, out, in); err == nil {
+			d, err = geometry.Randomized(a, k, iterations, rng)
 		}
-		return triplet{d}, err
+	}
+	if err != nil {
+		return triplet{}, err
+	}
+	d.FixSigns()
+	return ofLargest(d), nil
+}
+
+// smallest returns the k smallest singular triplets of w, out×in, the last of them
+// all: of an exact decomposition, or of a large matrix by [geometry.Trailing], with
+// the signs of triplets.
+func smallest(w []float32, out, in, k int) (triplet, error) {
+	if !isLarge(out, in, k) {
+		d, err := decompose(w, out, in)
+		if err != nil {
+			return triplet{}, err
+		}
+		d.FixSigns()
+		return ofLargest(d), nil
+	}
+	largest, err := triplets(w, out, in, 1, 0, nil)
+	if err != nil {
+		return triplet{}, err
 	}
 	a, err := geometry.Dense(w, out, in)
 	if err != nil {
 		return triplet{}, err
 	}
-	var t triplet
-	if iterations > 0 {
-		t.SVD, err = geometry.Randomized(a, k, iterations, rng)
-	} else {
-		t.SVD, err = geometry.Decompose(a)
-	}
+	d, err := geometry.Trailing(a, k, ofShape(out, in))
+	return triplet{d, largest.zero}, err
+}
+
+func isLarge(out, in, k int) bool { p := min(out, in); return p > exact && few*k <= p }
+
+// ofShape returns a stream that depends on nothing but the shape, for what does not
+// depend on the stream but in rounding.
+func ofShape(out, in int) *rand.Rand { return rand.New(rand.NewPCG(uint64(out), uint64(in))) }
+
+func decompose(w []float32, out, in int) (geometry.SVD, error) {
+	a, err := geometry.Dense(w, out, in)
 	if err != nil {
-		return triplet{}, err
+		return geometry.SVD{}, err
 	}
-	t.FixSigns()
-	return t, nil
+	return geometry.Decompose(a)
 }
 
 // fill writes the triplets from the index first into A, scaled by a, and into
@@ -84,7 +126,7 @@ func (t triplet) pick(m *adapter.Map, ofA []int, a scale, ofB []int, b scale) {
 func (t triplet) balance(m *adapter.Map, first int, by float64) {
 	root := func(otherwise float64) scale {
 		return func(k int) float64 {
-			if t.S[k] <= geometry.Rounding*t.S[0] {
+			if t.S[k] <= t.zero {
 				return otherwise
 			}
 			return math.Sqrt(t.S[k] / by)

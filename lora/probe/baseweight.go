@@ -42,7 +42,7 @@ func (l *layer) prepare(w0 *mat.Dense) (err error) {
 		if b.leading, err = geometry.Decompose(w0); err != nil {
 			return err
 		}
-		b.trailing = last(b.leading, l.m.Rank)
+		b.trailing = b.leading.Tail(l.m.Rank)
 	} else {
 		if b.leading, err = geometry.Leading(w0, max(4*l.m.Rank, 4*intruderCount), l.rng()); err != nil {
 			return err
@@ -53,17 +53,6 @@ func (l *layer) prepare(w0 *mat.Dense) (err error) {
 	}
 	b.known = true
 	return nil
-}
-
-// first returns the first k triplets.
-func first(d geometry.SVD, k int) geometry.SVD { return cut(d, 0, min(k, len(d.S))) }
-
-func last(d geometry.SVD, k int) geometry.SVD { return cut(d, max(len(d.S)-k, 0), len(d.S)) }
-
-func cut(d geometry.SVD, from, to int) geometry.SVD {
-	out, _ := d.U.Dims()
-	in, _ := d.V.Dims()
-	return geometry.SVD{S: d.S[from:to], U: d.U.Slice(0, out, from, to).(*mat.Dense), V: d.V.Slice(0, in, from, to).(*mat.Dense)}
 }
 
 // standing is how the change of a weight stands to it.
@@ -113,7 +102,7 @@ func (l *layer) overlaps(s *standing, w0 *mat.Dense) error {
 	if u == nil {
 		return noChange
 	}
-	for i, of := range []geometry.SVD{first(l.base.leading, 4*l.m.Rank), l.base.trailing} {
+	for i, of := range []geometry.SVD{l.base.leading.Head(4 * l.m.Rank), l.base.trailing} {
 		s.overlap[i] = [2]float64{geometry.Overlap(of.U, u), geometry.Overlap(of.V, v)}
 	}
 	s.amplification = geometry.Amplification(d, w0)

@@ -65,7 +65,7 @@ func leadingOf(l *layer, x, dy []float32, k int) (geometry.SVD, error) {
 	if err != nil {
 		return d, err
 	}
-	return first(d, k), nil
+	return d.Head(k), nil
 }
 
 const errNotFinite Undefined = "the gradient is not finite"
