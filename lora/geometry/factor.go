@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/lowrank/lowrank/kernels"
+	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
 // A Factor is the lower triangle of an orthogonal factorization w = l·q of a matrix
@@ -22,12 +23,13 @@ type Factor struct{ l blas64.Triangular }
 
 // Factored returns the factor of w.
 func Factored(w *mat.Dense) Factor {
-	rows := mat.Matrix(w)
-	if out, in := w.Dims(); out > in {
-		rows = w.T()
+	n, m := w.Dims()
+	x, exp := narrowed(w)
+	if n > m {
+		turned := make([]float32, n*m)
+		gram.Transpose(turned, x, n, m)
+		x, n, m = turned, m, n
 	}
-	n, m := rows.Dims()
-	x, exp := narrowed(rows)
 	reflect(n, m, x)
 	return triangleOf(n, m, x, exp)
 }
@@ -65,17 +67,9 @@ func Solver(w, c *mat.Dense) (func(x *mat.Dense) *mat.Dense, error) {
 var errNotDefinite = errors.New("the metric is not positive definite")
 
 // narrowed returns w·2^−exp in float32, whose largest entry is about 1.
-func narrowed(w mat.Matrix) (x []float32, exp int) {
-	n, m := w.Dims()
+func narrowed(w *mat.Dense) (x []float32, exp int) {
 	_, exp = math.Frexp(max(mat.Max(w), -mat.Min(w)))
-	scale := math.Ldexp(1, -exp)
-	x = make([]float32, n*m)
-	for i := range n {
-		for j := range m {
-			x[i*m+j] = float32(scale * w.At(i, j))
-		}
-	}
-	return x, exp
+	return narrowTimes(math.Ldexp(1, -exp), w), exp
 }
 
 // triangleOf returns the factor in the first columns of x, n×m, times 2^exp. What is

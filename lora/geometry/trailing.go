@@ -22,12 +22,13 @@ func Trailing(w *mat.Dense, k int, rng *rand.Rand) (SVD, error) {
 // about (o·oᵀ)⁻¹·x, or (oᵀ·o)⁻¹·x where o is high. Inverse iteration with it, on a
 // Krylov space, is where the search begins; then the space takes in the residuals
 // r = (o·oᵀ − s²)·u in float64, divided by solve (block Davidson: E. R. Davidson,
-// J. Comput. Phys. 17, 1975). What r divided by solve has outside of the space is how
-// far u is from the vectors of the smallest, times the gap behind those as a part of
-// the square: it ends at 1e-6. What it has along r is by how much s² is too large: s
-// is known to 1e-6 of itself. So what solve does not know costs rounds, and no digits;
-// and as the square is not formed, nor are those lost that it has not. Vectors of
-// singular values up to zero are not told apart.
+// J. Comput. Phys. 17, 1975). What the quotient has outside of the space is how far u
+// is from the vectors of the smallest, times the gap behind those as a part of the
+// square: it ends at 1e-6. What it has along r is by how much s² is too large, which
+// is s² times the square of how far v, the longer one, is off: that ends at 1e-5. So
+// what solve does not know costs rounds, and no digits; and as the square is not
+// formed, nor are those lost that it has not. Vectors of singular values up to zero
+// are not told apart.
 func (o Operator) Trailing(k int, solve func(x *mat.Dense) *mat.Dense, zero float64, rng *rand.Rand) (SVD, error) {
 	if o.Out > o.In {
 		d, err := o.transpose().Trailing(k, solve, zero, rng)
@@ -35,7 +36,8 @@ func (o Operator) Trailing(k int, solve func(x *mat.Dense) *mat.Dense, zero floa
 	}
 	const (
 		begin  = 1e-5 // of the largest eigenvalue of solve, which is off by more
-		enough = 1e-6
+		enough = 1e-6 // times the gap, of u
+		beside = 1e-5 // of v
 	)
 	k = min(k, o.Out)
 	x, _, err := symmetric(o.Out, k, nil, begin, rng, solve)
@@ -56,7 +58,7 @@ func (o Operator) Trailing(k int, solve func(x *mat.Dense) *mat.Dense, zero floa
 			high := mat.Dot(r.ColView(j), x.ColView(j))
 			off := x.ColView(j).(*mat.VecDense)
 			off.SubVec(off, within.ColView(j))
-			if norm := mat.Norm(off, 2); s > zero && (norm > enough || high > 2*enough*s*s) {
+			if norm := mat.Norm(off, 2); s > zero && (norm > enough || high > beside*beside*s*s) {
 				off.ScaleVec(1/norm, off)
 				wanted = append(wanted, j)
 			}

@@ -44,12 +44,14 @@ func of(w *mat.Dense) matrix {
 	return m
 }
 
-func narrow(w *mat.Dense) []float32 {
+func narrow(w *mat.Dense) []float32 { return narrowTimes(1, w) }
+
+func narrowTimes(c float64, w *mat.Dense) []float32 {
 	rows, cols := w.Dims()
 	x := make([]float32, 0, rows*cols)
 	for i := range rows {
 		for _, v := range w.RawRowView(i) {
-			x = append(x, float32(v))
+			x = append(x, float32(c*v))
 		}
 	}
 	return x

@@ -51,24 +51,67 @@ func (n Null) Init(maps []*adapter.Map, in adapter.Inputs) error {
 
 // triplets returns those of W0·N·Nᵀ, by W0·N.
 func (Null) triplets(m *adapter.Map, x *adapter.Moments) (triplet, error) {
-	var e gram.Eigen
-	if !e.Of(m.In, x.Second) { // from the least on
-		return triplet{}, fmt.Errorf("the second moment of its activations has no eigenvalues")
+	null, err := leastOf(m.In, m.Rank, x.Second)
+	if err != nil {
+		return triplet{}, err
 	}
 	w, err := geometry.Dense(m.W0(), m.Out, m.In)
 	if err != nil {
 		return triplet{}, fmt.Errorf("the weight: %w", err)
 	}
-	null := mat.NewDense(m.In, m.In, e.U).Slice(0, m.In, 0, m.Rank)
-	var wn, v mat.Dense
-	wn.Mul(w, null)
-	d, err := geometry.Decompose(&wn)
+	d, err := geometry.Decompose(times(w, null))
 	if err != nil {
 		return triplet{}, err
 	}
-	t := ofLargest(d)
-	v.Mul(null, t.V)
-	t.V = &v
-	t.FixSigns()
-	return t, nil
+	d.V = times(null, d.V)
+	d.FixSigns()
+	return ofLargest(d), nil
+}
+
+// leastOf returns the k eigenvectors of least eigenvalue of a second moment, n×n: of
+// all or, where it is large, by inverse iteration.
+func leastOf(n, k int, second []float64) (*mat.Dense, error) {
+	if isLarge(n, n, k) {
+		c := mat.NewDense(n, n, second)
+		solve, zero, err := inverse(c)
+		if err != nil {
+			return nil, err
+		}
+		by := func(x *mat.Dense) *mat.Dense { return times(c, x) }
+		twice := func(x *mat.Dense) *mat.Dense { return solve(solve(x)) } // the triplets are those of C²'s eigenvectors
+		d, err := geometry.Operator{Out: n, In: n, Times: by, Turned: by}.Trailing(k, twice, zero, ofShape(n, n))
+		return d.U, err
+	}
+	var e gram.Eigen
+	if !e.Of(n, second) { // from the least on
+		return nil, fmt.Errorf("the second moment of its activations has no eigenvalues")
+	}
+	return mat.NewDense(n, n, e.U).Slice(0, n, 0, k).(*mat.Dense), nil
+}
+
+// inverse returns what divides by c, with as little on its diagonal as makes it
+// definite in float64.
+func inverse(c *mat.Dense) (solve func(x *mat.Dense) *mat.Dense, added float64, err error) {
+	n, _ := c.Dims()
+	size := mat.Trace(c) / float64(n)
+	if !(size > 0) {
+		return nil, 0, fmt.Errorf("its activations are all zero")
+	}
+	damped := mat.NewSymDense(n, append([]float64(nil), c.RawMatrix().Data...))
+	var chol mat.Cholesky
+	for added = 1e-11 * size; ; added *= 10 {
+		for i := range n {
+			damped.SetSym(i, i, c.At(i, i)+added)
+		}
+		if chol.Factorize(damped) {
+			return func(x *mat.Dense) *mat.Dense {
+				y := new(mat.Dense)
+				_ = chol.SolveTo(y, x) // complains of the condition that is looked for
+				return y
+			}, added, nil
+		}
+		if added > size {
+			return nil, 0, fmt.Errorf("the second moment of its activations has no eigenvalues")
+		}
+	}
 }
