@@ -17,8 +17,7 @@ import (
 // BenchmarkStart adapts one block of a Llama that is 2048 wide, as 22 of TinyLlama
 // are, at rank 8. s/block is what the start takes besides calibration; ×passes is
 // the whole, calibration and start, over the bare passes through the model: forward
-// for activations, and backward too for gradients. Starts that decompose every weight
-// as a whole, MiLoRA's and CorDA's, are not among them: they take minutes a weight.
+// for activations, and backward too for gradients.
 func BenchmarkStart(b *testing.B) {
 	for _, name := range []string{"pissa", "olora", "lora-ga", "lora-one", "eva", "gora", "loftq", "milora", "mica", "corda-ipm", "corda-kpm", "lora-null"} {
 		b.Run(name, func(b *testing.B) {

@@ -16,13 +16,13 @@ import (
 	"github.com/lowrank/lowrank/lora/internal/gram"
 )
 
-// A Factor is the lower triangle of an orthogonal factorization w = l·q of a matrix
+// A factor is the lower triangle of an orthogonal factorization w = l·q of a matrix
 // that is not high, or of wᵀ, as float32 finds it: exact for a w whose rows are off by
 // some roundings. l·lᵀ is w·wᵀ, or wᵀ·w, without the digits that the square loses.
-type Factor struct{ l blas64.Triangular }
+type factor struct{ l blas64.Triangular }
 
-// Factored returns the factor of w.
-func Factored(w *mat.Dense) Factor {
+// factorOf returns the factor of w.
+func factorOf(w *mat.Dense) factor {
 	n, m := w.Dims()
 	x, exp := narrowed(w)
 	if n > m {
@@ -41,7 +41,7 @@ func Factored(w *mat.Dense) Factor {
 func Solver(w, c *mat.Dense) (func(x *mat.Dense) *mat.Dense, error) {
 	n, m := w.Dims()
 	if n > m {
-		f := Factored(w)
+		f := factorOf(w)
 		var chol mat.Cholesky
 		if !chol.Factorize(mat.NewSymDense(m, c.RawMatrix().Data)) {
 			return nil, errNotDefinite
@@ -51,7 +51,7 @@ func Solver(w, c *mat.Dense) (func(x *mat.Dense) *mat.Dense, error) {
 			_ = chol.SolveTo(y, x) // complains of a poor condition
 			return y
 		}
-		return func(x *mat.Dense) *mat.Dense { return inverse(f.Solve(inverse(x))) }, nil
+		return func(x *mat.Dense) *mat.Dense { return inverse(f.solve(inverse(x))) }, nil
 	}
 	x, exp := narrowed(w)
 	all := reflect(n, m, x)
@@ -61,7 +61,7 @@ func Solver(w, c *mat.Dense) (func(x *mat.Dense) *mat.Dense, error) {
 	kernels.MatMul(kernels.NN, false, n, m, m, q, m, y, m, x, m)
 	reflect(n, m, x)
 	g := triangleOf(n, m, x, exp)
-	return func(x *mat.Dense) *mat.Dense { return l.turned(g.Solve(l.times(x))) }, nil
+	return func(x *mat.Dense) *mat.Dense { return l.turned(g.solve(l.times(x))) }, nil
 }
 
 var errNotDefinite = errors.New("the metric is not positive definite")
@@ -75,7 +75,7 @@ func narrowed(w *mat.Dense) (x []float32, exp int) {
 // triangleOf returns the factor in the first columns of x, n×m, times 2^exp. What is
 // divided by stays away from zero, to which rounding brings it where rows are
 // dependent.
-func triangleOf(n, m int, x []float32, exp int) Factor {
+func triangleOf(n, m int, x []float32, exp int) factor {
 	l, top := make([]float64, n*n), 0.0
 	for i := range n {
 		for j := range i + 1 {
@@ -92,7 +92,7 @@ func triangleOf(n, m int, x []float32, exp int) Factor {
 			*d = least
 		}
 	}
-	return Factor{blas64.Triangular{Uplo: blas.Lower, Diag: blas.NonUnit, N: n, Stride: n, Data: l}}
+	return factor{blas64.Triangular{Uplo: blas.Lower, Diag: blas.NonUnit, N: n, Stride: n, Data: l}}
 }
 
 // A reflection is H = I − vᵀ·t·v of columns from a place on: that of a panel of rows.
@@ -155,14 +155,14 @@ func orthonormalRows(n, m int, all []reflection) []float32 {
 	return q
 }
 
-// Solve returns (l·lᵀ)⁻¹·x.
-func (f Factor) Solve(x *mat.Dense) *mat.Dense { return f.turned(f.times(x)) }
+// solve returns (l·lᵀ)⁻¹·x.
+func (f factor) solve(x *mat.Dense) *mat.Dense { return f.turned(f.times(x)) }
 
 // times returns l⁻¹·x and turned l⁻ᵀ·x.
-func (f Factor) times(x *mat.Dense) *mat.Dense  { return f.solve(blas.NoTrans, x) }
-func (f Factor) turned(x *mat.Dense) *mat.Dense { return f.solve(blas.Trans, x) }
+func (f factor) times(x *mat.Dense) *mat.Dense  { return f.divide(blas.NoTrans, x) }
+func (f factor) turned(x *mat.Dense) *mat.Dense { return f.divide(blas.Trans, x) }
 
-func (f Factor) solve(t blas.Transpose, x *mat.Dense) *mat.Dense {
+func (f factor) divide(t blas.Transpose, x *mat.Dense) *mat.Dense {
 	y := mat.DenseCopyOf(x)
 	blas64.Trsm(blas.Left, t, 1, f.l, y.RawMatrix())
 	return y

@@ -35,7 +35,7 @@ func TestReflect(t *testing.T) {
 }
 
 // The factor solves with the square of the smaller side, at any scale.
-func TestFactored(t *testing.T) {
+func TestFactor(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 2))
 	for _, shape := range [][2]int{{40, 60}, {60, 40}, {50, 50}} {
 		for _, size := range []float64{1, 1e60, 1e-60} {
@@ -49,7 +49,7 @@ func TestFactored(t *testing.T) {
 				square = multiply(w, multiply(w.T(), x))
 			}
 			var off mat.Dense
-			off.Sub(Factored(w).Solve(square), x)
+			off.Sub(factorOf(w).solve(square), x)
 			near(t, fmt.Sprint(shape, size), mat.Norm(&off, 2), 0, mat.Norm(x, 2), 1e-6*s[0]/s[len(s)-1])
 		}
 	}

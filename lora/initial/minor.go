@@ -12,7 +12,7 @@ import (
 //
 //	B = U_{p−r+1..p}    A = 0    p = min(in, out)
 //
-// The function is the base's. MiCA then trains A alone: with Bᵀ·B = I the first
+// found as [SVD] finds them. The function is the base's. MiCA then trains A alone: with Bᵀ·B = I the first
 // step of gradient descent moves the weight along s²·P_B·G, the projection of
 // the full gradient on these directions.
 type Minor struct{}

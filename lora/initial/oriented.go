@@ -26,6 +26,9 @@ import (
 // of Σ xᵀ·x/c², c the largest entry of the batch, as the authors' code and PEFT
 // have it. Theirs doubles the damping until float32 can invert C, which
 // float64 always can at 0.01.
+//
+// W0·C of a large weight is not formed: what it does to vectors, in float64, finds the
+// triplets ([geometry.Operator]), each singular value to 1e-6.
 type Oriented struct {
 	Damping  float64
 	Preserve bool
@@ -118,7 +121,10 @@ func (o Oriented) start(m *adapter.Map, x *adapter.Moments) error {
 func (o Oriented) metric(n int, second []float64) (c *mat.Dense, exp int, err error) {
 	c = mat.NewDense(n, n, append([]float64(nil), second...))
 	size := mat.Trace(c) / float64(n)
-	if !(size > 0) {
+	switch {
+	case math.IsInf(size, 0) || math.IsNaN(size):
+		return nil, 0, fmt.Errorf("its activations have a second moment of %v", size)
+	case !(size > 0):
 		return nil, 0, fmt.Errorf("its activations are all zero")
 	}
 	_, exp = math.Frexp(size)
@@ -156,7 +162,7 @@ func (o Oriented) triplets(w, c *mat.Dense, k int) (geometry.SVD, error) {
 	}
 	solve, err := geometry.Solver(w, c)
 	if err != nil {
-		return geometry.SVD{}, err
+		return geometry.SVD{}, fmt.Errorf("the second moment of its activations is singular: the damping of %v is too small", o.Damping)
 	}
 	return wc.Trailing(k, solve, 0, ofShape(out, in))
 }

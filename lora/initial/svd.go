@@ -21,7 +21,8 @@ import (
 //
 // Smallest takes the r smallest triplets: MiLoRA (arXiv 2406.09044, eq. 4–6),
 // which trains the minor components and leaves the principal ones in the base. Of
-// large weights they are found by inverse iteration, each singular value to 1e-6.
+// large weights inverse iteration finds them, each singular value to 1e-6 and the space
+// of the vectors to 1e-6 over the gap behind it ([geometry.Trailing]).
 //
 // Split puts the singular values elsewhere. With OnA they are A's, B = U_r, and
 // with Keep the base stays W0 and the core between A and B starts about zero:

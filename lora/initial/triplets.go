@@ -56,9 +56,9 @@ func triplets(w []float32, out, in, k, iterations int, rng *rand.Rand) (triplet,
 	return ofLargest(d), nil
 }
 
-// smallest returns the k smallest singular triplets of w, out×in, the last of them
-// all: of an exact decomposition, or of a large matrix by [geometry.Trailing], with
-// the signs of triplets.
+// smallest returns triplets of w, out×in, of which the last k are the smallest that it
+// has: all, by an exact decomposition, or of a large matrix those k, by
+// [geometry.Trailing]. The signs are those of triplets.
 func smallest(w []float32, out, in, k int) (triplet, error) {
 	if !isLarge(out, in, k) {
 		d, err := decompose(w, out, in)
