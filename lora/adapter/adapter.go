@@ -108,6 +108,21 @@ func (m *Map) W0() []float32 {
 	return m.Frozen().Floats()
 }
 
+// W0In is [Map.W0] in the memory of spare, which grows if need be, where the model
+// keeps its weights in fewer bits: who reads one map after the other holds one.
+func (m *Map) W0In(spare *[]float32) []float32 {
+	if m.w0 != nil || m.W == nil || m.Frozen().Values().Stored == nil {
+		return m.W0()
+	}
+	n := m.Out * m.In
+	if cap(*spare) < n {
+		*spare = make([]float32, n)
+	}
+	x := (*spare)[:n]
+	m.Frozen().Values().Decode(x, 0)
+	return x
+}
+
 // KeepW0 makes the map keep a copy of its base weight: the model's is about to be
 // overwritten.
 func (m *Map) KeepW0() {

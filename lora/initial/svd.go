@@ -96,18 +96,20 @@ func checkIterations(n int) error {
 func (SVD) Fits(m *adapter.Map) error { return within(m, m.Rank, "rank") }
 
 func (v SVD) Init(maps []*adapter.Map, in adapter.Inputs) error {
+	var spare []float32
 	for _, m := range maps {
 		if err := v.Fits(m); err != nil {
 			return err
 		}
+		w := m.W0In(&spare)
 		var t triplet
 		var err error
 		first := 0
 		if v.Smallest {
-			t, err = smallest(m.W0(), m.Out, m.In, m.Rank)
+			t, err = smallest(w, m.Out, m.In, m.Rank)
 			first = len(t.S) - m.Rank
 		} else {
-			t, err = triplets(m.W0(), m.Out, m.In, m.Rank, v.Iterations, stream(in, m, "SVD"))
+			t, err = triplets(w, m.Out, m.In, m.Rank, v.Iterations, stream(in, m, "SVD"))
 		}
 		if err != nil {
 			return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
