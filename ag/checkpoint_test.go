@@ -1,6 +1,7 @@
 package ag_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -57,8 +58,12 @@ func TestCheckpoint(t *testing.T) {
 	if err := ag.Guard(func() { own.Run(ag.NewScale(inner, 2)) }); err != nil {
 		t.Error(err)
 	}
-	if n := testing.AllocsPerRun(5, func() { tape.Replay(); gradient(tape, got) }); n > 1 { // the clone
-		t.Errorf("%v allocations a step", n)
+	least := math.Inf(1)
+	for range 3 { // the runtime allocates too, when a collection begins
+		least = min(least, testing.AllocsPerRun(5, func() { tape.Replay(); gradient(tape, got) }))
+	}
+	if least > 1 { // the clone
+		t.Errorf("%v allocations a step", least)
 	}
 }
 

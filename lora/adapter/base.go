@@ -77,7 +77,7 @@ func (m *Map) BaseValues() int {
 	switch {
 	case !m.held.own:
 		return 0
-	case m.keeps():
+	case m.Base.Values().Stored != nil:
 		return m.Base.ProductRank() * (m.In + m.Out)
 	}
 	return m.In * m.Out

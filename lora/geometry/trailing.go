@@ -9,8 +9,9 @@ import (
 
 // Trailing returns the k smallest triplets of w, out×in, of the min(out, in) that it
 // has, still from the largest: those of [Operator.Trailing], with a QR factorization in
-// float32, which costs 2·n²·(m − n/3) flops for sides n ≤ m. Directions of singular values below 1e-7 of their root mean square, where a weight
-// in float32 has its rounding, are not told apart.
+// float32, which costs 2·n²·(m − n/3) flops for sides n ≤ m. Directions of singular
+// values below 1e-7 of their root mean square, where a weight in float32 has its
+// rounding, are not told apart.
 func Trailing(w *mat.Dense, k int, rng *rand.Rand) (SVD, error) {
 	out, in := w.Dims()
 	m := matrix{w: w}
