@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// The element- and row-wise kernels of TestTrust.
+// The element-wise kernels of TestTrust.
 
 const trustAlpha = float32(-1.7)
 

@@ -1,8 +1,6 @@
 package kernels
 
-import (
-	"math"
-)
+import "math"
 
 // The row-wise functions among the kernels of TestTrust.
 
