@@ -46,11 +46,7 @@ func Solver(w, c *mat.Dense) (func(x *mat.Dense) *mat.Dense, error) {
 		if !chol.Factorize(mat.NewSymDense(m, c.RawMatrix().Data)) {
 			return nil, errNotDefinite
 		}
-		inverse := func(x *mat.Dense) *mat.Dense {
-			y := new(mat.Dense)
-			_ = chol.SolveTo(y, x) // complains of a poor condition
-			return y
-		}
+		inverse := divideBy(&chol)
 		return func(x *mat.Dense) *mat.Dense { return inverse(f.solve(inverse(x))) }, nil
 	}
 	x, exp := narrowed(w)

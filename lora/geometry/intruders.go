@@ -66,35 +66,11 @@ func rangeOf(w *mat.Dense) func(*mat.Dense) *mat.Dense {
 	if out <= in || in > most {
 		return whole
 	}
-	gram, ok := factored(w)
+	by, _, ok := Inverse(multiply(w.T(), w), 1e-13*float64(in))
 	if !ok {
 		return whole
 	}
-	return func(u *mat.Dense) *mat.Dense {
-		x := new(mat.Dense)
-		_ = gram.SolveTo(x, multiply(w.T(), u)) // complains of conditions that it does not suffer from
-		return multiply(w, x)
-	}
-}
-
-// factored returns the Cholesky factor of wᵀ·w, with a little on the diagonal that
-// makes it definite, or false where w is zero.
-func factored(w *mat.Dense) (*mat.Cholesky, bool) {
-	var gram mat.SymDense
-	gram.SymOuterK(1, w.T())
-	trace := mat.Trace(&gram)
-	if !(trace > 0) {
-		return nil, false
-	}
-	chol := new(mat.Cholesky)
-	for shift := 1e-13 * trace; ; shift *= 10 { // rounding may have put eigenvalues below zero
-		for i := range gram.SymmetricDim() {
-			gram.SetSym(i, i, gram.At(i, i)+shift)
-		}
-		if chol.Factorize(&gram) {
-			return chol, true
-		}
-	}
+	return func(u *mat.Dense) *mat.Dense { return multiply(w, by(multiply(w.T(), u))) }
 }
 
 // Counts returns how many dimensions are intruders for certain, how many are

@@ -12,9 +12,9 @@ import (
 //
 //	B = U_{p−r+1..p}    A = 0    p = min(in, out)
 //
-// found as [SVD] finds them. The function is the base's. MiCA then trains A alone: with Bᵀ·B = I the first
-// step of gradient descent moves the weight along s²·P_B·G, the projection of
-// the full gradient on these directions.
+// found as [SVD] finds its smallest. The function is the base's. MiCA then trains A
+// alone: with Bᵀ·B = I the first step of gradient descent moves the weight along
+// s²·P_B·G, the projection of the full gradient on these directions.
 type Minor struct{}
 
 // Needs the product itself, as a delta with a zero of its own would never move,

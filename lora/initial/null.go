@@ -73,9 +73,9 @@ func (Null) triplets(m *adapter.Map, x *adapter.Moments) (triplet, error) {
 func leastOf(n, k int, second []float64) (*mat.Dense, error) {
 	if isLarge(n, n, k) {
 		c := mat.NewDense(n, n, second)
-		solve, zero, err := inverse(c)
-		if err != nil {
-			return nil, err
+		solve, zero, ok := geometry.Inverse(c, 1e-11)
+		if !ok {
+			return nil, fmt.Errorf("the second moment of its activations is zero or has no eigenvalues")
 		}
 		by := func(x *mat.Dense) *mat.Dense { return times(c, x) }
 		twice := func(x *mat.Dense) *mat.Dense { return solve(solve(x)) } // the triplets are those of C²'s eigenvectors
@@ -87,31 +87,4 @@ func leastOf(n, k int, second []float64) (*mat.Dense, error) {
 		return nil, fmt.Errorf("the second moment of its activations has no eigenvalues")
 	}
 	return mat.NewDense(n, n, e.U).Slice(0, n, 0, k).(*mat.Dense), nil
-}
-
-// inverse returns what divides by c, with as little on its diagonal as makes it
-// definite in float64.
-func inverse(c *mat.Dense) (solve func(x *mat.Dense) *mat.Dense, added float64, err error) {
-	n, _ := c.Dims()
-	size := mat.Trace(c) / float64(n)
-	if !(size > 0) {
-		return nil, 0, fmt.Errorf("its activations are all zero")
-	}
-	damped := mat.NewSymDense(n, append([]float64(nil), c.RawMatrix().Data...))
-	var chol mat.Cholesky
-	for added = 1e-11 * size; ; added *= 10 {
-		for i := range n {
-			damped.SetSym(i, i, c.At(i, i)+added)
-		}
-		if chol.Factorize(damped) {
-			return func(x *mat.Dense) *mat.Dense {
-				y := new(mat.Dense)
-				_ = chol.SolveTo(y, x) // complains of the condition that is looked for
-				return y
-			}, added, nil
-		}
-		if added > size {
-			return nil, 0, fmt.Errorf("the second moment of its activations has no eigenvalues")
-		}
-	}
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"compress/gzip"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/nn/llama"
 	"github.com/lowrank/lowrank/nn/pretrained"
 )
@@ -18,36 +15,10 @@ import (
 func speaking(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	cfg := llama.Config{
+	writeDecoder(t, dir, llama.Config{
 		HiddenSize: 16, IntermediateSize: 24, NumHiddenLayers: 1, NumAttentionHeads: 2, NumKeyValueHeads: 1, HeadDim: 8,
 		RMSNormEps: 1e-5, RopeTheta: 10000, VocabSize: 2100, MaxPositionEmbeddings: 64,
-	}
-	m, err := llama.New(cfg, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = pretrained.Save(func(name string, write func(io.Writer) error) error {
-		return record.WriteFile(filepath.Join(dir, name), write)
-	}, cfg, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open("../../../nn/tokenizer/testdata/llama2.tokenizer.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "tokenizer.json"), b, 0o666)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	return dir
 }
 

@@ -19,33 +19,10 @@ import (
 func ownWorkplace(t *testing.T) (dir string, file func(name, text string) string) {
 	t.Helper()
 	dir, file = workplace(t)
-	model, err := llama.New(llama.Config{
+	writeDecoder(t, filepath.Join(dir, "own"), llama.Config{
 		HiddenSize: 32, IntermediateSize: 48, NumHiddenLayers: 1, NumAttentionHeads: 2, NumKeyValueHeads: 1, HeadDim: 16,
 		RMSNormEps: 1e-5, RopeTheta: 10000, VocabSize: 2000, MaxPositionEmbeddings: 16,
-	}, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = pretrained.Save(func(name string, write func(io.Writer) error) error {
-		return record.WriteFile(filepath.Join(dir, "own", name), write)
-	}, model.Config, model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z, err := os.Open("../../../nn/tokenizer/testdata/llama2.tokenizer.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	r, err := gzip.NewReader(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file("own/tokenizer.json", string(b))
+	})
 	reviews := ""
 	for i := range 40 {
 		reviews += fmt.Sprintf("{\"sentence\": \"it is %s\", \"label\": %d}\n", []string{"dark", "white"}[i%2], i%2)
@@ -53,6 +30,37 @@ func ownWorkplace(t *testing.T) (dir string, file func(name, text string) string
 	file("reviews.jsonl", reviews)
 	file("own.yaml", ownConfig(dir, "label: label", ""))
 	return dir, file
+}
+
+// writeDecoder writes a random model of that shape, with a tokenizer, into a folder.
+func writeDecoder(t *testing.T, dir string, c llama.Config) {
+	t.Helper()
+	model, err := llama.New(c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = pretrained.Save(func(name string, write func(io.Writer) error) error {
+		return record.WriteFile(filepath.Join(dir, name), write)
+	}, c, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open("../../../nn/tokenizer/testdata/llama2.tokenizer.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "tokenizer.json"), b, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func ownConfig(dir, data, lines string) string {
