@@ -32,6 +32,9 @@ func (t *trial) sizes() (m, n, k int) {
 	if m < 3 && k%2 == 0 { // one row has tiles of its own
 		m, n = 1, 3*n
 	}
+	if n < 4 && k%2 == 1 { // few columns are computed as rows, if they are long
+		m, n, k = 32+t.below(70), 1+t.below(20), 64+t.below(60)
+	}
 	return m, n, k
 }
 

@@ -80,13 +80,31 @@ func (o *operation) multiply() {
 		a, b := &o.a, &o.b
 		a.x, a.row, a.col, b.x, b.row, b.col = b.x, b.col, b.row, a.x, a.col, a.row
 	}
-	if o.isSmall() {
+	if few := o.fewColumns(); 0 < few && few < o.n {
+		last := *o
+		o.n -= few
+		last.n, last.b, last.c = few, o.b.at(0, o.n), o.c[o.n:]
+		last.multiply()
+	}
+	how, small := o.dotting(), o.isSmall()
+	switch {
+	case small && how == notDotted && o.a.row == 1 && o.fewColumns() > 0:
+		o.columns()
+		return
+	case small && how == dotted:
+		o.dotted(0, o.n)
+		return
+	case small && how == notDotted:
 		o.small()
 		return
 	}
 	g := products.get()
 	g.operation = *o
-	g.multiply()
+	if how != notDotted {
+		g.multiplyDots(how)
+	} else {
+		g.multiply()
+	}
 	g.release()
 }
 

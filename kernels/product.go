@@ -60,18 +60,20 @@ type product struct {
 
 	mc, nc, columnBlocks    int // jobs are blocks of C: mc×nc, a row of blocks first
 	job, packJob, streamJob func(i int)
+	dotJob, turnedDotJob    func(i int)
 	slice                   Packed // a part of B, packed for this call
 }
 
 func newProduct() *product {
 	g := &product{}
 	g.job, g.packJob, g.streamJob = g.block, g.pack, g.stream
+	g.dotJob, g.turnedDotJob = g.dots, g.turnedDots
 	return g
 }
 
 // release gives g back for the next call, with no hold on any operand.
 func (g *product) release() {
-	*g = product{job: g.job, packJob: g.packJob, streamJob: g.streamJob, slice: g.slice}
+	*g = product{job: g.job, packJob: g.packJob, streamJob: g.streamJob, dotJob: g.dotJob, turnedDotJob: g.turnedDotJob, slice: g.slice}
 	products.put(g)
 }
 

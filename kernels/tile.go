@@ -100,6 +100,7 @@ type shape struct {
 	tall, narrow int
 	pair, short  int
 	masked       bool
+	dots         bool // it has tiles of a right side that is held transposed
 }
 
 // shortSum is the most terms of a short sum.

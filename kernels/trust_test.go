@@ -51,6 +51,12 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	copyrows.go    the upper 8 of 16 columns stored one too far     15, wrong sums
 //	transpose.go   shuffle 0xee becomes 0xef                        22, wrong sums
 //	transpose.go   9 columns a step instead of 8                    22, wrong sums
+//	dottile.go     the even quarters 0x88 become 0x8d               MatMul (TestDotTile)
+//	dottile.go     the upper half's mask shifted by 9               MatMul, faults behind B
+//	dottile.go     both halves of a vector from one row             MatMul (TestDots)
+//	dottile.go     the last columns one too early, or all stored    MatMul (TestDots)
+//	dottile.go     one column more than there are of the last eight dotTile (TestDotTile)
+//	dottile.go     sums added to another row of C                   MatMul (TestDots)
 //	loops.go       a turn is begun with one element too few         59, elements behind the end
 //	loops.go       AVX2's mask one lane wider                       30, faults behind operands
 //	loops.go       AVX-512's mask without the first lane            30, first element of tails

@@ -39,20 +39,12 @@ func dots(c *build.Context, masks Mem) {
 		r := [4]VecVirtual{c.YMM(), c.YMM(), c.YMM(), c.YMM()}
 		// half adds four columns of a group, of which r has row i beside row i+4.
 		half := func(g, side int, added func()) {
-			pair := func(interleave func(ops ...Op), i, j int) VecVirtual {
-				y := c.YMM()
-				interleave(r[j], r[i], y)
-				return y
-			}
-			low01, low23 := pair(c.VUNPCKLPS, 0, 1), pair(c.VUNPCKLPS, 2, 3)
-			high01, high23 := pair(c.VUNPCKHPS, 0, 1), pair(c.VUNPCKHPS, 2, 3)
-			for column, from := range [4][2]VecVirtual{{low01, low23}, {low01, low23}, {high01, high23}, {high01, high23}} {
-				y, factor := c.YMM(), c.YMM()
-				c.VSHUFPS(U8([]uint8{0x44, 0xee}[column%2]), from[1], from[0], y)
+			quads(c, c.YMM, r, func(int) VecVirtual { return c.YMM() }, func(column int, y VecVirtual) {
+				factor := c.YMM()
 				c.VBROADCASTSS(Mem{Base: x, Disp: 4 * (4*side + column)}, factor)
 				c.VFMADD231PS(factor, y, sums[g])
 				added()
-			}
+			})
 		}
 
 		c.SUBQ(U8(8), k)

@@ -20,6 +20,7 @@ func tiles(c *build.Context) {
 	transpose(c, masks)
 	copyRows(c, masks)
 	dots(c, masks)
+	dotTiles(c)
 	fmaPeak(c, "AVX2", 12, c.YMM)
 	fmaPeak(c, "AVX512", 24, c.ZMM)
 }

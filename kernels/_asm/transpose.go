@@ -20,6 +20,26 @@ func tailMasks(c *build.Context) Mem {
 	return table
 }
 
+// quads transposes the blocks of 4×4 that the quarters, of 128 bits, of four vectors
+// make, into the vectors that to gives it: these may be the four. It calls each, if it
+// is not nil, behind each column.
+func quads(c *build.Context, vector func() VecVirtual, r [4]VecVirtual, to func(column int) VecVirtual, each func(column int, y VecVirtual)) {
+	pair := func(interleave func(ops ...Op), i, j int) VecVirtual {
+		y := vector()
+		interleave(r[j], r[i], y)
+		return y
+	}
+	low01, low23 := pair(c.VUNPCKLPS, 0, 1), pair(c.VUNPCKLPS, 2, 3)
+	high01, high23 := pair(c.VUNPCKHPS, 0, 1), pair(c.VUNPCKHPS, 2, 3)
+	for column, from := range [4][2]VecVirtual{{low01, low23}, {low01, low23}, {high01, high23}, {high01, high23}} {
+		y := to(column)
+		c.VSHUFPS(U8([]uint8{0x44, 0xee}[column%2]), from[1], from[0], y)
+		if each != nil {
+			each(column, y)
+		}
+	}
+}
+
 // transpose writes the AVX2 transposition that packing needs, of blocks of 8×8. A
 // row that is not there is read as the last one, and zeros are written of it.
 func transpose(c *build.Context, masks Mem) {
@@ -52,28 +72,21 @@ func transpose(c *build.Context, masks Mem) {
 	c.NEGQ(rows)
 	c.VMOVUPS(Mem{Base: there, Index: rows, Scale: 4, Disp: 32}, lanes)
 
+	// Written by halves, which the allocator takes for use throughout.
+	r := [4]VecVirtual{c.YMM(), c.YMM(), c.YMM(), c.YMM()}
 	triple := c.GP64()
 	c.LEAQ(Mem{Base: step, Index: step, Scale: 2}, triple)
 	// half writes four columns of a block, as far as there are rows if whole is not
 	// set: r has row i beside row i+4 in lanes of four.
-	half := func(r [4]VecVirtual, whole bool, stored func()) {
-		pair := func(interleave func(ops ...Op), i, j int) VecVirtual {
-			y := c.YMM()
-			interleave(r[j], r[i], y)
-			return y
-		}
-		low01, low23 := pair(c.VUNPCKLPS, 0, 1), pair(c.VUNPCKLPS, 2, 3)
-		high01, high23 := pair(c.VUNPCKHPS, 0, 1), pair(c.VUNPCKHPS, 2, 3)
+	half := func(whole bool, stored func()) {
 		to := [4]Mem{{Base: dst}, {Base: dst, Index: step, Scale: 1}, {Base: dst, Index: step, Scale: 2}, {Base: dst, Index: triple, Scale: 1}}
-		for column, from := range [4][2]VecVirtual{{low01, low23}, {low01, low23}, {high01, high23}, {high01, high23}} {
-			y := c.YMM()
-			c.VSHUFPS(U8([]uint8{0x44, 0xee}[column%2]), from[1], from[0], y)
+		quads(c, c.YMM, r, func(int) VecVirtual { return c.YMM() }, func(column int, y VecVirtual) {
 			if !whole {
 				c.VANDPS(lanes, y, y)
 			}
 			c.VMOVUPS(y, to[column])
 			stored()
-		}
+		})
 		c.LEAQ(Mem{Base: dst, Index: step, Scale: 4}, dst)
 	}
 	// blocks writes all columns, of which there are at least 8.
@@ -83,13 +96,11 @@ func transpose(c *build.Context, masks Mem) {
 			c.PREFETCHT0(Mem{Base: from[i], Index: ahead, Scale: 1})
 		}
 		for side := range 2 {
-			var r [4]VecVirtual
 			for i := range r {
-				r[i] = c.YMM()
 				c.VMOVUPS(Mem{Base: from[i], Index: at, Scale: 1}.Offset(16*side), r[i].AsX())
 				c.VINSERTF128(U8(1), Mem{Base: from[i+4], Index: at, Scale: 1}.Offset(16*side), r[i], r[i])
 			}
-			half(r, whole, func() {})
+			half(whole, func() {})
 		}
 		c.ADDQ(U8(32), at)
 		c.ADDQ(U8(32), ahead)
@@ -121,15 +132,13 @@ func transpose(c *build.Context, masks Mem) {
 	for side := range 2 {
 		mask := c.XMM()
 		c.VMOVUPS(Mem{Base: table, Disp: 16 * side}, mask)
-		var r [4]VecVirtual
 		for i := range r {
-			r[i] = c.YMM()
 			low := c.XMM()
 			c.VMASKMOVPS(Mem{Base: from[i], Disp: 16 * side}, mask, r[i].AsX())
 			c.VMASKMOVPS(Mem{Base: from[i+4], Disp: 16 * side}, mask, low)
 			c.VINSERTF128(U8(1), low, r[i], r[i])
 		}
-		half(r, false, func() {
+		half(false, func() {
 			c.INCQ(k)
 			c.JZ(LabelRef("done"))
 		})

@@ -1,0 +1,141 @@
+package kernels
+
+// A right side that is held transposed need not be packed: the dot tiles transpose
+// blocks of it in registers, beside multiply-adds that take as long. So they suit C of
+// few rows, or C of few columns as Cᵀ = Bᵀ·Aᵀ:
+//
+//	func dotTile(rows, columns, k int, a []float32, arow, acol int, b []float32, ldb int, c []float32, ldc int, end ending)
+//
+//	for i := range rows {
+//		for j := range columns {
+//			var sum float32
+//			for p := range k {
+//				sum += a[i*arow+p*acol] * b[j*ldb+p] // a fused multiply-add
+//			}
+//			if end == adds {
+//				sum = c[i*ldc+j] + sum
+//			}
+//			c[i*ldc+j] = sum
+//		}
+//	}
+//
+// of 1 to dotTall rows and at least dotWide columns.
+const dotTall, dotWide = 8, 16
+
+// dotColumns is how many columns of C go by all rows at once: what they read of B
+// stays in a second-level cache.
+const dotColumns = 4 * dotWide
+
+// A dotting is how an operation is computed by dot tiles.
+type dotting uint8
+
+const (
+	notDotted dotting = iota
+	dotted
+	dottedTurned
+)
+
+// dotting tells how to compute an operation by dot tiles, if they are best: for up to
+// two tiles below each other, and of long sums for as many as packing B is more work
+// than transposing it for each, unless its rows then drive out those of A.
+func (o *operation) dotting() dotting {
+	const long = 256
+	if o.k < 3 || max(o.m, o.n) < dotWide || !shapes[o.level].dots {
+		return notDotted
+	}
+	if o.b.row == 1 && o.b.col > 1 && o.n >= dotWide && (o.m > 1 || o.n >= dotColumns) {
+		rows := o.b.transposed()
+		if o.m <= 2*dotTall || o.m <= 8*dotTall && o.k >= long && !rows.fewSets() {
+			return dotted
+		}
+	}
+	if o.a.col == 1 && 0 < o.n && o.n <= dotTall && o.m >= 2*dotWide && (o.k >= long || o.k >= long/4 && o.n <= dotTall/2) {
+		return dottedTurned
+	}
+	return notDotted
+}
+
+// multiplyDots computes an operation by dot tiles. The jobs are parts of the columns of C,
+// or of its rows.
+func (g *product) multiplyDots(how dotting) {
+	job, n := g.dotJob, g.n
+	if how == dottedTurned {
+		job, n = g.turnedDotJob, g.m
+	}
+	threads := 1
+	if work := g.m * g.n * g.k; work >= parallelWork {
+		threads = min(Threads(), max(2, work/parallelWork))
+	}
+	jobs := 4 * threads
+	if threads == 1 || g.even(threads) {
+		jobs = threads
+	}
+	g.nc = n
+	g.columnBlocks = min(jobs, n/dotWide)
+	Parallel(g.columnBlocks, job)
+}
+
+// dotPart returns the columns or rows of a job: whole tiles, and what is left to the
+// last job.
+func (g *product) dotPart(index int) (from, to int) {
+	tiles := g.nc / dotWide
+	from, to = index*tiles/g.columnBlocks*dotWide, (index+1)*tiles/g.columnBlocks*dotWide
+	if index == g.columnBlocks-1 {
+		to = g.nc
+	}
+	return from, to
+}
+
+// dots is one job of an operation by dot tiles.
+func (g *product) dots(index int) {
+	j0, j1 := g.dotPart(index)
+	g.dotted(j0, j1)
+}
+
+// dotted computes columns j0, …, j1-1 of C.
+func (o *operation) dotted(j0, j1 int) {
+	for j, n := j0, 0; j < j1; j += n {
+		if n = j1 - j; n >= dotColumns+dotWide {
+			n = dotColumns
+		}
+		for p := 0; p < o.k; p += kc {
+			k, b := min(kc, o.k-p), o.b.at(p, j)
+			for i, h := 0, 0; i < o.m; i += h {
+				h = height(o.m-i, dotTall)
+				a := o.a.at(i, p)
+				dotTile(h, n, k, a.x, a.row, a.col, b.x, b.col, o.c[i*o.ldc+j:], o.ldc, endingOf(o.acc || p > 0))
+			}
+		}
+	}
+}
+
+// turnedDots is one job of Cᵀ = Bᵀ·Aᵀ by dot tiles.
+func (g *product) turnedDots(index int) {
+	i0, i1 := g.dotPart(index)
+	w := bufferSets.get()
+	for i, m := i0, 0; i < i1; i += m {
+		if m = i1 - i; m > maxWide {
+			m = maxWide - dotWide
+		}
+		c := g.c[i*g.ldc:]
+		if g.acc {
+			transposeGeneric(m, g.n, c, g.ldc, w.edge[:], maxWide)
+		}
+		for p := 0; p < g.k; p += kc {
+			a, b := g.a.at(i, p), g.b.at(p, 0)
+			dotTile(g.n, m, min(kc, g.k-p), b.x, b.col, b.row, a.x, a.row, w.edge[:], maxWide, endingOf(g.acc || p > 0))
+		}
+		// What the transposition writes behind a row is the next one's.
+		alone := m
+		if g.ldc == g.n || g.n == dotTall {
+			alone = min(m, ceil(dotTall, g.n)-1)
+			if alone < m {
+				transpose(g.level, g.n, m-alone, w.edge[:], maxWide, c, g.ldc)
+			}
+		}
+		if alone > 0 {
+			transposeGeneric(g.n, alone, w.edge[m-alone:], maxWide, c[(m-alone)*g.ldc:], g.ldc)
+		}
+	}
+	bufferSets.put(w)
+}

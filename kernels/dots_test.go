@@ -1,0 +1,126 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// A dot tile has the bits of the loop that defines it, made by math.FMA's rounding: a
+// float64 product of two float32 is exact, and one addition to it is rounded once more
+// than a fused one only where the sum needs more than 53 bits, which these values, of
+// 8 bits, do not.
+func TestDotTile(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		if !shapes[active].dots {
+			t.Skip("the level has no dot tiles")
+		}
+		next := normal(3)
+		value := func() float32 { return float32(int(next()*16)) / 16 }
+		for rows := 1; rows <= dotTall; rows++ {
+			for _, columns := range []int{16, 17, 31, 32, 45} {
+				for k := 1; k <= 40; k++ {
+					for _, turned := range []bool{false, true} {
+						a, arow, acol := newGuarded("a", rows, k, k+1, value), k+1, 1
+						if turned {
+							a, arow, acol = newGuarded("a", k, rows, rows+2, value), 1, rows+2
+						}
+						b := newGuarded("b", columns, k, k+3, value)
+						for _, end := range []ending{stores, adds} {
+							c := newGuarded("c", rows, columns, columns+1, value)
+							want := append([]float32(nil), c.all...)
+							for i := range rows {
+								for j := range columns {
+									var sum float32
+									for p := range k {
+										sum = float32(float64(sum) + float64(a.x[i*arow+p*acol])*float64(b.x[j*b.ld+p]))
+									}
+									if to := &want[guard+i*c.ld+j]; end == adds {
+										*to += sum
+									} else {
+										*to = sum
+									}
+								}
+							}
+							dotTile(rows, columns, k, a.x, arow, acol, b.x, b.ld, c.x, c.ld, end)
+							if err := sameBits(c.all, want); err != nil {
+								t.Fatalf("%d×%d, k %d, a turned %v, ending %d: %v", rows, columns, k, turned, end, err)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// Products by dot tiles, and those of which few columns are computed aside, have the
+// bits of the same product computed a part at a time, which is too small for that, on
+// any number of threads; and their float64 reference's values.
+func TestDots(t *testing.T) {
+	const part = dotWide - 1 // columns of C, or of a turned one rows
+	defer SetThreads(0)
+	cases := []struct {
+		op  Op
+		how dotting
+		few int
+		productCase
+		pad int
+	}{
+		{NT, dotted, 0, productCase{m: 1, n: 130, k: 600}, 0},
+		{NT, dotted, 0, productCase{m: 9, n: 33, k: 5}, 1},
+		{NT, dotted, 0, productCase{m: 64, n: 91, k: 1030}, 3},
+		{NT, dotted, 0, productCase{m: 16, n: 100, k: 1024}, 0}, // rows in one set
+		{NN, dottedTurned, 4, productCase{m: 100, n: 4, k: 64}, 0},
+		{NT, dottedTurned, 3, productCase{m: 65, n: 3, k: 1100}, 2},
+		{NN, dottedTurned, 0, productCase{m: 500, n: 8, k: 257}, 1},
+		{NN, dottedTurned, 0, productCase{m: 40, n: 7, k: 513}, 0},
+		{NN, dottedTurned, 1, productCase{m: 50, n: 1, k: 300}, 1},
+		{TN, notDotted, 3, productCase{m: 100, n: 3, k: 64}, 0},
+		{TN, notDotted, 4, productCase{m: 53, n: 4, k: 70}, 2},
+		{TN, notDotted, 1, productCase{m: 64, n: 17, k: 20}, 1},
+		{NN, notDotted, 2, productCase{m: 40, n: 34, k: 80}, 0},
+		{NT, notDotted, 1, productCase{m: 40, n: 33, k: 80}, 0},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("%v/%dx%dx%d", c.op, c.m, c.n, c.k), func(t *testing.T) {
+			eachLevel(t, func(t *testing.T) {
+				for _, acc := range []bool{false, true} {
+					o := newOperands(c.productCase, c.op, c.pad, normal(uint64(c.m)))
+					if shapes[active].dots {
+						whole := operation{active, acc, c.m, c.n, c.k, matrix{o.a.x, o.a.ld, 1}, matrix{o.b.x, o.b.ld, 1}, o.c.x, o.c.ld}
+						if c.op == NT {
+							whole.b = matrix{o.b.x, 1, o.b.ld}
+						}
+						if c.op == TN {
+							whole.a = matrix{o.a.x, 1, o.a.ld}
+						}
+						if how, few := whole.dotting(), whole.fewColumns(); how != c.how || few != c.few {
+							t.Fatalf("the case is dotting %d of %d few columns, want %d of %d", how, few, c.how, c.few)
+						}
+					}
+					want := newGuarded("want", c.m, c.n, o.c.ld, func() float32 { return 0 })
+					copy(want.all, o.c.all)
+					for i := 0; i < c.m; i += part {
+						for j := 0; j < c.n; j += part {
+							first := [...]int{NN: i * o.a.ld, NT: i * o.a.ld, TN: i}
+							right := [...]int{NN: j, NT: j * o.b.ld, TN: j}
+							a, b := o.a.x[first[c.op]:], o.b.x[right[c.op]:]
+							MatMul(c.op, acc, min(part, c.m-i), min(part, c.n-j), c.k, a, o.a.ld, b, o.b.ld, want.x[i*want.ld+j:], want.ld)
+						}
+					}
+					for _, threads := range []int{1, 3} {
+						copy(o.c.all, o.c.before)
+						SetThreads(threads)
+						o.matMul(acc)
+						if err := sameBits(o.c.all, want.all); err != nil {
+							t.Fatalf("acc %v, %d threads, against parts: %v", acc, threads, err)
+						}
+					}
+					if err := o.check(acc, false); err != nil {
+						t.Fatalf("acc %v: %v", acc, err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,32 @@
+package kernels
+
+// Few columns of C leave most of a vector empty. As rows of Cᵀ = Bᵀ·Aᵀ they fill it.
+
+// mostFew is how many columns are few.
+const mostFew = 4
+
+// fewColumns returns how many of the last columns of C are best computed as rows of Cᵀ.
+func (o *operation) fewColumns() int {
+	few := o.n % dotWide
+	if few == 0 || few > mostFew || o.n > 4*dotWide || o.m < 2*dotWide || !shapes[o.level].dots || o.m*o.k < 1024 || o.a.row != 1 && o.k < 64 {
+		return 0
+	}
+	return few
+}
+
+// columns computes a small operation of few columns, whose A is held transposed.
+func (o *operation) columns() {
+	w := bufferSets.get()
+	end := endingOf(o.acc)
+	strips := [1]strip{{k: o.k, a: o.b.x, arow: o.b.col, acol: o.b.row, brow: o.a.col, bcol: 1}}
+	for i := 0; i < o.m; i += maxWide {
+		m, c := min(maxWide, o.m-i), o.c[i*o.ldc:]
+		if o.acc {
+			transposeGeneric(m, o.n, c, o.ldc, w.edge[:], maxWide)
+		}
+		strips[0].b = o.a.x[i:]
+		tiles(o.level, o.n, m, strips[:], w.edge[:], maxWide, end)
+		transposeGeneric(o.n, m, w.edge[:], maxWide, c, o.ldc)
+	}
+	bufferSets.put(w)
+}
