@@ -1,7 +1,6 @@
 package geometry
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 
@@ -14,62 +13,46 @@ import (
 // terms, and well below what float32 weights are known to.
 const converged = 1e-11
 
-var errNotFound = errors.New("its leading singular vectors did not converge")
-
 // symmetric returns the k largest eigenvalues of a positive semi-definite n×n
-// matrix, which apply multiplies with, and their eigenvectors: Rayleigh and
-// Ritz on a growing space that takes in the residuals of the vectors found so
-// far (a block Lanczos method that restarts from the best of them). It starts
-// from random columns and from those of start, and ends when all residuals
-// are at most the part enough of the largest eigenvalue.
-func symmetric(n, k int, start *mat.Dense, enough float64, rng *rand.Rand, apply func(*mat.Dense) *mat.Dense) (*mat.Dense, []float64, error) {
-	const (
-		more    = 8 // vectors beyond those wanted, which speed up the last of them
-		rounds  = 500
-		atLeast = 64 // columns before a restart
-	)
-	most := max(atLeast, 4*(k+more))
-	x := gaussian64(n, min(k+more, n), rng)
+// matrix, which apply multiplies with, and their eigenvectors, by a search that takes
+// in the residuals of the vectors found so far (a block Lanczos method that restarts
+// from the best of them). It starts from random columns and from those of start, and
+// ends when all residuals are at most the part enough of the largest eigenvalue.
+func symmetric(n, k int, start *mat.Dense, enough float64, rng *rand.Rand, apply func(*mat.Dense) *mat.Dense) (vectors *mat.Dense, l []float64, err error) {
+	x := gaussian64(n, min(k+spare, n), rng)
 	if start != nil {
 		var both mat.Dense
 		both.Augment(x, unit(start)) // k at least stay, were all of start's dependent
 		x = &both
 	}
-	var q, gq *mat.Dense // the space, and what the matrix makes of it
-	for range rounds {
-		if x = orthonormalAgainst(q, x); x != nil {
-			q, gq = augment(q, x), augment(gq, apply(x))
-		}
-		vectors, l, err := ritz(q, gq)
+	err = search(k, 500, orthonormalAgainst(nil, x), apply, func(q, y *mat.Dense) (ritz, error) {
+		e, all, err := eigen(q, y)
 		if err != nil {
-			return nil, nil, err
+			return ritz{}, err
 		}
-		y, gy := multiply(q, first(vectors, k)), multiply(gq, first(vectors, k))
+		l, vectors = all[:k], multiply(q, first(e, k))
+		off := multiply(y, first(e, k))
+		var worst residual
 		var wanted []int
-		residual := mat.NewDense(n, k, nil)
 		for j := range k {
 			norm := 0.0
 			for i := range n {
-				v := gy.At(i, j) - l[j]*y.At(i, j)
-				residual.Set(i, j, v)
+				v := off.At(i, j) - l[j]*vectors.At(i, j)
+				off.Set(i, j, v)
 				norm = math.Hypot(norm, v)
 			}
+			worst = worse(worst, residual{norm / l[0], enough})
 			if norm > enough*l[0] {
-				scaleColumn(residual, j, 1/norm)
+				scaleColumn(off, j, 1/norm)
 				wanted = append(wanted, j)
 			}
 		}
-		_, m := q.Dims()
-		if len(wanted) == 0 || x == nil || m >= n {
-			return y, l[:k], nil
-		}
-		if m+len(wanted) > most {
-			kept := first(vectors, min(k+more, m))
-			q, gq = multiply(q, kept), multiply(gq, kept)
-		}
-		x = pick(residual, wanted)
-	}
-	return nil, nil, errNotFound
+		return ritz{pick(off, wanted), worst, func() (*mat.Dense, *mat.Dense) {
+			kept := first(e, min(k+spare, len(all)))
+			return multiply(q, kept), multiply(y, kept)
+		}}, nil
+	})
+	return vectors, l, err
 }
 
 // unit returns the columns of x with norms of about those of random ones, so that
@@ -85,9 +68,9 @@ func unit(x *mat.Dense) *mat.Dense {
 	return c
 }
 
-// ritz returns the eigenvectors of qᵀ·g·q, in descending order of their
+// eigen returns the eigenvectors of qᵀ·g·q, in descending order of their
 // eigenvalues.
-func ritz(q, gq *mat.Dense) (*mat.Dense, []float64, error) {
+func eigen(q, gq *mat.Dense) (*mat.Dense, []float64, error) {
 	t := multiply(q.T(), gq)
 	m, _ := t.Dims()
 	s := make([]float64, m*m)

@@ -20,8 +20,8 @@ func (o Operator) transpose() Operator {
 
 // Leading returns the k largest triplets: those of the Krylov space from random
 // directions, enlarged until what is left of each, ‖o·v − s·u‖, is 1e-5 of its
-// singular value, however small that is beside the largest. The numbers of rng decide
-// nothing but rounding.
+// singular value, however small that is beside the largest. It is an error when 100
+// rounds are not enough. The numbers of rng decide nothing but rounding.
 func (o Operator) Leading(k int, rng *rand.Rand) (SVD, error) {
 	if o.Out > o.In {
 		d, err := o.transpose().Leading(k, rng)
@@ -30,51 +30,38 @@ func (o Operator) Leading(k int, rng *rand.Rand) (SVD, error) {
 	const enough = 1e-5
 	k = min(k, o.Out)
 	x, _ := QR(o.Times(gaussian64(o.In, min(k+spare, o.Out), rng)))
-	return o.search(k, x, SVD.Head, func(d SVD, _ *mat.Dense) *mat.Dense {
+	return o.search(k, x, SVD.Head, func(d SVD, _ *mat.Dense) (*mat.Dense, residual) {
 		off := o.Times(d.V)
 		off.Sub(off, scaled(d.U, d.S))
+		var worst residual
 		var wanted []int
 		for j, s := range d.S {
 			if norm := mat.Norm(off.ColView(j), 2); norm > enough*s && norm > converged*converged*d.S[0] {
+				worst = worse(worst, residual{norm / s, enough})
 				scaleColumn(off, j, 1/norm)
 				wanted = append(wanted, j)
 			}
 		}
-		return pick(off, wanted)
+		return pick(off, wanted), worst
 	})
 }
 
-// spare is how many vectors beyond those wanted a search keeps.
-const spare = 8
-
-// search returns the k triplets of one end, by Rayleigh and Ritz on a space that
-// begins as the columns of x and takes in what improve makes of them, until that is
-// nothing or for 100 rounds; it begins again from the best when it is large. o is not
-// high.
-func (o Operator) search(k int, x *mat.Dense, end func(SVD, int) SVD, improve func(d SVD, space *mat.Dense) *mat.Dense) (SVD, error) {
-	most := max(64, 4*(k+spare))
-	var q, y *mat.Dense // the space, and what oᵀ makes of it
-	for round := 1; ; round++ {
-		q, y = augment(q, x), augment(y, o.Turned(x))
+// search returns the k triplets of one end, from the columns of x on, which are
+// orthonormal; improve is given those that the space has. o is not high.
+func (o Operator) search(k int, x *mat.Dense, end func(SVD, int) SVD, improve func(d SVD, space *mat.Dense) (*mat.Dense, residual)) (best SVD, err error) {
+	err = search(k, 100, x, o.Turned, func(q, y *mat.Dense) (ritz, error) {
 		d, err := project(q, y)
 		if err != nil {
-			return SVD{}, err
+			return ritz{}, err
 		}
-		best, n := end(d, k), len(d.S)
-		if round == 100 || n == o.Out {
-			return best, nil
-		}
-		if x = improve(best, q); x == nil {
-			return best, nil
-		}
-		if _, more := x.Dims(); n+more > most {
+		best = end(d, k)
+		lacks, worst := improve(best, q)
+		return ritz{lacks, worst, func() (*mat.Dense, *mat.Dense) {
 			kept := end(d, k+spare)
-			q, y = kept.U, scaled(kept.V, kept.S)
-		}
-		if x = orthonormalAgainst(q, x); x == nil {
-			return best, nil
-		}
-	}
+			return kept.U, scaled(kept.V, kept.S)
+		}}, nil
+	})
+	return best, err
 }
 
 // scaled returns the columns of x times s.

@@ -28,8 +28,8 @@ func Trailing(w *mat.Dense, k int, rng *rand.Rand) (SVD, error) {
 // square: it ends at 1e-6. What it has along r is by how much s² is too large, which
 // is s² times the square of how far v, the longer one, is off: that ends at 1e-5. So
 // what solve does not know costs rounds, and no digits; and as the square is not
-// formed, nor are those lost that it has not. After 100 rounds it ends all the same.
-// Vectors of singular values up to zero are not told apart.
+// formed, nor are those lost that it has not. It is an error when 100 rounds are not
+// enough. Vectors of singular values up to zero are not told apart.
 func (o Operator) Trailing(k int, solve func(x *mat.Dense) *mat.Dense, zero float64, rng *rand.Rand) (SVD, error) {
 	if o.Out > o.In {
 		d, err := o.transpose().Trailing(k, solve, zero, rng)
@@ -45,7 +45,7 @@ func (o Operator) Trailing(k int, solve func(x *mat.Dense) *mat.Dense, zero floa
 	if err != nil {
 		return SVD{}, err
 	}
-	return o.search(k, x, SVD.Tail, func(d SVD, space *mat.Dense) *mat.Dense {
+	return o.search(k, x, SVD.Tail, func(d SVD, space *mat.Dense) (*mat.Dense, residual) {
 		r := o.Times(scaled(d.V, d.S))
 		for j, s := range d.S {
 			for i := range o.Out {
@@ -54,16 +54,18 @@ func (o Operator) Trailing(k int, solve func(x *mat.Dense) *mat.Dense, zero floa
 		}
 		x := solve(r)
 		within := multiply(space, multiply(space.T(), x))
+		var worst residual
 		var wanted []int
 		for j, s := range d.S {
 			high := mat.Dot(r.ColView(j), x.ColView(j))
 			off := x.ColView(j).(*mat.VecDense)
 			off.SubVec(off, within.ColView(j))
 			if norm := mat.Norm(off, 2); s > zero && (norm > enough || high > beside*beside*s*s) {
+				worst = worse(worse(worst, residual{norm, enough}), residual{math.Sqrt(max(high, 0)) / s, beside})
 				off.ScaleVec(1/norm, off)
 				wanted = append(wanted, j)
 			}
 		}
-		return pick(x, wanted)
+		return pick(x, wanted), worst
 	})
 }

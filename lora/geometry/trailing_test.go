@@ -169,3 +169,23 @@ func TestOperatorLeading(t *testing.T) {
 		}
 	}
 }
+
+// A search that is not done says so: of the smallest with a solve that knows nothing,
+// and of the largest of what is no one matrix.
+func TestOperatorNotFound(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 11))
+	w, _, _ := planted(180, 220, falling(180, 1e5), rng)
+	other := gaussianDense(220, 180, rng)
+	o := Operator{180, 220, func(x *mat.Dense) *mat.Dense { return multiply(w, x) }, func(x *mat.Dense) *mat.Dense { return multiply(w.T(), x) }}
+	_, trailing := o.Trailing(4, func(x *mat.Dense) *mat.Dense { return x }, 0, rng)
+	o.Turned = func(x *mat.Dense) *mat.Dense { return multiply(other, x) }
+	_, leading := o.Leading(4, rng)
+	for what, err := range map[string]error{"smallest": trailing, "largest": leading} {
+		var residual, enough float64
+		if err == nil {
+			t.Errorf("%s: no error", what)
+		} else if _, err := fmt.Sscanf(err.Error(), "its singular vectors did not converge: after 100 rounds a residual is %g, where %g is enough", &residual, &enough); err != nil || !(residual > enough) {
+			t.Errorf("%s: %v, of %v and %v", what, err, residual, enough)
+		}
+	}
+}

@@ -80,7 +80,10 @@ func leastOf(n, k int, second []float64) (*mat.Dense, error) {
 		by := func(x *mat.Dense) *mat.Dense { return times(c, x) }
 		twice := func(x *mat.Dense) *mat.Dense { return solve(solve(x)) } // the triplets are those of C²'s eigenvectors
 		d, err := geometry.Operator{Out: n, In: n, Times: by, Turned: by}.Trailing(k, twice, zero, ofShape(n, n))
-		return d.U, err
+		if err != nil {
+			return nil, fmt.Errorf("the second moment of its activations: %w", err)
+		}
+		return d.U, nil
 	}
 	var e gram.Eigen
 	if !e.Of(n, second) { // from the least on

@@ -157,14 +157,21 @@ func (o Oriented) triplets(w, c *mat.Dense, k int) (geometry.SVD, error) {
 		Times:  func(x *mat.Dense) *mat.Dense { return times(w, times(c, x)) },
 		Turned: func(x *mat.Dense) *mat.Dense { return times(c, times(w.T(), x)) },
 	}
-	if !o.Preserve {
-		return wc.Leading(k, ofShape(out, in))
+	var d geometry.SVD
+	var err error
+	if o.Preserve {
+		var solve func(x *mat.Dense) *mat.Dense
+		if solve, err = geometry.Solver(w, c); err != nil {
+			return d, fmt.Errorf("the second moment of its activations is singular: the damping of %v is too small", o.Damping)
+		}
+		d, err = wc.Trailing(k, solve, 0, ofShape(out, in))
+	} else {
+		d, err = wc.Leading(k, ofShape(out, in))
 	}
-	solve, err := geometry.Solver(w, c)
 	if err != nil {
-		return geometry.SVD{}, fmt.Errorf("the second moment of its activations is singular: the damping of %v is too small", o.Damping)
+		return d, fmt.Errorf("the weight times the second moment of its activations with a damping of %v: %w", o.Damping, err)
 	}
-	return wc.Trailing(k, solve, 0, ofShape(out, in))
+	return d, nil
 }
 
 func times(a, b mat.Matrix) *mat.Dense {
