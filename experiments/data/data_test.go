@@ -255,3 +255,25 @@ func TestNoInstallation(t *testing.T) {
 	wantError(t, dir, "--base-text", func() error { _, _, err := Prose(1000); return err })
 	wantError(t, dir, "--adapt-text", func() error { _, _, err := GoSource(1000); return err })
 }
+
+// So is that there is none at all, whatever the go command says of it.
+func TestNoGo(t *testing.T) {
+	t.Setenv("GOROOT", "")
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	for script, says := range map[string]string{
+		"":          "there is no go command in $PATH",
+		"exit 2":    "go env GOROOT: exit status 2",
+		"echo":      "go env GOROOT names none",
+		"echo /one": "/one",
+	} {
+		command := filepath.Join(dir, "go")
+		os.Remove(command)
+		if script != "" {
+			if err := os.WriteFile(command, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantError(t, says, "--base-text", func() error { _, _, err := Prose(1000); return err })
+	}
+}

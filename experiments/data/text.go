@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -105,19 +104,23 @@ func GoSource(max int) (text []byte, path string, err error) {
 	return text, path, nil
 }
 
-// goroot finds the Go installation: $GOROOT, the go command, the one that
-// built this program.
+// goroot finds the Go installation: $GOROOT, or that of the go command.
 func goroot() (string, error) {
 	if dir := os.Getenv("GOROOT"); dir != "" {
 		return dir, nil
 	}
-	if out, err := exec.Command("go", "env", "GOROOT").Output(); err == nil {
-		if dir := strings.TrimSpace(string(out)); dir != "" {
-			return dir, nil
-		}
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	dir := strings.TrimSpace(string(out))
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		err = errors.New("there is no go command in $PATH")
+	case err != nil:
+		err = fmt.Errorf("go env GOROOT: %w", err)
+	case dir == "":
+		err = errors.New("go env GOROOT names none")
 	}
-	if dir := runtime.GOROOT(); dir != "" {
-		return dir, nil
+	if err != nil {
+		return "", fmt.Errorf("data: no Go installation to read text from: GOROOT is not set, and %w (name texts of your own: --base-text and --adapt-text, or data.base_text and data.adapt_text in a configuration)", err)
 	}
-	return "", errors.New("data: no Go installation found to read text from: name texts of your own: --base-text and --adapt-text, or data.base_text and data.adapt_text in a configuration")
+	return dir, nil
 }
