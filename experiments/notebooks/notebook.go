@@ -1,7 +1,6 @@
 package notebooks
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"html"
@@ -10,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"github.com/lowrank/lowrank/experiments/report"
 	"github.com/lowrank/lowrank/experiments/report/chart"
@@ -61,40 +59,6 @@ func (nb *Notebook) Figure(svg string) {
 	_, title, _ := strings.Cut(svg, `aria-label="`)
 	title, _, _ = strings.Cut(title, `"`)
 	nb.put(output{svg: chart.File(svg)}, "[figure: "+html.UnescapeString(title)+"]\n")
-}
-
-// Table shows rows below a header, all with as many columns, below the cell
-// that calls it: the first column to the left, the others to the right.
-func (nb *Notebook) Table(header []string, rows ...[]string) {
-	var page strings.Builder
-	var plain bytes.Buffer
-	w := tabwriter.NewWriter(&plain, 0, 0, 2, ' ', tabwriter.AlignRight)
-	widest := 0 // of the first column, which is padded by hand: tabwriter aligns all alike
-	for _, r := range append([][]string{header}, rows...) {
-		widest = max(widest, len([]rune(r[0])))
-	}
-	line := func(tag string, row []string) {
-		page.WriteString("<tr>")
-		for i, text := range row {
-			align := "right"
-			if i == 0 {
-				align = "left"
-				text += strings.Repeat(" ", widest-len([]rune(text)))
-			}
-			fmt.Fprintf(&page, `<%s style="text-align:%s">%s</%s>`, tag, align, html.EscapeString(strings.TrimSpace(text)), tag)
-			fmt.Fprintf(w, "%s\t", text)
-		}
-		page.WriteString("</tr>\n")
-		fmt.Fprintln(w)
-	}
-	page.WriteString("<table>\n")
-	line("th", header)
-	for _, r := range rows {
-		line("td", r)
-	}
-	page.WriteString("</table>\n")
-	w.Flush() // into memory: it cannot fail
-	nb.put(output{html: page.String(), text: plain.String()}, plain.String())
 }
 
 // put adds an output to the cell that is being run.

@@ -73,7 +73,7 @@ func TestOutputsStandBelowTheirCells(t *testing.T) {
 		}
 		return out
 	}
-	table := "  name   n\n  a<b    1\n  ΔW    10\n"
+	table := "  name   n  axis          loss\n  a<b    1  rank  −0.5 [−1, 0]\n  ΔW    10                late\n"
 	for i, want := range map[int][]string{
 		1: {"first\nagain\nagain\n"},
 		3: {"from a goroutine\n", "text/plain " + table, "image/svg+xml <svg xmlns=", "after 2\n"},

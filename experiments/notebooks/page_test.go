@@ -22,7 +22,7 @@ func TestWritePage(t *testing.T) {
 	}
 	rest := page.String()
 	for _, want := range []string{"<title>a &lt; b</title>", "<h1>Sample</h1>", "nb.Printf(&#34;first\\n&#34;)", "<pre class=\"printed\">first\nagain", "<p>Two.</p>", "<pre class=\"printed\">from a goroutine",
-		"<td style=\"text-align:left\">a&lt;b</td>", "<svg xmlns=", "<pre class=\"printed\">after 2"} {
+		"<th style=\"text-align:right\">n</th><th style=\"text-align:left\">axis</th>", "<td style=\"text-align:left\">a&lt;b</td>", "<svg xmlns=", "<pre class=\"printed\">after 2"} {
 		_, after, found := strings.Cut(rest, want)
 		if !found {
 			t.Fatalf("%q does not follow in\n%s", want, rest)

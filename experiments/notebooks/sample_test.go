@@ -17,7 +17,7 @@ func sample(ctx context.Context, nb *Notebook) error {
 	var all sync.WaitGroup
 	all.Go(func() { nb.Printf("from a goroutine\n") })
 	all.Wait()
-	nb.Table([]string{"name", "n"}, []string{"a<b", "1"}, []string{"ΔW", "10"})
+	nb.Table([]string{"name", "n", "axis", "loss"}, []string{"a<b", "1", "rank", "−0.5 [−1, 0]"}, []string{"ΔW", "10", "", "late"})
 	nb.Figure(`<svg class="chart" aria-label="A &lt; B"></svg>`)
 	nb.Printf("after %d\n", 2)
 
