@@ -23,7 +23,7 @@ func TestShapeErrors(t *testing.T) {
 		{func() { ag.NewVariable(2, 3, make([]float32, 5)) }, "NewVariable: 5 values for a 2×3 matrix"},
 		{func() { ag.NewVariable(-1, -3, nil) }, "NewVariable: -1×-3: sizes must not be negative"},
 		{func() { ag.NewWeight(2, 3, nil) }, "NewWeight: 0 values for a 2×3 matrix"},
-		{func() { w.Set(make([]float32, 3)) }, "Weight.Set: 3 values for a 5×8 matrix"},
+		{func() { w.Set(ag.Values{Floats: make([]float32, 3)}) }, "Weight.Set: 3 values for a 5×8 matrix"},
 		{func() { ag.NewGELU(cube{v(1, 1)}) }, "Dims: a tensor of shape [1 1 1]: must have two dimensions"},
 
 		{func() { ag.NewAdd(v(2, 3), v(3, 2)) }, "Add: a is 2×3, b is 3×2: both must have one shape"},

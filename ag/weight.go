@@ -146,9 +146,9 @@ func (w *Weight) Release() {
 	w.values.Release()
 }
 
-// Set replaces the values by data, which it keeps; they are packed anew at the next
-// use, into the same memory.
-func (w *Weight) Set(data []float32) { w.set("Weight.Set", Values{Floats: data}) }
+// Set replaces the values, and keeps these; they are packed anew at the next use, into
+// the same memory.
+func (w *Weight) Set(values Values) { w.set("Weight.Set", values) }
 
 // Forward returns W0ᵀ packed.
 func (w *Weight) Forward() *kernels.Packed {

@@ -12,7 +12,8 @@ import (
 // made of them does.
 func TestWeightSet(t *testing.T) {
 	const m, in, out = 3, 17, 9
-	first, second := agtest.Random(out, in, 1).Floats(), agtest.Random(out, in, 2).Floats()
+	values := func(seed uint64) ag.Values { return ag.Values{Floats: agtest.Random(out, in, seed).Floats()} }
+	first, second := values(1), values(2)
 	results := func(w *ag.Weight) (y, dx []float32) {
 		x := agtest.Random(m, in, 3)
 		tape := ag.NewTape()
@@ -22,12 +23,12 @@ func TestWeightSet(t *testing.T) {
 		}
 		return ag.Floats(h), x.GradFloats()
 	}
-	w := ag.NewWeight(out, in, first)
+	w := ag.NewWeightOf(out, in, first)
 	results(w) // packs both
 	w.Set(second)
 	y, dx := results(w)
-	wantY, wantDx := results(ag.NewWeight(out, in, second))
-	if !slices.Equal(y, wantY) || !slices.Equal(dx, wantDx) || !slices.Equal(w.Floats(), second) {
+	wantY, wantDx := results(ag.NewWeightOf(out, in, second))
+	if !slices.Equal(y, wantY) || !slices.Equal(dx, wantDx) || !slices.Equal(w.Floats(), second.Floats) {
 		t.Error("the old values are still in use")
 	}
 	if n := testing.AllocsPerRun(10, func() { w.Set(first); w.Forward(); w.Backward() }); n > 0 {

@@ -19,7 +19,7 @@ func FuzzSoftmax(f *testing.F)   { fuzzKernels(f, "Softmax", "CrossEntropy") }
 func FuzzNorms(f *testing.F)     { fuzzKernels(f, "RMSNorm", "LayerNorm") }
 func FuzzAttention(f *testing.F) { fuzzKernels(f, "Attention") }
 func FuzzDtypes(f *testing.F) {
-	fuzzKernels(f, "EncodeBF16", "EncodeF16", "QuantizeInt8", "QuantizeNF4", "RoundNF4")
+	fuzzKernels(f, "EncodeBF16", "EncodeF16", "QuantizeInt8", "QuantizeNF4", "QuantizeNF4Once")
 }
 
 // fuzzKernels fuzzes the kernels whose names begin with one of the prefixes, at all

@@ -109,15 +109,17 @@ var dtypeKernels = []kernel{
 			return near(right(p, j), p)
 		}))
 	}},
-	{name: "RoundNF4", finite: true, draw: func(t *trial) {
+	{name: "QuantizeNF4Once+DecodeNF4", finite: true, draw: func(t *trial) {
 		n := t.length()
-		x := t.out("x", 1, n)
+		x, y := t.in("x", 1, n), t.out("y", 1, n)
 		t.call = func() {
-			if err := RoundNF4(x.x); err != nil {
+			w, err := QuantizeNF4Once(1, n, x.x, x.ld)
+			if err != nil {
 				panic(err)
 			}
+			DecodeNF4(w, y.x, y.ld)
 		}
-		t.want(x, false, func(i, j int) bounded {
+		t.want(y, false, func(i, j int) bounded {
 			v, most := x.old(i, j), 0.0
 			for e := j / nf4Block * nf4Block; e < min(n, (j/nf4Block+1)*nf4Block); e++ {
 				most = max(most, math.Abs(x.old(i, e).v))

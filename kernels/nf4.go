@@ -16,7 +16,8 @@ import (
 //
 // where code_e is the upper half of Codes[e/2] if e is even, the lower half if it
 // is odd, and nf4 are the 16 numbers of the paper's appendix E. Each product and
-// sum is rounded to float32, in this order.
+// sum is rounded to float32, in this order. Without the second quantization Largest
+// has the absmax themselves, and the fields that make them are not used.
 //
 // In a checkpoint of bitsandbytes these are weight, absmax, nested_quant_map,
 // nested_absmax and the quant_state's nested_offset.
@@ -27,6 +28,7 @@ type NF4Weight struct {
 	Map        []float32 // 256 numbers of -1 to 1
 	Scale      []float32 // one for each 256 blocks
 	Offset     float32
+	Largest    []float32 // one a block; nil where they are quantized
 }
 
 // nf4Block is how many elements share an absmax, nf4Group how many of these share
@@ -51,6 +53,10 @@ func (w *NF4Weight) check(fn string) {
 	checkSize(fn, "w.Cols", w.Cols)
 	n := w.Rows * w.Cols
 	checkVector(fn, "w.Codes", ceil(n, 2), w.Codes)
+	if w.Largest != nil {
+		checkVector(fn, "w.Largest", ceil(n, nf4Block), w.Largest)
+		return
+	}
 	checkVector(fn, "w.Absmax", ceil(n, nf4Block), w.Absmax)
 	checkVector(fn, "w.Map", 256, w.Map)
 	checkVector(fn, "w.Scale", ceil(n, nf4Block*nf4Group), w.Scale)
@@ -101,6 +107,9 @@ func (w *NF4Weight) decode(x []float32, first int) {
 
 // absmax returns what the numbers of block b are multiplied by.
 func (w *NF4Weight) absmax(b int) float32 {
+	if w.Largest != nil {
+		return w.Largest[b]
+	}
 	return float32(w.Map[w.Absmax[b]]*w.Scale[b/nf4Group]) + w.Offset // not fused
 }
 
@@ -111,7 +120,20 @@ func (w *NF4Weight) absmax(b int) float32 {
 // type (8-bit Optimizers, arXiv 2110.02861, section 1.3). It returns an error if an
 // element is not finite, and panics if x is too short or a size negative.
 func QuantizeNF4(rows, cols int, x []float32, ldx int) (*NF4Weight, error) {
-	const fn = "QuantizeNF4"
+	w, err := quantizeNF4("QuantizeNF4", rows, cols, x, ldx)
+	if err == nil {
+		w.quantizeLargest()
+	}
+	return w, err
+}
+
+// QuantizeNF4Once is [QuantizeNF4] without the second quantization, of the blocks'
+// largest. What it decodes to it rounds to again.
+func QuantizeNF4Once(rows, cols int, x []float32, ldx int) (*NF4Weight, error) {
+	return quantizeNF4("QuantizeNF4Once", rows, cols, x, ldx)
+}
+
+func quantizeNF4(fn string, rows, cols int, x []float32, ldx int) (*NF4Weight, error) {
 	checkSize(fn, "rows", rows)
 	checkSize(fn, "cols", cols)
 	checkMatrix(fn, "x", rows, cols, x, ldx)
@@ -119,13 +141,16 @@ func QuantizeNF4(rows, cols int, x []float32, ldx int) (*NF4Weight, error) {
 		return nil, err
 	}
 	n := rows * cols
-	blocks, groups := ceil(n, nf4Block), ceil(n, nf4Block*nf4Group)
-	w := &NF4Weight{
-		Rows: rows, Cols: cols, Map: dynamicMap(),
-		Codes: make([]byte, ceil(n, 2)), Absmax: make([]byte, blocks), Scale: make([]float32, groups),
-	}
-	absmax := make([]float32, blocks)
-	Parallel(groups, func(g int) { w.quantizeGroup(g, absmax, x, ldx) })
+	w := &NF4Weight{Rows: rows, Cols: cols, Codes: make([]byte, ceil(n, 2)), Largest: make([]float32, ceil(n, nf4Block))}
+	Parallel(ceil(n, nf4Block*nf4Group), func(g int) { w.quantizeGroup(g, x, ldx) })
+	return w, nil
+}
+
+// quantizeLargest is the second quantization.
+func (w *NF4Weight) quantizeLargest() {
+	absmax := w.Largest
+	blocks, groups := len(absmax), ceil(len(absmax), nf4Group)
+	w.Map, w.Absmax, w.Scale, w.Largest = dynamicMap(), make([]byte, blocks), make([]float32, groups), nil
 	var total float64
 	for _, m := range absmax {
 		total += float64(m)
@@ -147,14 +172,13 @@ func QuantizeNF4(rows, cols int, x []float32, ldx int) (*NF4Weight, error) {
 		}
 		w.Scale[g] = m
 	})
-	return w, nil
 }
 
 // quantizeGroup makes the codes of a group of blocks, and their largest.
-func (w *NF4Weight) quantizeGroup(g int, absmax, x []float32, ldx int) {
+func (w *NF4Weight) quantizeGroup(g int, x []float32, ldx int) {
 	n := w.Rows * w.Cols
 	var block [nf4Block]float32
-	for b := g * nf4Group; b < min(len(absmax), (g+1)*nf4Group); b++ {
+	for b := g * nf4Group; b < min(len(w.Largest), (g+1)*nf4Group); b++ {
 		first := b * nf4Block
 		values := block[:min(nf4Block, n-first)]
 		for done := 0; done < len(values); {
@@ -162,7 +186,7 @@ func (w *NF4Weight) quantizeGroup(g int, absmax, x []float32, ldx int) {
 			done += copy(values[done:], x[i*ldx+j:][:w.Cols-j])
 		}
 		m := largest(values)
-		absmax[b] = m
+		w.Largest[b] = m
 		for i, v := range values {
 			code := byte(7) // that of 0
 			if m > 0 {
@@ -197,26 +221,6 @@ func nf4Nearest(v float32) byte {
 		code++
 	}
 	return code
-}
-
-// RoundNF4 replaces each element of x by the 4-bit NormalFloat that it rounds to:
-// in blocks of 64, it over the largest of its block to the nearest of the 16
-// numbers, times that largest. It is [QuantizeNF4] and [DecodeNF4] without the
-// second quantization, of the blocks' largest. It returns an error if an element is
-// not finite, and then changes nothing.
-func RoundNF4(x []float32) error {
-	if err := checkFinite("RoundNF4", 1, len(x), x, len(x)); err != nil {
-		return err
-	}
-	for block := range slices.Chunk(x, nf4Block) {
-		m := largest(block)
-		for i, v := range block {
-			if m > 0 {
-				block[i] = nf4[nf4Nearest(v/m)] * m
-			}
-		}
-	}
-	return nil
 }
 
 // nearest returns the place of the number nearest to v in a sorted list, of two

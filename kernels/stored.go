@@ -60,7 +60,12 @@ func Quantize(d Dtype, rows, cols int, x []float32) (*Stored, error) {
 func (s *Stored) Len() int { return s.Rows * s.Cols }
 
 // Bytes returns the memory of the matrix.
-func (s *Stored) Bytes() int { return s.Format.Bytes(s.Rows, s.Cols) }
+func (s *Stored) Bytes() int {
+	if s.Format == NF4 && s.NF4.Largest != nil {
+		return len(s.NF4.Codes) + 4*len(s.NF4.Largest)
+	}
+	return s.Format.Bytes(s.Rows, s.Cols)
+}
 
 // check panics unless the matrix has all its elements.
 func (s *Stored) check(fn string) {

@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -21,16 +22,25 @@ func TestStoredColumns(t *testing.T) {
 			return x
 		}
 		x := draw(rows * cols)
+		once, err := QuantizeNF4Once(rows, cols, x, cols)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := []*Stored{{Format: NF4, Rows: rows, Cols: cols, NF4: once}}
 		for d := F32; d <= NF4; d++ {
 			s, err := Quantize(d, rows, cols, x)
 			if err != nil {
 				t.Fatal(err)
 			}
+			all = append(all, s)
+		}
+		for i, s := range all {
+			d := fmt.Sprint(i, s.Format)
 			full := make([]float32, rows*cols)
 			s.Decode(full, 0)
 			part := make([]float32, 70)
 			if s.Decode(part, 500); !slices.Equal(part, full[500:570]) {
-				t.Errorf("%v: a part differs from the whole", d)
+				t.Errorf("%s: a part differs from the whole", d)
 			}
 			for _, op := range []Op{NN, NT} {
 				k, n := rows, cols
@@ -47,7 +57,7 @@ func TestStoredColumns(t *testing.T) {
 					MatMulPackedPlus(false, m, a, k, &p, NN, r, u, r, q[from:], n, got[from:], n)
 				}
 				if err := sameBits(got, want); err != nil {
-					t.Errorf("%v %v: %v", d, op, err)
+					t.Errorf("%s %v: %v", d, op, err)
 				}
 			}
 		}

@@ -120,7 +120,7 @@ func changes(t *testing.T, set *lora.Set) map[string][]float64 {
 				}
 			}
 		}
-		if f.LowRank() && f.Gain == nil && m.Replaced() == nil {
+		if f.LowRank() && f.Gain == nil && m.Replaced().Len() == 0 {
 			add(m.Scaling, f.A, f.B)
 			if a0, b0 := m.Start(); a0 != nil {
 				add(-m.Scaling, a0, b0)

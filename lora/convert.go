@@ -91,7 +91,7 @@ func Convert(set *Set, rank int, energy float64) (*Set, []Conversion, error) {
 
 // convert returns the factors of one map, as float32 holds them.
 func convert(m *adapter.Map, form adapter.Form, rank int, energy float64) (product, Conversion, error) {
-	if form.LowRank() && form.Gain == nil && m.Replaced() == nil {
+	if form.LowRank() && form.Gain == nil && m.Replaced().Len() == 0 {
 		whole, err := change(m, form)
 		if err != nil {
 			return product{}, Conversion{}, err

@@ -148,3 +148,77 @@ func outputsOf(t *testing.T, m nn.Model) []float32 {
 	}
 	return ag.Floats(y)
 }
+
+// LoftQ's base is kept in the 4 bits that it is rounded to, packed for good or in every
+// product, and computes bit for bit what it does in float32; after a state too, and
+// after a file. What is folded into it makes it float32.
+func TestRoundedBaseIsKept(t *testing.T) {
+	row, err := lora.Row("loftq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, streamed := range []bool{false, true} {
+		load := func() nn.Model {
+			model, err := pretrained.Load("../nn/llama/testdata")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range model.Linears() {
+				l.Streamed = streamed
+			}
+			return model
+		}
+		model, again, read := load(), load(), load()
+		inject := func(m nn.Model) *lora.Set {
+			set, err := lora.Inject(m, row, lora.Options{Rank: 2, Alpha: 4, Seed: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return set
+		}
+		set := inject(model)
+		restored := inject(again)
+		if err := restored.Restore(set.State()); err != nil {
+			t.Fatal(err)
+		}
+		config, weights, err := set.Files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := lora.Load(read, config, weights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []*lora.Set{set, restored, loaded} {
+			for _, m := range s.Maps {
+				n := m.Out * m.In
+				if v := m.Base.Values().Stored; v == nil || v.Format != kernels.NF4 || m.Base.Streamed() != streamed || m.BaseValues() != (n/2+4*((n+63)/64)+3)/4 {
+					t.Errorf("%s: its base of %d values takes as much as %d, streamed: %v", m.Name, n, m.BaseValues(), m.Base.Streamed())
+				}
+			}
+		}
+		have := outputsOf(t, model)
+		if !slices.Equal(outputsOf(t, again), have) || !slices.Equal(outputsOf(t, read), have) {
+			t.Error("restored or loaded, it computes something else")
+		}
+		for _, m := range set.Maps {
+			m.SetBase(slices.Clone(m.Base.Floats()))
+		}
+		if !slices.Equal(outputsOf(t, model), have) {
+			t.Error("with the base in float32 it computes something else")
+		}
+		for i, m := range restored.Maps {
+			base, p := set.Maps[i].Base.Floats(), m.Pair()
+			m.Fold(p)
+			want := slices.Clone(base)
+			kernels.MatMul(kernels.NN, true, m.Out, m.In, m.Rank, scaledBy(m.Scaling, ag.Floats(p.B)), m.Rank, ag.Floats(p.A), m.In, want, m.In)
+			near(t, m.Name, m.Base.Floats(), want, 1e-6, 0) // the sum of two products, near 1e-2
+		}
+	}
+}
+
+func scaledBy(c float32, x []float32) []float32 {
+	x = slices.Clone(x)
+	kernels.Scale(c, x)
+	return x
+}

@@ -122,7 +122,7 @@ func (s *Set) peftConfig(d adapter.Stored) (map[string]any, bool) {
 	}
 	fields := s.commonConfig()
 	maps.Copy(fields, l.Config)
-	if slices.ContainsFunc(s.Maps, func(m *adapter.Map) bool { return m.Replaced() != nil }) {
+	if slices.ContainsFunc(s.Maps, func(m *adapter.Map) bool { return m.Replaced().Len() > 0 }) {
 		start, ok := s.Method.Initial.(adapter.RemadeStart)
 		if !ok || l.Type != "LORA" {
 			return nil, false

@@ -127,8 +127,8 @@ func (r *reader) base(all []*adapter.Map) error {
 		if a, b := m.Start(); a != nil {
 			r.state[m.Name+".A0"], r.state[m.Name+".B0"] = ag.Floats(a), ag.Floats(b)
 		}
-		if w := m.Replaced(); w != nil {
-			r.state[m.Name+".base"] = w
+		if w := m.Replaced(); w.Len() > 0 {
+			r.state[m.Name+".base"] = w.All()
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/lora/adapter"
 )
 
@@ -42,8 +43,8 @@ const follow = "follow"
 // State.
 func heldTensors(m *adapter.Map) map[string]ag.Tensor {
 	all := map[string]ag.Tensor{}
-	if w := m.Replaced(); w != nil {
-		all["base"] = ag.NewVariable(m.Out, m.In, w)
+	if w := m.Replaced(); w.Len() > 0 {
+		all["base"] = ag.NewVariable(m.Out, m.In, w.All())
 	}
 	if a, b := m.Start(); a != nil {
 		all["A0"], all["B0"] = a, b
@@ -75,7 +76,7 @@ func (s *Set) restoreBase(st State) error {
 			if len(w) != m.Out*m.In {
 				return fmt.Errorf("state: %s.base has %d values: must have %d×%d", m.Name, len(w), m.Out, m.In)
 			}
-			m.Replace(slices.Clone(w))
+			m.Replace(fewest(m.Out, m.In, w))
 		}
 		var start adapter.Term
 		var folded []adapter.Term
@@ -104,6 +105,18 @@ func (s *Set) restoreBase(st State) error {
 		}
 	}
 	return nil
+}
+
+// fewest keeps w, out×in, in 4-bit NormalFloat where it was rounded to that, else as it
+// is.
+func fewest(out, in int, w []float32) ag.Values {
+	if once, err := kernels.QuantizeNF4Once(out, in, w, in); err == nil {
+		v := ag.Values{Stored: &kernels.Stored{Format: kernels.NF4, Rows: out, Cols: in, NF4: once}}
+		if slices.Equal(v.All(), w) {
+			return v
+		}
+	}
+	return ag.Values{Floats: slices.Clone(w)}
 }
 
 // restore fills the factors. Every value must have its place.

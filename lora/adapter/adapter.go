@@ -297,7 +297,7 @@ func (m *Map) MergedBias() ([]float32, error) {
 func (m *Map) RankBound() int {
 	p := min(m.In, m.Out)
 	f, err := m.Freestanding()
-	if err != nil || !f.LowRank() || f.Gain != nil || m.held.base != nil {
+	if err != nil || !f.LowRank() || f.Gain != nil || m.held.base.Len() > 0 {
 		return p
 	}
 	r, _ := ag.Dims(f.A)

@@ -21,7 +21,7 @@ func (p Term) Rank() int {
 // as components of a plain adapter.
 type held struct {
 	own    bool      // the base is no longer the model's
-	base   []float32 // what stands in the place of W0; nil: W0
+	base   ag.Values // what stands in the place of W0; none: W0
 	start  Term      // taken out: s·B0·A0
 	folded []Term    // put in: s·B_k·A_k
 	follow float32   // how many times s·B·A of the present factors is in it
@@ -45,7 +45,7 @@ func (m *Map) OwnBase() {
 // bits, with the products added in every use: no copy in float32 is held.
 func (m *Map) keeps() bool {
 	return m.W != nil && m.w0 == nil && m.Frozen().Streamed() && m.Frozen().Values().Stored != nil &&
-		m.held.base == nil && m.held.fixed == nil
+		m.held.base.Len() == 0 && m.held.fixed == nil
 }
 
 // plus makes the base W0 as it is kept, plus what the map holds.
@@ -71,12 +71,14 @@ func (m *Map) plus() {
 	m.Frozen().Release()
 }
 
-// BaseValues counts the values of a base of the map's own: of a matrix, or of the
-// factors that are added to W0.
+// BaseValues counts the values of a base of the map's own: of a matrix, those in fewer
+// bits as the float32 that take as much, or of the factors that are added to W0.
 func (m *Map) BaseValues() int {
 	switch {
 	case !m.held.own:
 		return 0
+	case m.held.base.Stored != nil && m.Base.Values().Stored != nil:
+		return (m.held.base.Bytes() + 3) / 4
 	case m.Base.Values().Stored != nil:
 		return m.Base.ProductRank() * (m.In + m.Out)
 	}
@@ -153,19 +155,19 @@ func (m *Map) Held() []Term {
 	return append(all, m.held.folded...)
 }
 
-// Replace puts w, out×in, which it keeps, in the place of W0: a rounded base, from
+// Replace puts values, out×in, which it keeps, in the place of W0: a rounded base, from
 // which no product of factors leads back.
-func (m *Map) Replace(w []float32) {
-	m.held.base = w
+func (m *Map) Replace(values ag.Values) {
+	m.held.base = values
 	m.rebase()
 }
 
-// Replaced returns what has taken the place of W0, or nil.
-func (m *Map) Replaced() []float32 { return m.held.base }
+// Replaced returns what has taken the place of W0, or none.
+func (m *Map) Replaced() ag.Values { return m.held.base }
 
 // Edited reports whether an initializer has changed the base: the product of the
 // factors then makes up for it at the start.
-func (m *Map) Edited() bool { return m.held.base != nil || m.held.start.A != nil }
+func (m *Map) Edited() bool { return m.held.base.Len() > 0 || m.held.start.A != nil }
 
 // rebase computes the base from W0, or what has taken its place, and what
 // it holds.
@@ -174,34 +176,44 @@ func (m *Map) rebase() {
 		m.plus()
 		return
 	}
-	from := m.held.base
-	if from == nil {
-		from = m.W0()
+	from, products := m.held.base, m.Held()
+	if from.Len() == 0 {
+		from = ag.Values{Floats: m.W0()}
 	}
-	w := append([]float32(nil), from...)
-	addProducts(w, m.Out, m.In, m.Scaling, m.Held()...)
-	m.SetBase(w)
+	if from.Stored == nil || len(products) > 0 || m.held.fixed != nil {
+		w := make([]float32, from.Len())
+		from.Decode(w, 0)
+		addProducts(w, m.Out, m.In, m.Scaling, products...)
+		from = ag.Values{Floats: w}
+	}
+	m.setBase(from)
 	if m.W != nil {
 		m.Frozen().Release()
 	}
 	if m.held.fixed != nil {
-		copy(m.held.fixed, w)
+		copy(m.held.fixed, from.Floats)
 		m.Follow(m.held.follow)
 	}
 }
 
 // SetBase makes w, out×in, which it keeps, the weight that the product is added
 // to. A base that was the map's own stays what graphs have, with other values.
-func (m *Map) SetBase(w []float32) {
-	if m.held.own {
-		m.Base.Set(w)
-	} else {
-		m.Base, m.held.own = ag.NewWeight(m.Out, m.In, w), true
+func (m *Map) SetBase(w []float32) { m.setBase(ag.Values{Floats: w}) }
+
+func (m *Map) setBase(values ag.Values) {
+	switch {
+	case m.held.own:
+		m.Base.Set(values)
+	case values.Stored != nil && m.Streamed:
+		m.Base, m.held.own = ag.NewStreamedWeight(m.Out, m.In, values), true
+	default:
+		m.Base, m.held.own = ag.NewWeightOf(m.Out, m.In, values), true
 	}
 	if m.Kind == nn.Table {
 		if m.table == nil {
-			m.table = ag.NewVariable(m.In, m.Out, make([]float32, len(w)))
+			m.table = ag.NewVariable(m.In, m.Out, make([]float32, values.Len()))
 		}
+		w := values.All()
 		for i := range m.Out {
 			for j := range m.In {
 				m.table.Floats()[j*m.Out+i] = w[i*m.In+j]

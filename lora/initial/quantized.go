@@ -13,11 +13,11 @@ import (
 //
 //	Q = q(W0 − s·B·A)    W0 − Q = U·S·Vᵀ    B = U_r·(S_r/s)^½    A = (S_r/s)^½·V_rᵀ
 //
-// The base becomes Q: 4-bit NormalFloat in blocks of 64 with a float32 each or, with
-// Double, with the maxima quantized too, as bitsandbytes stores it; with Int8 8-bit
-// integers with one float32 a row ([kernels.QuantizeInt8]). The function is not that
-// of W0, but nearer to it than that of Q; no decomposition makes the error larger,
-// though a rounding may. What is written is right on Q alone: states have Q with
+// The base becomes Q, and is kept so: 4-bit NormalFloat in blocks of 64 with a float32
+// each or, with Double, with the maxima quantized too, as bitsandbytes stores it; with
+// Int8 8-bit integers with one float32 a row ([kernels.QuantizeInt8]). The function is
+// not that of W0, but nearer to it than that of Q; no decomposition makes the error
+// larger, though a rounding may. What is written is right on Q alone: states have Q with
 // them, and files where reading cannot make it anew.
 //
 // PEFT leaves out the 1/s, so that the error shrinks at s = 1 alone, and has one
@@ -87,39 +87,34 @@ func (q Quantized) Init(maps []*adapter.Map, in adapter.Inputs) error {
 		if q.PEFT {
 			by = 1
 		}
+		w, base := m.W0(), ag.Values{}
+		lost := make([]float32, len(w))
 		for range q.Rounds {
-			base, lost, err := q.round(m, float32(by))
-			if err != nil {
+			ba := ag.Floats(ag.NewTape().Run(ag.NewProduct(m.Factor("B"), m.Factor("A"), float32(by))))
+			for i, v := range w {
+				lost[i] = v - ba[i]
+			}
+			var err error
+			if base.Stored, err = q.quantize(m.Out, m.In, lost); err != nil {
 				return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
+			}
+			base.Decode(lost, 0)
+			for i, v := range w {
+				lost[i] = v - lost[i]
 			}
 			t, err := triplets(lost, m.Out, m.In, m.Rank, 0, stream(in, m, "SVD"))
 			if err != nil {
 				return fmt.Errorf("initial: %s: the weight: %w", m.Name, err)
 			}
 			t.balance(m, 0, by)
-			m.Replace(base)
 		}
+		m.Replace(base)
 	}
 	return nil
 }
 
-// round returns W0 − by·B·A, rounded, and what W0 has more than that.
-func (q Quantized) round(m *adapter.Map, by float32) (base, lost []float32, err error) {
-	w := m.W0()
-	ba := ag.Floats(ag.NewTape().Run(ag.NewProduct(m.Factor("B"), m.Factor("A"), by)))
-	base, lost = make([]float32, len(w)), make([]float32, len(w))
-	for i, v := range w {
-		base[i] = v - ba[i]
-	}
-	err = q.quantize(m.Out, m.In, base)
-	for i, v := range w {
-		lost[i] = v - base[i]
-	}
-	return base, lost, err
-}
-
-// quantize replaces w, out×in, by what its rounded form stands for.
-func (q Quantized) quantize(out, in int, w []float32) error {
+// quantize returns w, out×in, which it may change, in few bits.
+func (q Quantized) quantize(out, in int, w []float32) (*kernels.Stored, error) {
 	switch {
 	case q.Int8:
 		if q.PEFT {
@@ -127,19 +122,10 @@ func (q Quantized) quantize(out, in int, w []float32) error {
 			kernels.EncodeF16(half, w)
 			kernels.DecodeF16(w, half)
 		}
-		codes, scale := make([]int8, len(w)), make([]float32, out)
-		if err := kernels.QuantizeInt8(out, in, w, in, codes, in, scale); err != nil {
-			return err
-		}
-		kernels.DecodeInt8(out, in, codes, in, scale, w, in)
+		return kernels.Quantize(kernels.Int8, out, in, w)
 	case q.Double:
-		packed, err := kernels.QuantizeNF4(out, in, w, in)
-		if err != nil {
-			return err
-		}
-		kernels.DecodeNF4(packed, w, in)
-	default:
-		return kernels.RoundNF4(w)
+		return kernels.Quantize(kernels.NF4, out, in, w)
 	}
-	return nil
+	once, err := kernels.QuantizeNF4Once(out, in, w, in)
+	return &kernels.Stored{Format: kernels.NF4, Rows: out, Cols: in, NF4: once}, err
 }

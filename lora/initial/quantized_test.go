@@ -16,15 +16,15 @@ func TestQuantized(t *testing.T) {
 		for _, double := range []bool{false, true} {
 			m, _ := adapted(t, shape, initial.Quantized{Rounds: 1, Double: double})
 			q := append([]float32(nil), m.W0()...)
+			round := kernels.QuantizeNF4Once
 			if double {
-				packed, err := kernels.QuantizeNF4(m.Out, m.In, q, m.In)
-				if err != nil {
-					t.Fatal(err)
-				}
-				kernels.DecodeNF4(packed, q, m.In)
-			} else if err := kernels.RoundNF4(q); err != nil {
+				round = kernels.QuantizeNF4
+			}
+			packed, err := round(m.Out, m.In, q, m.In)
+			if err != nil {
 				t.Fatal(err)
 			}
+			kernels.DecodeNF4(packed, q, m.In)
 			equal(t, "the base", dense(m.Out, m.In, m.Base.Floats()), dense(m.Out, m.In, q))
 			lost := minus(dense(m.Out, m.In, m.W0()), dense(m.Out, m.In, q))
 			u, s, v := decomposed(lost)
@@ -92,10 +92,12 @@ func TestQuantizedInt8(t *testing.T) {
 func TestQuantizedRounds(t *testing.T) {
 	off := func(rounds int) float64 {
 		m, _ := adapted(t, shapes[0], initial.Quantized{Rounds: rounds})
-		base := append([]float32(nil), m.Base.Floats()...)
-		if err := kernels.RoundNF4(base); err != nil {
+		packed, err := kernels.QuantizeNF4Once(m.Out, m.In, m.Base.Floats(), m.In)
+		if err != nil {
 			t.Fatal(err)
 		}
+		base := make([]float32, m.Out*m.In)
+		kernels.DecodeNF4(packed, base, m.In)
 		for i, v := range base {
 			if v != m.Base.Floats()[i] {
 				t.Fatalf("the base has %v, which is rounded to %v", m.Base.Floats()[i], v)
