@@ -1,5 +1,6 @@
 // Package bert is BERT (arXiv 1810.04805) in the order of its forward pass,
-// with the names that Hugging Face checkpoints use. [Encoder] is RoBERTa's too.
+// with the names that Hugging Face checkpoints use. [Encoder] is RoBERTa's too, [Block]
+// DistilBERT's as well.
 //
 // The letters of the shapes: M = batch·tokens rows, V the vocabulary, P the
 // positions, S the token types, C the hidden width, H heads, F the width inside
@@ -113,16 +114,16 @@ type Block struct {
 	Down          *nn.Linear    // [C, F]  "output.dense.weight"
 	Norm          *nn.LayerNorm // [C]     "output.LayerNorm.weight"
 
-	heads int
-	act   nn.Activation
+	Heads int
+	Act   nn.Activation
 }
 
 // Forward builds the block on x, M×C.
 func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	q, k, v := b.Q.Forward(c, x), b.K.Forward(c, x), b.V.Forward(c, x) // M×C
-	y := c.Attend(nn.AttentionShape{Heads: b.heads, KVHeads: b.heads}, q, k, v)
+	y := c.Attend(nn.AttentionShape{Heads: b.Heads, KVHeads: b.Heads}, q, k, v)
 	x = b.AttentionNorm.Forward(c, c.Run(ag.NewAdd(b.O.Forward(c, y), x)))
-	y = b.act(c, b.Up.Forward(c, x)) // M×F
+	y = b.Act(c, b.Up.Forward(c, x)) // M×F
 	return b.Norm.Forward(c, c.Run(ag.NewAdd(b.Down.Forward(c, y), x)))
 }
 
@@ -146,7 +147,7 @@ func NewEncoder(b *nn.Builder, prefix string, cfg Config, act nn.Activation) *En
 			Up:            b.Linear(name+"intermediate.dense", F, C, true),
 			Down:          b.Linear(name+"output.dense", C, F, true),
 			Norm:          b.LayerNorm(name+"output.LayerNorm", C, eps),
-			heads:         cfg.NumAttentionHeads, act: act,
+			Heads:         cfg.NumAttentionHeads, Act: act,
 		})
 	}
 	return e

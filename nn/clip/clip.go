@@ -1,6 +1,6 @@
-// Package clip is the image encoder of CLIP (arXiv 2103.00020, a Vision
-// Transformer with a norm before its blocks) in the order of its forward pass,
-// with the names that Hugging Face checkpoints use.
+// Package clip is the image encoder of CLIP (arXiv 2103.00020) in the order of its
+// forward pass, with the names that Hugging Face checkpoints use: the blocks of a
+// Vision Transformer, with a norm before them.
 //
 // The letters of the shapes: P patches of S×S pixels in an image of D channels,
 // M = batch·(P+1) rows, one for the class and one for each patch, C the hidden
@@ -14,6 +14,7 @@ import (
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/vit"
 	spago "github.com/nlpodyssey/spago/nn"
 )
 
@@ -25,7 +26,7 @@ type Model struct {
 	Config     Config
 	Embeddings *Embeddings
 	PreNorm    *nn.LayerNorm // [C]     "vision_model.pre_layrnorm.weight", ".bias"
-	Blocks     []*Block      // "vision_model.encoder.layers.0", …
+	Blocks     []*vit.Block  // "vision_model.encoder.layers.0", …
 	PostNorm   *nn.LayerNorm // [C]     "vision_model.post_layernorm.weight", ".bias"
 	Projection *nn.Linear    // [E, C]  "visual_projection.weight"; nil: none
 }
@@ -82,55 +83,6 @@ func (e *Embeddings) Forward(c *nn.Context) ag.Tensor {
 	return c.Run(ag.NewAdd(x, e.Positions.Forward(c, c.Positions())))
 }
 
-// A Block is one encoder layer, x + attention(norm(x)), then x + mlp(norm(x)).
-type Block struct {
-	spago.Module
-	AttentionNorm *nn.LayerNorm // [C]  "layer_norm1.weight", ".bias"
-	Attention     *Attention
-	MLPNorm       *nn.LayerNorm // [C]  "layer_norm2.weight", ".bias"
-	MLP           *MLP
-}
-
-// Forward builds the block on x, M×C.
-func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	x = c.Run(ag.NewAdd(x, b.Attention.Forward(c, b.AttentionNorm.Forward(c, x))))
-	return c.Run(ag.NewAdd(x, b.MLP.Forward(c, b.MLPNorm.Forward(c, x))))
-}
-
-// Attention is self-attention of all patches and the class.
-type Attention struct {
-	spago.Module
-	Q *nn.Linear // [C, C]  "self_attn.q_proj.weight", [C] ".bias"
-	K *nn.Linear // [C, C]  "self_attn.k_proj.weight", [C] ".bias"
-	V *nn.Linear // [C, C]  "self_attn.v_proj.weight", [C] ".bias"
-	O *nn.Linear // [C, C]  "self_attn.out_proj.weight", [C] ".bias"
-
-	heads int
-}
-
-// Forward builds the attention on x, M×C.
-func (a *Attention) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	q := a.Q.Forward(c, x) // M×C
-	k := a.K.Forward(c, x) // M×C
-	v := a.V.Forward(c, x) // M×C
-	y := c.Attend(nn.AttentionShape{Heads: a.heads, KVHeads: a.heads}, q, k, v)
-	return a.O.Forward(c, y)
-}
-
-// An MLP is down(activation(up(x))).
-type MLP struct {
-	spago.Module
-	Up   *nn.Linear // [F, C]  "mlp.fc1.weight", [F] ".bias"
-	Down *nn.Linear // [C, F]  "mlp.fc2.weight", [C] ".bias"
-
-	activation nn.Activation
-}
-
-// Forward builds the MLP on x, M×C.
-func (f *MLP) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	return f.Down.Forward(c, f.activation(c, f.Up.Forward(c, x)))
-}
-
 // Clone returns a model with its own copy of every tensor, frozen and without
 // adapters.
 func (m *Model) Clone() nn.Model {
@@ -144,7 +96,7 @@ func (m *Model) Clone() nn.Model {
 // Build returns a frozen model with the tensors that source gives, asked for
 // once each in the order of [Model.Params].
 func Build(cfg Config, source nn.Source) (*Model, error) {
-	activation, err := nn.ActivationOf(cfg.HiddenAct)
+	act, err := nn.ActivationOf(cfg.HiddenAct)
 	if err != nil {
 		return nil, fmt.Errorf("clip: hidden_act: %w", err)
 	}
@@ -166,20 +118,20 @@ func Build(cfg Config, source nn.Source) (*Model, error) {
 	m.PreNorm = b.LayerNorm("vision_model.pre_layrnorm", C, eps)
 	for i := range cfg.NumHiddenLayers {
 		name := fmt.Sprintf("vision_model.encoder.layers.%d.", i)
-		m.Blocks = append(m.Blocks, &Block{
+		m.Blocks = append(m.Blocks, &vit.Block{
 			AttentionNorm: b.LayerNorm(name+"layer_norm1", C, eps),
-			Attention: &Attention{
+			Attention: &vit.Attention{
 				Q:     b.Linear(name+"self_attn.q_proj", C, C, true),
 				K:     b.Linear(name+"self_attn.k_proj", C, C, true),
 				V:     b.Linear(name+"self_attn.v_proj", C, C, true),
 				O:     b.Linear(name+"self_attn.out_proj", C, C, true),
-				heads: cfg.NumAttentionHeads,
+				Heads: cfg.NumAttentionHeads,
 			},
 			MLPNorm: b.LayerNorm(name+"layer_norm2", C, eps),
-			MLP: &MLP{
-				Up:         b.Linear(name+"mlp.fc1", F, C, true),
-				Down:       b.Linear(name+"mlp.fc2", C, F, true),
-				activation: activation,
+			MLP: &vit.MLP{
+				Up:   b.Linear(name+"mlp.fc1", F, C, true),
+				Down: b.Linear(name+"mlp.fc2", C, F, true),
+				Act:  act,
 			},
 		})
 	}

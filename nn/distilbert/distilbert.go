@@ -1,6 +1,7 @@
 // Package distilbert is DistilBERT (arXiv 1910.01108) in the order of its
-// forward pass, with the names that Hugging Face checkpoints use. It knows no
-// token types: a context's are not read.
+// forward pass, with the names that Hugging Face checkpoints use: BERT's blocks
+// under other names, and other heads. It knows no token types: a context's are not
+// read.
 //
 // The letters of the shapes: M = batch·tokens rows, V the vocabulary, P the
 // positions, C the hidden width, H heads, F the width inside a feed-forward
@@ -31,7 +32,7 @@ type Model struct {
 	Words         *nn.Embedding // [V, C]  "embeddings.word_embeddings.weight"
 	Positions     *nn.Embedding // [P, C]  "embeddings.position_embeddings.weight"
 	Norm          *nn.LayerNorm // [C]     "embeddings.LayerNorm.weight"
-	Blocks        []*Block      // "transformer.layer.0", …
+	Blocks        []*bert.Block // "transformer.layer.0", …
 	PreClassifier *nn.Linear    // [C, C]  "pre_classifier.weight"
 	Classifier    *nn.Linear    // [L, C]  "classifier.weight"
 	Transform     *nn.Linear    // [C, C]  "vocab_transform.weight"
@@ -79,32 +80,6 @@ func (m *Model) Check(c *nn.Context) error {
 // Task is what the outputs are.
 func (m *Model) Task() nn.Task { return m.Config.Task }
 
-// A Block is one layer, x = norm(x + attention(x)), then norm(x + ffn(x)). Every
-// token sees all that are no padding.
-type Block struct {
-	spago.Module
-	Q             *nn.Linear    // [C, C]  "attention.q_lin.weight"
-	K             *nn.Linear    // [C, C]  "attention.k_lin.weight"
-	V             *nn.Linear    // [C, C]  "attention.v_lin.weight"
-	O             *nn.Linear    // [C, C]  "attention.out_lin.weight"
-	AttentionNorm *nn.LayerNorm // [C]     "sa_layer_norm.weight"
-	Up            *nn.Linear    // [F, C]  "ffn.lin1.weight"
-	Down          *nn.Linear    // [C, F]  "ffn.lin2.weight"
-	Norm          *nn.LayerNorm // [C]     "output_layer_norm.weight"
-
-	heads int
-	act   nn.Activation
-}
-
-// Forward builds the block on x, M×C.
-func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	q, k, v := b.Q.Forward(c, x), b.K.Forward(c, x), b.V.Forward(c, x) // M×C
-	y := c.Attend(nn.AttentionShape{Heads: b.heads, KVHeads: b.heads}, q, k, v)
-	x = b.AttentionNorm.Forward(c, c.Run(ag.NewAdd(b.O.Forward(c, y), x)))
-	y = b.act(c, b.Up.Forward(c, x)) // M×F
-	return b.Norm.Forward(c, c.Run(ag.NewAdd(b.Down.Forward(c, y), x)))
-}
-
 // Build returns a frozen model of a configuration that UnmarshalJSON has read,
 // with the tensors that source gives, asked for once each in the order of
 // [Model.Params].
@@ -127,7 +102,7 @@ func Build(cfg Config, source nn.Source) (*Model, error) {
 	}
 	for i := range cfg.NumLayers {
 		name := fmt.Sprintf("%stransformer.layer.%d.", prefix, i)
-		m.Blocks = append(m.Blocks, &Block{
+		m.Blocks = append(m.Blocks, &bert.Block{
 			Q:             b.Linear(name+"attention.q_lin", C, C, true),
 			K:             b.Linear(name+"attention.k_lin", C, C, true),
 			V:             b.Linear(name+"attention.v_lin", C, C, true),
@@ -136,7 +111,7 @@ func Build(cfg Config, source nn.Source) (*Model, error) {
 			Up:            b.Linear(name+"ffn.lin1", F, C, true),
 			Down:          b.Linear(name+"ffn.lin2", C, F, true),
 			Norm:          b.LayerNorm(name+"output_layer_norm", C, normEps),
-			heads:         cfg.NumHeads, act: act,
+			Heads:         cfg.NumHeads, Act: act,
 		})
 	}
 	switch cfg.Head {

@@ -1,10 +1,11 @@
 // Package vit is the Vision Transformer (arXiv 2010.11929) in the order of its
-// forward pass, with the names that Hugging Face checkpoints use.
+// forward pass, with the names that Hugging Face checkpoints use. [Block] is CLIP's
+// too.
 //
 // The letters of the shapes: P patches of S×S pixels in an image of D channels,
 // M = batch·(P+1) rows, one for the class and one for each patch, C the hidden
-// width, F the width inside an MLP, K the classes, R the width of the pooler. A weight [out, in] maps x to
-// x·Wᵀ.
+// width, F the width inside an MLP, K the classes, R the width of the pooler. A
+// weight [out, in] maps x to x·Wᵀ.
 package vit
 
 import (
@@ -107,7 +108,7 @@ type Attention struct {
 	V *nn.Linear // [C, C]  "attention.attention.value.weight", [C] ".bias"
 	O *nn.Linear // [C, C]  "attention.output.dense.weight", [C] ".bias"
 
-	heads int
+	Heads int
 }
 
 // Forward builds the attention on x, M×C.
@@ -115,7 +116,7 @@ func (a *Attention) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	q := a.Q.Forward(c, x) // M×C
 	k := a.K.Forward(c, x) // M×C
 	v := a.V.Forward(c, x) // M×C
-	y := c.Attend(nn.AttentionShape{Heads: a.heads, KVHeads: a.heads}, q, k, v)
+	y := c.Attend(nn.AttentionShape{Heads: a.Heads, KVHeads: a.Heads}, q, k, v)
 	return a.O.Forward(c, y)
 }
 
@@ -125,12 +126,12 @@ type MLP struct {
 	Up   *nn.Linear // [F, C]  "intermediate.dense.weight", [F] ".bias"
 	Down *nn.Linear // [C, F]  "output.dense.weight", [C] ".bias"
 
-	activation nn.Activation
+	Act nn.Activation
 }
 
 // Forward builds the MLP on x, M×C.
 func (f *MLP) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	return f.Down.Forward(c, f.activation(c, f.Up.Forward(c, x)))
+	return f.Down.Forward(c, f.Act(c, f.Up.Forward(c, x)))
 }
 
 // Clone returns a model with its own copy of every tensor, frozen and without
@@ -146,7 +147,7 @@ func (m *Model) Clone() nn.Model {
 // Build returns a frozen model with the tensors that source gives, asked for
 // once each in the order of [Model.Params].
 func Build(cfg Config, source nn.Source) (*Model, error) {
-	activation, err := nn.ActivationOf(cfg.HiddenAct)
+	act, err := nn.ActivationOf(cfg.HiddenAct)
 	if err != nil {
 		return nil, fmt.Errorf("vit: hidden_act: %w", err)
 	}
@@ -176,13 +177,13 @@ func Build(cfg Config, source nn.Source) (*Model, error) {
 				K:     b.Linear(name+"attention.attention.key", C, C, cfg.QKVBias),
 				V:     b.Linear(name+"attention.attention.value", C, C, cfg.QKVBias),
 				O:     b.Linear(name+"attention.output.dense", C, C, true),
-				heads: cfg.NumAttentionHeads,
+				Heads: cfg.NumAttentionHeads,
 			},
 			MLPNorm: b.LayerNorm(name+"layernorm_after", C, eps),
 			MLP: &MLP{
-				Up:         b.Linear(name+"intermediate.dense", F, C, true),
-				Down:       b.Linear(name+"output.dense", C, F, true),
-				activation: activation,
+				Up:   b.Linear(name+"intermediate.dense", F, C, true),
+				Down: b.Linear(name+"output.dense", C, F, true),
+				Act:  act,
 			},
 		})
 	}
