@@ -21,7 +21,7 @@ const module = "github.com/lowrank/lowrank/"
 var floors = []string{
 	"kernels",
 	"ag", "ag/agtest",
-	"nn", "nn/optim", "nn/tokenizer", "nn/llama", "nn/bert", "nn/roberta", "nn/distilbert", "nn/gpt2", "nn/t5", "nn/vit", "nn/clip", "nn/image", "nn/generate", "nn/pretrained",
+	"nn", "nn/optim", "nn/tokenizer", "nn/llama", "nn/bert", "nn/roberta", "nn/distilbert", "nn/gpt2", "nn/t5", "nn/vit", "nn/clip", "nn/image", "nn/generate", "nn/pretrained", "nn/nntest",
 	"lora/internal/gram", "lora/geometry", "lora/adapter", "lora/internal/twolayer", "lora/delta", "lora/initial", "lora/update", "lora/rank", "lora/moe", "lora/probe", "lora", "lora/loratest",
 	"experiments/data", "experiments/record", "experiments/report/chart", "experiments/report/raster", "experiments/report", "experiments/analyze", "experiments", "experiments/verify", "experiments/sweep", "experiments/study", "experiments/cmd", "experiments/notebooks",
 	"bench",

@@ -10,13 +10,13 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/bert"
-	"github.com/lowrank/lowrank/nn/bert/berttest"
+	"github.com/lowrank/lowrank/nn/nntest/berttest"
 )
 
 // TestNames: the tensors are those that transformers saves, and all-linear
 // leaves out what PEFT's leaves out.
 func TestNames(t *testing.T) {
-	weights := open(t, "testdata/weights.safetensors")
+	weights := berttest.Open(t, "testdata/weights.safetensors")
 	linears := func(prefix string, head ...string) []string {
 		names := []string{"embeddings.word_embeddings", "embeddings.token_type_embeddings", "embeddings.position_embeddings"}
 		for i := range 2 {
@@ -36,7 +36,7 @@ func TestNames(t *testing.T) {
 		"masked_lm_untied": lm,
 		"model":            linears("", "pooler.dense"),
 	} {
-		c := open(t, "testdata/"+name+".safetensors").Case(t)
+		c := berttest.Open(t, "testdata/"+name+".safetensors").Case(t)
 		m := build(t, c.Config, weights)
 		c.CheckNames(t, m, want...)
 		if tied := m.Linears()[len(m.Linears())-1].Tied; (tied != nil) != (name == "masked_lm") {
@@ -52,7 +52,7 @@ func (without) Has(name string) bool { return !strings.Contains(name, "pooler") 
 
 // TestWithoutPooler: a bare model is the same without one.
 func TestWithoutPooler(t *testing.T) {
-	weights, f := open(t, "testdata/weights.safetensors"), open(t, "testdata/model.safetensors")
+	weights, f := berttest.Open(t, "testdata/weights.safetensors"), berttest.Open(t, "testdata/model.safetensors")
 	var cfg bert.Config
 	if err := json.Unmarshal(f.Case(t).Config, &cfg); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/bert"
-	"github.com/lowrank/lowrank/nn/bert/berttest"
+	"github.com/lowrank/lowrank/nn/nntest/berttest"
 )
 
 // base is the config.json of bert-base-uncased.

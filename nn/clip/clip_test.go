@@ -3,7 +3,6 @@ package clip_test
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -11,24 +10,13 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/clip"
+	"github.com/lowrank/lowrank/nn/nntest"
 )
-
-func equalBits(t *testing.T, name string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d values, want %d", name, len(got), len(want))
-	}
-	for i := range got {
-		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-			t.Fatalf("%s[%d] = %g, want %g bit for bit", name, i, got[i], want[i])
-		}
-	}
-}
 
 // TestFeatures: without its projection a model gives the last hidden states,
 // whose pooled rows projected are the embeddings.
 func TestFeatures(t *testing.T) {
-	want := open(t, "base_outputs.safetensors")
+	want := nntest.Open(t, "testdata/base_outputs.safetensors")
 	cfg := config(t)
 	cfg.ProjectionDim = 0
 	m, err := clip.Build(cfg, source(t))
@@ -40,10 +28,10 @@ func TestFeatures(t *testing.T) {
 	}
 	projection := load(t).Projection
 	pixels, _ := images(t)
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		c, x := forward(t, m, 3, pixels)
-		near(t, "last hidden states", ag.Floats(x), want.tensor("hidden_states.2"), 2e-6, 2e-5)
-		near(t, "projected", ag.Floats(projection.Forward(c, m.Pool(c, x))), want.tensor("logits"), 2e-6, 2e-5)
+		nntest.Near(t, "last hidden states", ag.Floats(x), want.Floats(t, "hidden_states.2"), 2e-6, 2e-5)
+		nntest.Near(t, "projected", ag.Floats(projection.Forward(c, m.Pool(c, x))), want.Floats(t, "logits"), 2e-6, 2e-5)
 	})
 }
 
@@ -52,7 +40,7 @@ func TestFeatures(t *testing.T) {
 // of its batch.
 func TestFrozen(t *testing.T) {
 	pixels, _ := images(t)
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		m := load(t)
 		_, frozen := forward(t, m, 3, pixels)
 		if frozen.RequiresGrad() {
@@ -61,16 +49,16 @@ func TestFrozen(t *testing.T) {
 		n := len(pixels) / 3
 		for b := range 3 {
 			_, one := forward(t, m, 1, pixels[b*n:][:n])
-			equalBits(t, fmt.Sprintf("image %d alone", b), ag.Floats(one), ag.Floats(frozen)[b*32:][:32])
+			nntest.EqualBits(t, fmt.Sprintf("image %d alone", b), ag.Floats(one), ag.Floats(frozen)[b*32:][:32])
 		}
 		m.SetTrained(true)
 		_, trained := forward(t, m, 3, pixels)
-		equalBits(t, "trained", ag.Floats(trained), ag.Floats(frozen))
+		nntest.EqualBits(t, "trained", ag.Floats(trained), ag.Floats(frozen))
 
 		clone := m.Clone()
 		clear(m.Embeddings.Positions.W.Floats())
 		_, cloned := forward(t, clone, 3, pixels)
-		equalBits(t, "cloned", ag.Floats(cloned), ag.Floats(frozen))
+		nntest.EqualBits(t, "cloned", ag.Floats(cloned), ag.Floats(frozen))
 		if cloned.RequiresGrad() {
 			t.Error("a clone's embeddings require a gradient")
 		}
@@ -86,7 +74,7 @@ func TestReplay(t *testing.T) {
 	copy(c.Pixels.Floats(), pixels)
 	c.Replay()
 	_, fresh := forward(t, m, 3, pixels)
-	equalBits(t, "replayed embeddings", ag.Floats(embeds), ag.Floats(fresh))
+	nntest.EqualBits(t, "replayed embeddings", ag.Floats(embeds), ag.Floats(fresh))
 }
 
 func TestLinears(t *testing.T) {

@@ -7,14 +7,14 @@ import (
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
-	"github.com/lowrank/lowrank/nn/bert/berttest"
 	"github.com/lowrank/lowrank/nn/distilbert"
+	"github.com/lowrank/lowrank/nn/nntest/berttest"
 )
 
 // TestNames: the tensors are those that transformers saves, and all-linear
 // leaves out what PEFT's leaves out.
 func TestNames(t *testing.T) {
-	weights := open(t, "testdata/weights.safetensors")
+	weights := berttest.Open(t, "testdata/weights.safetensors")
 	linears := func(prefix string, head ...string) []string {
 		names := []string{prefix + "embeddings.word_embeddings", prefix + "embeddings.position_embeddings"}
 		for i := range 2 {
@@ -31,7 +31,7 @@ func TestNames(t *testing.T) {
 		"masked_lm_untied": lm,
 		"model":            linears(""),
 	} {
-		c := open(t, "testdata/"+name+".safetensors").Case(t)
+		c := berttest.Open(t, "testdata/"+name+".safetensors").Case(t)
 		m := build(t, c.Config, weights)
 		c.CheckNames(t, m, want...)
 		if tied := m.Linears()[len(m.Linears())-1].Tied; (tied != nil) != (name == "masked_lm") {

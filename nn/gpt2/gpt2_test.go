@@ -10,6 +10,7 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/gpt2"
+	"github.com/lowrank/lowrank/nn/nntest"
 )
 
 // tiny has odd sizes, so that no width is a multiple of a vector's.
@@ -99,12 +100,12 @@ func TestUntied(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	near(t, "logits", ag.Floats(logits[1]), ag.Floats(logits[0]))
+	nntest.Near(t, "logits", ag.Floats(logits[1]), ag.Floats(logits[0]), abs, rel)
 	sum := slices.Clone(untied.Tokens.W.GradFloats())
 	for i, g := range untied.Head.W.GradFloats() {
 		sum[i] += g
 	}
-	near(t, "gradient", sum, tied.Tokens.W.GradFloats())
+	nntest.Near(t, "gradient", sum, tied.Tokens.W.GradFloats(), abs, rel)
 }
 
 // TestBase: the base model is the language model below its head, under names
@@ -117,7 +118,7 @@ func TestBase(t *testing.T) {
 	a, b := batch([]int32{3, 1, 4}), batch([]int32{3, 1, 4})
 	y := base.Forward(a)
 	lm.Forward(b)
-	near(t, "features", ag.Floats(y), ag.Floats(b.Hidden[2]))
+	nntest.Near(t, "features", ag.Floats(y), ag.Floats(b.Hidden[2]), abs, rel)
 	if base.Task() != nn.Features || lm.Task() != nn.NextToken || base.Head != nil {
 		t.Errorf("tasks %q, %q, head %v", base.Task(), lm.Task(), base.Head)
 	}
@@ -143,9 +144,9 @@ func TestScale(t *testing.T) {
 	cfg := tiny
 	want := forward(cfg, one)
 	cfg.ScaleAttnWeights = false
-	near(t, "unscaled", forward(cfg, func(int) float32 { return 2 }), want)
+	nntest.Near(t, "unscaled", forward(cfg, func(int) float32 { return 2 }), want, abs, rel)
 	cfg.ScaleAttnByInverseLayerIdx = true
-	near(t, "by number", forward(cfg, func(i int) float32 { return 2 / float32(i+1) }), want)
+	nntest.Near(t, "by number", forward(cfg, func(i int) float32 { return 2 / float32(i+1) }), want, abs, rel)
 }
 
 // TestReplay: a graph that runs again on other ids and types is a new graph on
@@ -165,7 +166,7 @@ func TestReplay(t *testing.T) {
 	copy(c.IDs, next.IDs)
 	copy(c.Types, next.Types)
 	c.Replay()
-	near(t, "replayed", ag.Floats(y), ag.Floats(m.Forward(next)))
+	nntest.Near(t, "replayed", ag.Floats(y), ag.Floats(m.Forward(next)), abs, rel)
 }
 
 // TestCache: a sequence read in pieces gives the logits that it gives as a whole.
@@ -181,7 +182,7 @@ func TestCache(t *testing.T) {
 		got = append(got, ag.Floats(m.Forward(c))...)
 		cache.Next(n)
 	}
-	near(t, "logits", got, want)
+	nntest.Near(t, "logits", got, want, abs, rel)
 	c := batch(ids[:1])
 	c.Cache = cache
 	if err := m.Check(c); err == nil {

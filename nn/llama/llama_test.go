@@ -11,6 +11,7 @@ import (
 	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/llama"
+	"github.com/lowrank/lowrank/nn/nntest"
 )
 
 // tiny has odd sizes, so that no width is a multiple of a vector's.
@@ -38,33 +39,21 @@ func randomIDs(n, vocab int) []int32 {
 	return ids
 }
 
-func equalBits(t *testing.T, name string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d values, want %d", name, len(got), len(want))
-	}
-	for i := range got {
-		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-			t.Fatalf("%s[%d] = %g, want %g bit for bit", name, i, got[i], want[i])
-		}
-	}
-}
-
 // TestBatchIndependence: a sequence's logits do not depend on the others of
 // its batch, nor a position's on those after it.
 func TestBatchIndependence(t *testing.T) {
 	const tokens = 13
 	ids := randomIDs(16*tokens, tiny.VocabSize)
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		m := newModel(t, tiny, 3)
 		_, all := forward(t, m, 16, ids)
 		for b := range 16 {
 			seq := ids[b*tokens : (b+1)*tokens]
 			rows := ag.Floats(all)[b*tokens*tiny.VocabSize : (b+1)*tokens*tiny.VocabSize]
 			_, one := forward(t, m, 1, seq)
-			equalBits(t, fmt.Sprintf("sequence %d alone", b), ag.Floats(one), rows)
+			nntest.EqualBits(t, fmt.Sprintf("sequence %d alone", b), ag.Floats(one), rows)
 			_, short := forward(t, m, 1, seq[:5])
-			equalBits(t, fmt.Sprintf("its first 5 tokens, %d", b), ag.Floats(short), rows[:5*tiny.VocabSize])
+			nntest.EqualBits(t, fmt.Sprintf("its first 5 tokens, %d", b), ag.Floats(short), rows[:5*tiny.VocabSize])
 		}
 	})
 }
@@ -77,9 +66,9 @@ func TestLevels(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, want := forward(t, m, 2, ids)
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		_, got := forward(t, load(t), 2, ids)
-		near(t, "logits", ag.Floats(got), ag.Floats(want), 2e-6, 2e-5) // as TestRecorded
+		nntest.Near(t, "logits", ag.Floats(got), ag.Floats(want), 2e-6, 2e-5) // as TestRecorded
 	})
 }
 
@@ -87,7 +76,7 @@ func TestLevels(t *testing.T) {
 // logits, and a frozen model takes no gradient.
 func TestFrozen(t *testing.T) {
 	ids := randomIDs(14, tiny.VocabSize)
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		m := newModel(t, tiny, 4)
 		_, frozen := forward(t, m, 2, ids)
 		if frozen.RequiresGrad() {
@@ -95,7 +84,7 @@ func TestFrozen(t *testing.T) {
 		}
 		m.SetTrained(true)
 		c, trained := forward(t, m, 2, ids)
-		equalBits(t, "trained logits", ag.Floats(trained), ag.Floats(frozen))
+		nntest.EqualBits(t, "trained logits", ag.Floats(trained), ag.Floats(frozen))
 
 		loss := c.Run(ag.NewCrossEntropy(trained, ids))
 		if err := c.Backward(loss); err != nil {
@@ -110,7 +99,7 @@ func TestFrozen(t *testing.T) {
 		after := append([]float32(nil), ag.Floats(trained)...)
 		m.SetTrained(false) // must not use what was packed before the step
 		_, frozen = forward(t, m, 2, ids)
-		equalBits(t, "logits frozen after a step", ag.Floats(frozen), after)
+		nntest.EqualBits(t, "logits frozen after a step", ag.Floats(frozen), after)
 	})
 }
 
@@ -125,7 +114,7 @@ func TestReplay(t *testing.T) {
 	copy(c.IDs, ids)
 	c.Replay()
 	_, fresh := forward(t, m, 2, ids)
-	equalBits(t, "replayed logits", ag.Floats(logits), ag.Floats(fresh))
+	nntest.EqualBits(t, "replayed logits", ag.Floats(logits), ag.Floats(fresh))
 }
 
 // TestTied: the gradient of a tied table is the sum of the table's and the
@@ -163,7 +152,7 @@ func TestTied(t *testing.T) {
 	for i, g := range untied.Head.W.GradFloats() {
 		want[i] += g
 	}
-	near(t, "tied gradient", tied.Embed.W.GradFloats(), want, 1e-9, 1e-6) // one rounding apart
+	nntest.Near(t, "tied gradient", tied.Embed.W.GradFloats(), want, 1e-9, 1e-6) // one rounding apart
 }
 
 // TestGradient holds the gradient of every tensor of a model with one block
@@ -226,7 +215,7 @@ func TestNew(t *testing.T) {
 	a, b, other := newModel(t, cfg, 1), newModel(t, cfg, 1), newModel(t, cfg, 2)
 	var n int64
 	for i, p := range a.Params() {
-		equalBits(t, p.Name, p.Floats(), b.Params()[i].Floats())
+		nntest.EqualBits(t, p.Name, p.Floats(), b.Params()[i].Floats())
 		n += int64(len(p.Floats()))
 		if norm := strings.Contains(p.Name, "norm"); norm != (len(p.Shape) == 1) {
 			t.Errorf("%s has shape %v", p.Name, p.Shape)
@@ -260,7 +249,7 @@ func TestClone(t *testing.T) {
 	c := m.Clone()
 	for i, p := range c.Params() {
 		q := m.Params()[i]
-		equalBits(t, p.Name, p.Floats(), q.Floats())
+		nntest.EqualBits(t, p.Name, p.Floats(), q.Floats())
 		if p.Name != q.Name || p.RequiresGrad() || &p.Floats()[0] == &q.Floats()[0] {
 			t.Errorf("the clone's %s: name %s, trained %v, shared %v", q.Name, p.Name, p.RequiresGrad(), &p.Floats()[0] == &q.Floats()[0])
 		}

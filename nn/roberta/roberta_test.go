@@ -7,14 +7,15 @@ import (
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
-	"github.com/lowrank/lowrank/nn/bert/berttest"
+	"github.com/lowrank/lowrank/nn/nntest"
+	"github.com/lowrank/lowrank/nn/nntest/berttest"
 	"github.com/lowrank/lowrank/nn/roberta"
 )
 
 // TestNames: the tensors are those that transformers saves, and all-linear
 // leaves out what PEFT leaves alone.
 func TestNames(t *testing.T) {
-	weights := open(t, "testdata/weights.safetensors")
+	weights := berttest.Open(t, "testdata/weights.safetensors")
 	linears := func(prefix string, head ...string) []string {
 		names := []string{"embeddings.word_embeddings", "embeddings.token_type_embeddings", "embeddings.position_embeddings"}
 		for i := range 2 {
@@ -34,7 +35,7 @@ func TestNames(t *testing.T) {
 		"masked_lm_untied": lm,
 		"model":            linears("", "pooler.dense"),
 	} {
-		c := open(t, "testdata/"+name+".safetensors").Case(t)
+		c := berttest.Open(t, "testdata/"+name+".safetensors").Case(t)
 		m := build(t, c.Config, weights)
 		c.CheckNames(t, m, want...)
 		if tied := m.Linears()[len(m.Linears())-1].Tied; (tied != nil) != (name == "masked_lm") {
@@ -70,18 +71,18 @@ func TestInputErrors(t *testing.T) {
 // TestPadding: padding takes no position, so that a sequence may be longer than
 // there are positions, and what stands before or behind it changes nothing.
 func TestPadding(t *testing.T) {
-	weights, f := open(t, "testdata/weights.safetensors"), open(t, "testdata/masked_lm.safetensors")
+	weights, f := berttest.Open(t, "testdata/weights.safetensors"), berttest.Open(t, "testdata/masked_lm.safetensors")
 	m := build(t, f.Case(t).Config, weights)
 	pad, ids := int32(m.Config.PadTokenID), []int32{17, 4, 30, 8}
-	alone := ag.Floats(berttest.Forward(t, m, &nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: len(ids), IDs: ids}))
+	alone := ag.Floats(nntest.Forward(t, m, &nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: len(ids), IDs: ids}))
 	for _, first := range []int{0, 13, 26} {
 		c := &nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: 30, IDs: make([]int32, 30), First: []int{first}, End: []int{first + len(ids)}}
 		for i := range c.IDs {
 			c.IDs[i] = pad
 		}
 		copy(c.IDs[first:], ids)
-		y := ag.Floats(berttest.Forward(t, m, c))
-		berttest.EqualBits(t, fmt.Sprintf("%d tokens of padding before", first), y[first*m.Config.VocabSize:][:len(alone)], alone)
+		y := ag.Floats(nntest.Forward(t, m, c))
+		nntest.EqualBits(t, fmt.Sprintf("%d tokens of padding before", first), y[first*m.Config.VocabSize:][:len(alone)], alone)
 	}
 }
 

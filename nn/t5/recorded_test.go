@@ -3,15 +3,13 @@ package t5_test
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"slices"
 	"testing"
 
 	"github.com/lowrank/lowrank/ag"
-	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/nn"
-	"github.com/lowrank/lowrank/nn/pretrained"
+	"github.com/lowrank/lowrank/nn/nntest"
 	"github.com/lowrank/lowrank/nn/t5"
 )
 
@@ -22,72 +20,34 @@ import (
 // Sums of up to 200 float32 products in another order, through four blocks.
 const abs, rel = 1e-5, 1e-4
 
-// atEachLevel runs f at every SIMD level of this machine.
-func atEachLevel(t *testing.T, f func(t *testing.T)) {
-	before := kernels.Active()
-	defer kernels.SetLevel(before)
-	for _, level := range kernels.Levels() {
-		if err := kernels.SetLevel(level); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(level.String(), f)
-	}
-}
-
 // A recording is a folder of testdata.
 type recording struct {
 	t                       *testing.T
 	cfg                     t5.Config
-	weights, inputs, output *pretrained.Safetensors
+	weights, inputs, output nntest.File
 	tokens                  int
 }
 
 func open(t *testing.T, folder string) recording {
 	t.Helper()
 	r := recording{t: t}
-	b, err := os.ReadFile("testdata/" + folder + "/config.json")
-	if err == nil {
-		err = json.Unmarshal(b, &r.cfg)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	read := func(name string) *pretrained.Safetensors {
-		s, err := pretrained.ReadSafetensors("testdata/" + folder + "/" + name + ".safetensors")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	r.weights, r.inputs, r.output = read("model"), read("inputs"), read("base_outputs")
+	dir := "testdata/" + folder + "/"
+	nntest.Config(t, dir+"config.json", &r.cfg)
+	r.weights, r.inputs, r.output = nntest.Open(t, dir+"model.safetensors"), nntest.Open(t, dir+"inputs.safetensors"), nntest.Open(t, dir+"base_outputs.safetensors")
 	shape, _ := r.inputs.Shape("input_ids")
 	r.tokens = shape[1]
 	return r
 }
 
-// source gives copies of the recorded weights.
-func (r recording) source(name string, shape ...int) ([]float32, error) {
-	if have, ok := r.weights.Shape(name); !ok || !slices.Equal(have, shape) {
-		return nil, fmt.Errorf("%s is %v, asked for as %v", name, have, shape)
-	}
-	x, err := r.weights.Tensor(name)
-	return slices.Clone(x.Data), err
-}
-
-// recorded is source, which knows what it has.
+// recorded is a source that knows what it has.
 type recorded struct {
 	nn.Floats
-	weights *pretrained.Safetensors
-}
-
-func (r recorded) Has(name string) bool {
-	_, ok := r.weights.Shape(name)
-	return ok
+	nntest.File
 }
 
 func (r recording) model() *t5.Model {
 	r.t.Helper()
-	return buildOf(r.t, r.cfg, recorded{r.source, r.weights})
+	return buildOf(r.t, r.cfg, recorded{r.weights.Copy, r.weights})
 }
 
 func build(t *testing.T, cfg t5.Config, source nn.Floats) *t5.Model {
@@ -104,75 +64,26 @@ func buildOf(t *testing.T, cfg t5.Config, source nn.Source) *t5.Model {
 	return m
 }
 
-func (r recording) ints(name string) []int64 {
-	r.t.Helper()
-	v, err := r.inputs.Ints(name)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return v
-}
-
-func (r recording) ids(name string) (ids []int32) {
-	r.t.Helper()
-	for _, id := range r.ints(name) {
-		ids = append(ids, int32(id))
-	}
-	return ids
-}
-
 // context returns the recorded batch on a tape of its own, with a decoder that
 // reads the labels shifted right.
 func (r recording) context(m *t5.Model) *nn.Context {
 	r.t.Helper()
-	ids := r.ids("input_ids")
+	ids := r.inputs.Int32s(r.t, "input_ids")
 	batch := len(ids) / r.tokens
-	first, end, err := nn.Padding(r.ints("attention_mask"), batch, r.tokens)
+	first, end, err := nn.Padding(r.inputs.Int64s(r.t, "attention_mask"), batch, r.tokens)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	shape, _ := r.inputs.Shape("labels")
 	return &nn.Context{
 		Tape: ag.NewTape(), Batch: batch, Tokens: r.tokens, IDs: ids, First: first, End: end,
-		Decoder: &nn.Context{Batch: batch, Tokens: shape[1], IDs: m.ShiftRight(r.ids("labels"), shape[1])},
+		Decoder: &nn.Context{Batch: batch, Tokens: shape[1], IDs: m.ShiftRight(r.inputs.Int32s(r.t, "labels"), shape[1])},
 	}
 }
 
-// compare holds a tensor against the recorded one. Of the gradients of a large
-// model every seventh value is recorded.
 func (r recording) compare(name string, got []float32) {
 	r.t.Helper()
-	x, err := r.output.Tensor(name)
-	if err != nil {
-		r.t.Error(err)
-		return
-	}
-	if len(got) > len(x.Data) {
-		for i := range (len(got) + 6) / 7 {
-			got[i] = got[7*i]
-		}
-		got = got[:(len(got)+6)/7]
-	}
-	near(r.t, name, got, x.Data)
-}
-
-// near fails where got and want differ by more than the tolerance.
-func near(t *testing.T, name string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
-		return
-	}
-	worst, at := 0.0, -1
-	for i := range got {
-		d := math.Abs(float64(got[i]) - float64(want[i]))
-		if over := d / (abs + rel*math.Abs(float64(want[i]))); !(over <= 1) && !(over <= worst) {
-			worst, at = over, i
-		}
-	}
-	if at >= 0 {
-		t.Errorf("%s[%d] = %g, want %g: %.1f times the tolerance", name, at, got[at], want[at], worst)
-	}
+	r.output.Near(r.t, name, got, abs, rel)
 }
 
 // TestRecorded compares everything that was recorded, the rows of padding too:
@@ -181,7 +92,7 @@ func TestRecorded(t *testing.T) {
 	for _, folder := range []string{"base", "gated"} {
 		r := open(t, folder)
 		t.Run(folder, func(t *testing.T) {
-			atEachLevel(t, func(t *testing.T) {
+			nntest.AtEachLevel(t, func(t *testing.T) {
 				r.t = t
 				r.check()
 			})
@@ -195,23 +106,23 @@ func (r recording) check() {
 	m.SetTrained(true)
 	c := r.context(m)
 	logits := m.Forward(c)
-	loss, err := m.Task().Loss(c, logits, nn.Labels{Classes: r.ids("labels")})
+	loss, err := m.Task().Loss(c, logits, nn.Labels{Classes: r.inputs.Int32s(r.t, "labels")})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	if err := c.Backward(loss); err != nil {
 		r.t.Fatal(err)
 	}
-	r.compare("logits", slices.Clone(ag.Floats(logits)))
-	r.compare("loss", slices.Clone(ag.Floats(loss)))
+	r.compare("logits", ag.Floats(logits))
+	r.compare("loss", ag.Floats(loss))
 	for i, x := range c.Hidden {
-		r.compare(fmt.Sprintf("encoder_hidden_states.%d", i), slices.Clone(ag.Floats(x)))
+		r.compare(fmt.Sprintf("encoder_hidden_states.%d", i), ag.Floats(x))
 	}
 	for i, x := range c.Decoder.Hidden {
-		r.compare(fmt.Sprintf("decoder_hidden_states.%d", i), slices.Clone(ag.Floats(x)))
+		r.compare(fmt.Sprintf("decoder_hidden_states.%d", i), ag.Floats(x))
 	}
 	for _, p := range m.Params() {
-		r.compare("grad."+p.Name, slices.Clone(p.GradFloats()))
+		r.compare("grad."+p.Name, p.GradFloats())
 	}
 	if n := 2 + len(c.Hidden) + len(c.Decoder.Hidden) + len(m.Params()); n != len(r.output.Names()) {
 		r.t.Errorf("%d tensors were compared, %d are recorded", n, len(r.output.Names()))
@@ -222,12 +133,12 @@ func (r recording) check() {
 func TestRecordedEncoder(t *testing.T) {
 	r := open(t, "gated")
 	r.cfg.Architecture = t5.Encoder
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		r.t = t
 		m := r.model()
 		c := r.context(m)
 		c.Decoder = nil
-		r.compare("encoder_hidden_states.2", slices.Clone(ag.Floats(m.Forward(c))))
+		r.compare("encoder_hidden_states.2", ag.Floats(m.Forward(c)))
 		if n := 1 + 2*(2+4+3) + 2; len(m.Params()) != n || m.Task() != nn.Features {
 			t.Errorf("%d tensors, want %d; task %q", len(m.Params()), n, m.Task())
 		}
@@ -277,9 +188,9 @@ func TestRecordedGreedy(t *testing.T) {
 	if len(want) < 2 {
 		t.Fatalf("%d tokens recorded", len(want))
 	}
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		for _, cached := range []bool{false, true} {
-			over := &nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: r.tokens, IDs: r.ids("input_ids")[:r.tokens]}
+			over := &nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: r.tokens, IDs: r.inputs.Int32s(r.t, "input_ids")[:r.tokens]}
 			if got := greedy(r.model(), over, len(want), cached); !slices.Equal(got, want) {
 				t.Errorf("cached %v: %v, want %v", cached, got, want)
 			}

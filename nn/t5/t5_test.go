@@ -9,6 +9,7 @@ import (
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/nntest"
 	"github.com/lowrank/lowrank/nn/t5"
 )
 
@@ -99,11 +100,11 @@ func TestTied(t *testing.T) {
 		}))
 		logits = append(logits, ag.Floats(m.Forward(pair([]int32{3, 1, 4}, []int32{2, 15}))))
 	}
-	near(t, "untied", logits[1], logits[0])
+	nntest.Near(t, "untied", logits[1], logits[0], abs, rel)
 	for i := range logits[2] {
 		logits[2][i] *= 0.30151134 // 1/√11
 	}
-	near(t, "unscaled", logits[2], logits[0])
+	nntest.Near(t, "unscaled", logits[2], logits[0], abs, rel)
 }
 
 // TestAdaptedBias: the table of distances is looked up, so that an adapter of it
@@ -120,7 +121,7 @@ func TestAdaptedBias(t *testing.T) {
 		}
 	})
 	got := forward(func(l *nn.Linear) { l.Adapter = double{l} })
-	near(t, "logits", got, want)
+	nntest.Near(t, "logits", got, want, abs, rel)
 	if slices.Equal(got, forward(func(*nn.Linear) {})) {
 		t.Error("the adapter has no effect")
 	}
@@ -150,7 +151,7 @@ func TestReplay(t *testing.T) {
 	copy(c.Decoder.IDs, next.Decoder.IDs)
 	c.First[0], c.End[0] = 1, 4
 	c.Replay()
-	near(t, "replayed", ag.Floats(y), ag.Floats(m.Forward(next)))
+	nntest.Near(t, "replayed", ag.Floats(y), ag.Floats(m.Forward(next)), abs, rel)
 }
 
 // TestCache: a decoder that reads its tokens in pieces gives the logits that it
@@ -169,7 +170,7 @@ func TestCache(t *testing.T) {
 		got = append(got, ag.Floats(m.Decode(c, encoded, over))...)
 		cache.Next(n)
 	}
-	near(t, "logits", got, want)
+	nntest.Near(t, "logits", got, want, abs, rel)
 }
 
 // TestPadding: padding of the encoder's sequences, on either side, changes nothing.
@@ -178,7 +179,7 @@ func TestPadding(t *testing.T) {
 	want := ag.Floats(m.Forward(pair([]int32{3, 1, 4}, []int32{2, 15, 6})))
 	c := pair([]int32{9, 9, 3, 1, 4, 7}, []int32{2, 15, 6})
 	c.First, c.End = []int{2}, []int{5}
-	near(t, "logits", ag.Floats(m.Forward(c)), want)
+	nntest.Near(t, "logits", ag.Floats(m.Forward(c)), want, abs, rel)
 }
 
 func TestClone(t *testing.T) {

@@ -3,39 +3,27 @@ package vit_test
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/nntest"
 	"github.com/lowrank/lowrank/nn/vit"
 )
-
-func equalBits(t *testing.T, name string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d values, want %d", name, len(got), len(want))
-	}
-	for i := range got {
-		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-			t.Fatalf("%s[%d] = %g, want %g bit for bit", name, i, got[i], want[i])
-		}
-	}
-}
 
 // TestFeatures compares the last hidden states and the pooler's output of a
 // ViTModel with the recorded weights and a pooler with what transformers
 // recorded.
 func TestFeatures(t *testing.T) {
-	want := open(t, "pooler.safetensors")
-	recorded := source(t).(nn.Floats)
+	want := nntest.Open(t, "testdata/pooler.safetensors")
+	recorded := source(t)
 	cfg := config(t)
 	cfg.NumLabels, cfg.Task, cfg.Pooler, cfg.PoolerAct, cfg.PoolerOutputSize = 0, nn.Features, true, "tanh", 6
 	m, err := vit.Build(cfg, nn.Floats(func(name string, shape ...int) ([]float32, error) {
 		if strings.HasPrefix(name, "pooler.") {
-			return want.tensor(name), nil
+			return want.Floats(t, name), nil
 		}
 		return recorded("vit."+name, shape...)
 	}))
@@ -43,10 +31,10 @@ func TestFeatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	pixels, _ := images(t)
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		c, x := forward(t, m, 3, pixels)
-		near(t, "last hidden states", ag.Floats(x), want.tensor("last_hidden_state"), 2e-6, 2e-5)
-		near(t, "pooler's output", ag.Floats(m.Pool(c, x)), want.tensor("pooler_output"), 2e-6, 2e-5)
+		nntest.Near(t, "last hidden states", ag.Floats(x), want.Floats(t, "last_hidden_state"), 2e-6, 2e-5)
+		nntest.Near(t, "pooler's output", ag.Floats(m.Pool(c, x)), want.Floats(t, "pooler_output"), 2e-6, 2e-5)
 	})
 	if m.Task() != nn.Features {
 		t.Errorf("the task is %s", m.Task())
@@ -61,7 +49,7 @@ func TestFeatures(t *testing.T) {
 // others of its batch.
 func TestFrozen(t *testing.T) {
 	pixels, _ := images(t)
-	atEachLevel(t, func(t *testing.T) {
+	nntest.AtEachLevel(t, func(t *testing.T) {
 		m := load(t)
 		_, frozen := forward(t, m, 3, pixels)
 		if frozen.RequiresGrad() {
@@ -70,16 +58,16 @@ func TestFrozen(t *testing.T) {
 		n := len(pixels) / 3
 		for b := range 3 {
 			_, one := forward(t, m, 1, pixels[b*n:][:n])
-			equalBits(t, fmt.Sprintf("image %d alone", b), ag.Floats(one), ag.Floats(frozen)[b*5:][:5])
+			nntest.EqualBits(t, fmt.Sprintf("image %d alone", b), ag.Floats(one), ag.Floats(frozen)[b*5:][:5])
 		}
 		m.SetTrained(true)
 		_, trained := forward(t, m, 3, pixels)
-		equalBits(t, "trained", ag.Floats(trained), ag.Floats(frozen))
+		nntest.EqualBits(t, "trained", ag.Floats(trained), ag.Floats(frozen))
 
 		clone := m.Clone()
 		clear(m.Embeddings.Positions.Floats())
 		_, cloned := forward(t, clone, 3, pixels)
-		equalBits(t, "cloned", ag.Floats(cloned), ag.Floats(frozen))
+		nntest.EqualBits(t, "cloned", ag.Floats(cloned), ag.Floats(frozen))
 		if cloned.RequiresGrad() {
 			t.Error("a clone's logits require a gradient")
 		}
@@ -95,7 +83,7 @@ func TestReplay(t *testing.T) {
 	copy(c.Pixels.Floats(), pixels)
 	c.Replay()
 	_, fresh := forward(t, m, 3, pixels)
-	equalBits(t, "replayed logits", ag.Floats(logits), ag.Floats(fresh))
+	nntest.EqualBits(t, "replayed logits", ag.Floats(logits), ag.Floats(fresh))
 }
 
 func TestLinears(t *testing.T) {

@@ -5,54 +5,35 @@ package berttest
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lowrank/lowrank/ag"
-	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/nn"
+	"github.com/lowrank/lowrank/nn/nntest"
 )
 
-// A File is a file of tensors.
-type File struct {
-	Names    []string
-	Metadata map[string]string
-	Shape    func(name string) ([]int, bool)
-	Floats   func(name string) ([]float32, error)
-	Ints     func(name string) ([]int64, error)
-}
+// A File is a recorded file of tensors.
+type File struct{ nntest.File }
 
-// has reports whether there is such a tensor.
-func (f *File) has(name string) bool { return slices.Contains(f.Names, name) }
-
-func (f *File) floats(t *testing.T, name string) []float32 {
+// Open reads one.
+func Open(t *testing.T, path string) File {
 	t.Helper()
-	v, err := f.Floats(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return File{nntest.Open(t, path)}
 }
 
-func (f *File) ints(t *testing.T, name string) []int64 {
-	t.Helper()
-	v, err := f.Ints(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
+// Sums of up to some 200 float32 products in another order, through two blocks.
+const abs, rel = 1e-5, 1e-4
 
 // Source gives copies of a file's tensors, of which some names lack the prefix,
 // and of those that are too large the first rows.
-func (f *File) Source(prefix string) nn.Source {
+func (f File) Source(prefix string) nn.Source {
 	return nn.Floats(func(name string, shape ...int) ([]float32, error) {
-		if !f.has(name) {
+		if !f.Has(name) {
 			name = strings.TrimPrefix(name, prefix)
 		}
-		v, err := f.Floats(name)
+		x, err := f.Tensor(name)
 		if err != nil {
 			return nil, err
 		}
@@ -64,92 +45,34 @@ func (f *File) Source(prefix string) nn.Source {
 		for _, d := range shape {
 			n *= d
 		}
-		return slices.Clone(v[:n]), nil
+		return slices.Clone(x.Data[:n]), nil
 	})
 }
 
-// AtEachLevel runs f at every SIMD level of this machine.
-func AtEachLevel(t *testing.T, f func(t *testing.T)) {
-	before := kernels.Active()
-	defer kernels.SetLevel(before)
-	for _, level := range kernels.Levels() {
-		if err := kernels.SetLevel(level); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(level.String(), f)
-	}
-}
-
-// near fails where got and want differ by more than 1e-5 + 1e-4·|want|: sums of
-// up to some 200 float32 products in another order, through two blocks.
-func near(t *testing.T, name string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
-		return
-	}
-	worst, at := 1.0, -1
-	for i := range got {
-		d := math.Abs(float64(got[i]) - float64(want[i]))
-		if over := d / (1e-5 + 1e-4*math.Abs(float64(want[i]))); !(over <= worst) {
-			worst, at = over, i
-		}
-	}
-	if at >= 0 {
-		t.Errorf("%s[%d] = %g, want %g: %.1f times the tolerance", name, at, got[at], want[at], worst)
-	}
-}
-
-// EqualBits fails where got and want differ at all.
-func EqualBits(t *testing.T, name string, got, want []float32) {
-	t.Helper()
-	if !slices.EqualFunc(got, want, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
-		t.Errorf("%s: %v, want %v bit for bit", name, got, want)
-	}
-}
-
 // Inputs reads a batch.
-func (f *File) Inputs(t *testing.T) *nn.Context {
+func (f File) Inputs(t *testing.T) *nn.Context {
 	t.Helper()
 	shape, ok := f.Shape("input_ids")
 	if !ok {
 		t.Fatal("no input_ids")
 	}
-	c := &nn.Context{Tape: ag.NewTape(), Batch: shape[0], Tokens: shape[1], IDs: int32s(f.ints(t, "input_ids"))}
+	c := &nn.Context{Tape: ag.NewTape(), Batch: shape[0], Tokens: shape[1], IDs: f.Int32s(t, "input_ids")}
 	var err error
-	if c.First, c.End, err = nn.Padding(f.ints(t, "attention_mask"), c.Batch, c.Tokens); err != nil {
+	if c.First, c.End, err = nn.Padding(f.Int64s(t, "attention_mask"), c.Batch, c.Tokens); err != nil {
 		t.Fatal(err)
 	}
-	if f.has("token_type_ids") {
-		c.Types = int32s(f.ints(t, "token_type_ids"))
+	if f.Has("token_type_ids") {
+		c.Types = f.Int32s(t, "token_type_ids")
 	}
 	return c
 }
 
-func int32s(v []int64) []int32 {
-	w := make([]int32, len(v))
-	for i, x := range v {
-		w[i] = int32(x)
-	}
-	return w
-}
-
 // labels reads the labels of the batch.
-func (f *File) labels(t *testing.T) nn.Labels {
-	if v, err := f.Ints("labels"); err == nil {
-		return nn.Labels{Classes: int32s(v)}
+func (f File) labels(t *testing.T) nn.Labels {
+	if _, err := f.Ints("labels"); err == nil {
+		return nn.Labels{Classes: f.Int32s(t, "labels")}
 	}
-	return nn.Labels{Values: f.floats(t, "labels")}
-}
-
-// Forward builds the outputs.
-func Forward(t *testing.T, m nn.Model, c *nn.Context) ag.Tensor {
-	t.Helper()
-	var y ag.Tensor
-	if err := ag.Guard(func() { y = m.Forward(c) }); err != nil {
-		t.Fatal(err)
-	}
-	return y
+	return nn.Labels{Values: f.Floats(t, "labels")}
 }
 
 // A Trainable can be trained in all its tensors.
@@ -161,24 +84,24 @@ type Trainable interface {
 // Check compares outputs, hidden states, loss and gradients with the recorded
 // ones, and with themselves where the model is frozen, copied, or its graph was
 // built on other inputs.
-func Check(t *testing.T, inputs, outputs *File, m Trainable) {
+func Check(t *testing.T, inputs, outputs File, m Trainable) {
 	t.Helper()
-	frozen := ag.Floats(Forward(t, m, inputs.Inputs(t)))
-	EqualBits(t, "outputs of a clone", ag.Floats(Forward(t, m.Clone(), inputs.Inputs(t))), frozen)
+	frozen := ag.Floats(nntest.Forward(t, m, inputs.Inputs(t)))
+	nntest.EqualBits(t, "outputs of a clone", ag.Floats(nntest.Forward(t, m.Clone(), inputs.Inputs(t))), frozen)
 
 	m.SetTrained(true)
 	c := inputs.Inputs(t)
-	y := Forward(t, m, c)
-	near(t, "outputs", ag.Floats(y), outputs.floats(t, "logits"))
-	EqualBits(t, "outputs trained", ag.Floats(y), frozen)
+	y := nntest.Forward(t, m, c)
+	nntest.Near(t, "outputs", ag.Floats(y), outputs.Floats(t, "logits"), abs, rel)
+	nntest.EqualBits(t, "outputs trained", ag.Floats(y), frozen)
 	for i, h := range c.Hidden {
 		name := fmt.Sprintf("hidden_states.%d", i)
-		near(t, name, ag.Floats(h), outputs.floats(t, name))
+		nntest.Near(t, name, ag.Floats(h), outputs.Floats(t, name), abs, rel)
 	}
-	if outputs.has(fmt.Sprintf("hidden_states.%d", len(c.Hidden))) {
+	if outputs.Has(fmt.Sprintf("hidden_states.%d", len(c.Hidden))) {
 		t.Errorf("only %d hidden states", len(c.Hidden))
 	}
-	if inputs.has("labels") {
+	if inputs.Has("labels") {
 		checkLoss(t, inputs, outputs, m, c, y)
 	}
 
@@ -192,7 +115,7 @@ func Check(t *testing.T, inputs, outputs *File, m Trainable) {
 	for b := range other.First {
 		other.First[b], other.End[b] = 0, other.Tokens
 	}
-	y = Forward(t, m, other)
+	y = nntest.Forward(t, m, other)
 	copy(other.IDs, want.IDs)
 	copy(other.Types, want.Types)
 	copy(other.First, want.First)
@@ -201,27 +124,27 @@ func Check(t *testing.T, inputs, outputs *File, m Trainable) {
 		t.Error(err)
 	}
 	other.Replay()
-	EqualBits(t, "outputs replayed", ag.Floats(y), frozen)
+	nntest.EqualBits(t, "outputs replayed", ag.Floats(y), frozen)
 }
 
-func checkLoss(t *testing.T, inputs, outputs *File, m nn.Model, c *nn.Context, y ag.Tensor) {
+func checkLoss(t *testing.T, inputs, outputs File, m nn.Model, c *nn.Context, y ag.Tensor) {
 	t.Helper()
 	loss, err := m.Task().Loss(c, y, inputs.labels(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	near(t, "loss", ag.Floats(loss), outputs.floats(t, "loss"))
+	nntest.Near(t, "loss", ag.Floats(loss), outputs.Floats(t, "loss"), abs, rel)
 	if err := c.Backward(loss); err != nil {
 		t.Fatal(err)
 	}
 	seen := 0
 	for _, p := range m.Params() {
-		if outputs.has("grad." + p.Name) {
-			near(t, "grad."+p.Name, p.GradFloats(), outputs.floats(t, "grad."+p.Name))
+		if outputs.Has("grad." + p.Name) {
+			nntest.Near(t, "grad."+p.Name, p.GradFloats(), outputs.Floats(t, "grad."+p.Name), abs, rel)
 			seen++
 		}
 	}
-	for _, name := range outputs.Names {
+	for _, name := range outputs.Names() {
 		if strings.HasPrefix(name, "grad.") {
 			seen--
 		}
@@ -238,7 +161,7 @@ type Case struct {
 }
 
 // Case reads it.
-func (f *File) Case(t *testing.T) Case {
+func (f File) Case(t *testing.T) Case {
 	t.Helper()
 	var c Case
 	if err := json.Unmarshal([]byte(f.Metadata["case"]), &c); err != nil {
