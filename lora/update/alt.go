@@ -31,7 +31,7 @@ func (AltLoRA) Freezes() []string              { return nil }
 
 func (u AltLoRA) Transform(weightDecay float64) optim.Transform {
 	return optim.Chain{
-		optim.Split{Roles: []string{"A", "B"}, Then: alternating{u}, Rest: optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}},
+		optim.Partition{Roles: []string{"A", "B"}, Then: alternating{u}, Rest: optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}},
 		optim.Decay{Weight: weightDecay},
 	}
 }

@@ -200,7 +200,7 @@ func TestProSplits(t *testing.T) {
 	each(t, func(t *testing.T, p *problem) {
 		pb, pa, size := projector(p.b), projector(p.a.T()), mat.Norm(p.g, 2)
 		both := mul(pb, p.g, pa)
-		for x, share := range map[Split]float64{Zero: 0, Symmetric: 0.5} {
+		for x, share := range map[Selection]float64{Zero: 0, Symmetric: 0.5} {
 			a, b := p.step(LoRAPro{Form: Gradient, X: x}.Transform(0))
 			near(t, "s·B·a", scaled(p.s, mul(p.b, a)), sum(mul(pb, p.g), scaled(-share, both)), size)
 			near(t, "s·b·A", scaled(p.s, mul(b, p.a)), sum(mul(p.g, pa), scaled(share-1, both)), size)

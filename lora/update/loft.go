@@ -36,7 +36,7 @@ func (LoFT) Freezes() []string              { return nil }
 
 func (u LoFT) Transform(weightDecay float64) optim.Transform {
 	return optim.Chain{
-		optim.Split{Roles: []string{"A", "B"}, Then: loft{u, new(pool)}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps}},
+		optim.Partition{Roles: []string{"A", "B"}, Then: loft{u, new(pool)}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: u.Eps}},
 		optim.Decay{Weight: weightDecay},
 	}
 }

@@ -53,7 +53,7 @@ func (t muon) Init(g *optim.Group) optim.State {
 			matrices = append(matrices, role)
 		}
 	}
-	return optim.Split{
+	return optim.Partition{
 		Roles: matrices,
 		Then:  optim.Chain{optim.Momentum{Mu: t.Momentum, Nesterov: t.Nesterov}, Orthogonalize{t.Steps, t.MatchRMS}},
 		Rest:  optim.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8},

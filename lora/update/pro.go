@@ -22,7 +22,7 @@ import (
 // s = 2 whatever the model has, so that its learning rates are s/2 of ours.
 type LoRAPro struct {
 	Form Form
-	X    Split
+	X    Selection
 	// Factory has FactoredAdam give LoRAFactory's numbers.
 	Factory bool
 }
@@ -94,7 +94,7 @@ func pair(g *optim.Group, s float32) (a, b *optim.Param, t *tangent) {
 // project replaces gradients by directions whose change of the weight is the
 // projection of the full gradient.
 type project struct {
-	x Split
+	x Selection
 	s float32 // the scaling that is taken instead of the group's; 0: the group's
 }
 
@@ -125,7 +125,7 @@ func (s *projectState) Buffers() []optim.Buffer { return nil }
 // fullAdam is Adam on the equivalent gradient.
 type fullAdam struct {
 	optim.Adam
-	x Split
+	x Selection
 }
 
 func (t fullAdam) Init(g *optim.Group) optim.State {

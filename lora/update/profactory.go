@@ -15,7 +15,7 @@ func (t factoryAdam) Init(g *optim.Group) optim.State {
 		return t.Adam.Init(g)
 	}
 	*t.maps++
-	return optim.Split{Roles: []string{"B"}, Then: counted{t.Adam, *t.maps, t.maps}, Rest: t.Adam}.Init(g)
+	return optim.Partition{Roles: []string{"B"}, Then: counted{t.Adam, *t.maps, t.maps}, Rest: t.Adam}.Init(g)
 }
 
 // counted is Adam with that count.

@@ -35,7 +35,7 @@ func (LoRARITE) Freezes() []string              { return nil }
 
 func (u LoRARITE) Transform(weightDecay float64) optim.Transform {
 	return optim.Chain{
-		optim.Split{Roles: []string{"A", "B"}, Then: rite{u, new(pool)}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: 1e-8}},
+		optim.Partition{Roles: []string{"A", "B"}, Then: rite{u, new(pool)}, Rest: optim.Adam{Beta1: u.Beta1, Beta2: u.Beta2, Eps: 1e-8}},
 		optim.Decay{Weight: weightDecay},
 	}
 }

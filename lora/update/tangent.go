@@ -59,7 +59,7 @@ func (t *tangent) rows(bt []float32) gram.Rows { return gram.Rows{N: t.r, Dim: t
 
 // solve replaces the gradients ga, r×in, and gb, out×r, by directions at A and
 // B, with the X of the split. A factor that is not finite makes both NaN.
-func (t *tangent) solve(ga, gb []float32, x Split) {
+func (t *tangent) solve(ga, gb []float32, x Selection) {
 	r := t.r
 	gram.Transpose(t.gbt, gb, t.out, r)
 	A, GA := t.a, gram.Rows{N: r, Dim: t.in, Data: ga}

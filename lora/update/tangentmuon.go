@@ -39,7 +39,7 @@ func (u TangentMuon) Check() error { return Muon(u).Check() }
 
 func (u TangentMuon) Transform(weightDecay float64) optim.Transform {
 	return optim.Chain{
-		optim.Split{
+		optim.Partition{
 			Roles: []string{"A", "B"},
 			Then: optim.Chain{
 				optim.Momentum{Mu: u.Momentum, Nesterov: u.Nesterov},

@@ -66,7 +66,7 @@ type State interface {
 // A Preparer is a State that looks at the updates of its group before those of any
 // group are rewritten, for what is of all groups together: each leaves there what is
 // its own, as they look side by side. A Chain hands it to its
-// first link, a Split to both parts.
+// first link, a Partition to both parts.
 type Preparer interface {
 	Prepare(g *Group, c Clock)
 }

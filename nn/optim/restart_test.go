@@ -109,8 +109,8 @@ func TestSplitAndExcept(t *testing.T) {
 		g    *optim.Group
 		want []float32
 	}{
-		{optim.Split{Roles: []string{"C", "A"}, Then: optim.Chain{double, triple}, Rest: optim.Chain{double, triple, triple}}, three(), []float32{2, 9, 1}},
-		{optim.Split{Roles: []string{"D", "A"}, Then: double, Rest: triple}, three(), []float32{1, 3, 1}},
+		{optim.Partition{Roles: []string{"C", "A"}, Then: optim.Chain{double, triple}, Rest: optim.Chain{double, triple, triple}}, three(), []float32{2, 9, 1}},
+		{optim.Partition{Roles: []string{"D", "A"}, Then: double, Rest: triple}, three(), []float32{1, 3, 1}},
 		{optim.Except{Role: "A", Then: optim.Chain{double, triple}}, three(), []float32{0, 3, 1}},
 		{optim.Except{Role: "D", Then: optim.Chain{double, triple}}, three(), []float32{2, 3, 1}},
 	} {
@@ -126,10 +126,10 @@ func TestSplitAndExcept(t *testing.T) {
 	if buffers["g/0.adam.m.p0"] != nil || buffers["g/0.adam.m.p1"] == nil {
 		t.Errorf("a parameter that stays has moments, or one that moves has none: %v", buffers)
 	}
-	split := optim.Split{Roles: []string{"A", "B"}, Then: optim.Momentum{Mu: 0.5}, Rest: optim.AdamW(0)}
-	_, buffers = optim.New(split, []*optim.Group{three()}).Save()
+	parts := optim.Partition{Roles: []string{"A", "B"}, Then: optim.Momentum{Mu: 0.5}, Rest: optim.AdamW(0)}
+	_, buffers = optim.New(parts, []*optim.Group{three()}).Save()
 	if len(buffers) != 4 || buffers["g/momentum.p1"] == nil || buffers["g/0.adam.v.p2"] == nil {
-		t.Errorf("the buffers of a split are %v", buffers)
+		t.Errorf("the buffers of a partition are %v", buffers)
 	}
 }
 
