@@ -5,6 +5,8 @@ package berttest
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +81,30 @@ func (f File) labels(t *testing.T) nn.Labels {
 type Trainable interface {
 	nn.Model
 	SetTrained(bool)
+}
+
+// CheckRecorded runs [Check] on all that testdata has recorded, at each SIMD level.
+func CheckRecorded[M Trainable](t *testing.T, build func(t *testing.T, config []byte, weights File) M) {
+	weights := Open(t, "testdata/weights.safetensors")
+	for _, name := range []string{"classification", "masked_lm", "masked_lm_untied", "model", "multi_label", "regression"} {
+		t.Run(name, func(t *testing.T) {
+			f := Open(t, "testdata/"+name+".safetensors")
+			config := f.Case(t).Config
+			nntest.AtEachLevel(t, func(t *testing.T) { Check(t, f, f, build(t, config, weights)) })
+		})
+	}
+}
+
+// CheckFixture runs it on a folder with a checkpoint, a batch and its outputs, where
+// there is one.
+func CheckFixture[M Trainable](t *testing.T, dir string, build func(t *testing.T, config []byte, weights File) M) {
+	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Skip("shared/fixtures is not here: the models in testdata are checked alone")
+	}
+	read := func(name string) File { return Open(t, filepath.Join(dir, name)) }
+	weights, inputs, outputs := read("model.safetensors"), read("inputs.safetensors"), read("base_outputs.safetensors")
+	nntest.AtEachLevel(t, func(t *testing.T) { Check(t, inputs, outputs, build(t, config, weights)) })
 }
 
 // Check compares outputs, hidden states, loss and gradients with the recorded
