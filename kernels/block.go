@@ -239,7 +239,7 @@ func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first,
 		}
 	}
 	if last {
-		g.storeTurned(h, columns, w.edge[:], c)
+		storeTurned(g.level, h, columns, w.edge[:], maxWide, c, g.ldc)
 	}
 }
 
@@ -257,12 +257,21 @@ func storeEdge(rows, columns int, edge, c []float32, ldc int, acc bool) {
 	}
 }
 
-// storeTurned stores the tile of rows×columns of Cᵀ that edge holds. What the
-// transposition overwrites behind 8 columns of C would be its own.
-func (g *product) storeTurned(rows, columns int, edge, c []float32) {
-	if rows == 8 {
-		transpose(g.level, rows, columns, edge, maxWide, c, g.ldc)
-		return
+// storeTurned stores a tile of rows×columns of Cᵀ in C. What a transposition writes
+// behind the rows' elements must be what is written next.
+func storeTurned(l Level, rows, columns int, tile []float32, step int, c []float32, ldc int) {
+	alone := columns // the last ones, stored one by one
+	switch rows {
+	case 8:
+		alone = 0
+	case ldc:
+		alone = min(columns, ceil(8, rows)-1)
 	}
-	transposeGeneric(rows, columns, edge, maxWide, c, g.ldc)
+	at := columns - alone
+	if at > 0 {
+		transpose(l, rows, at, tile, step, c, ldc)
+	}
+	if alone > 0 {
+		transposeGeneric(rows, alone, tile[at:], step, c[at*ldc:], ldc)
+	}
 }

@@ -125,17 +125,7 @@ func (g *product) turnedDots(index int) {
 			a, b := g.a.at(i, p), g.b.at(p, 0)
 			dotTile(g.n, m, min(kc, g.k-p), b.x, b.col, b.row, a.x, a.row, w.edge[:], maxWide, endingOf(g.acc || p > 0))
 		}
-		// What the transposition writes behind a row is the next one's.
-		alone := m
-		if g.ldc == g.n || g.n == dotTall {
-			alone = min(m, ceil(dotTall, g.n)-1)
-			if alone < m {
-				transpose(g.level, g.n, m-alone, w.edge[:], maxWide, c, g.ldc)
-			}
-		}
-		if alone > 0 {
-			transposeGeneric(g.n, alone, w.edge[m-alone:], maxWide, c[(m-alone)*g.ldc:], g.ldc)
-		}
+		storeTurned(g.level, g.n, m, w.edge[:], maxWide, c, g.ldc)
 	}
 	bufferSets.put(w)
 }

@@ -14,7 +14,8 @@ func (o *operation) fewColumns() int {
 	return few
 }
 
-// columns computes a small operation of few columns, whose A is held transposed.
+// columns computes an operation of few columns, whose A is held transposed and whose
+// sums are of one piece.
 func (o *operation) columns() {
 	w := bufferSets.get()
 	end := endingOf(o.acc)
@@ -26,7 +27,7 @@ func (o *operation) columns() {
 		}
 		strips[0].b = o.a.x[i:]
 		tiles(o.level, o.n, m, strips[:], w.edge[:], maxWide, end)
-		transposeGeneric(o.n, m, w.edge[:], maxWide, c, o.ldc)
+		storeTurned(o.level, o.n, m, w.edge[:], maxWide, c, o.ldc)
 	}
 	bufferSets.put(w)
 }

@@ -80,21 +80,23 @@ func (o *operation) multiply() {
 		a, b := &o.a, &o.b
 		a.x, a.row, a.col, b.x, b.row, b.col = b.x, b.col, b.row, a.x, a.col, a.row
 	}
-	if few := o.fewColumns(); 0 < few && few < o.n {
+	few := o.fewColumns()
+	if 0 < few && few < o.n {
 		last := *o
 		o.n -= few
 		last.n, last.b, last.c = few, o.b.at(0, o.n), o.c[o.n:]
 		last.multiply()
+		few = 0
 	}
 	how, small := o.dotting(), o.isSmall()
 	switch {
-	case small && how == notDotted && o.a.row == 1 && o.fewColumns() > 0:
-		o.columns()
-		return
-	case small && how == dotted:
+	case how == dotted && small:
 		o.dotted(0, o.n)
 		return
-	case small && how == notDotted:
+	case how == notDotted && few > 0 && o.alone() && !shapes[o.level].streams(few, o.a.transposed(), o.k, o.m):
+		o.columns()
+		return
+	case how == notDotted && small:
 		o.small()
 		return
 	}

@@ -6,8 +6,12 @@ const smallBytes = 1 << 17
 // isSmall tells whether an operation is best computed at once by the calling goroutine:
 // its operands are near where they lie, and its sums are of one piece.
 func (o *operation) isSmall() bool {
-	return shapes[o.level].masked && o.m > 0 && o.n > 0 && 0 < o.k && o.k <= kc && 4*o.k*max(o.m, o.n, o.b.row) <= smallBytes &&
-		(o.m*o.n*o.k < parallelWork || Threads() == 1)
+	return shapes[o.level].masked && o.m > 0 && o.n > 0 && 0 < o.k && 4*o.k*max(o.m, o.n, o.b.row) <= smallBytes && o.alone()
+}
+
+// alone tells whether one thread computes an operation, in one piece.
+func (o *operation) alone() bool {
+	return o.k <= kc && (o.m*o.n*o.k < parallelWork || Threads() == 1)
 }
 
 // small computes a small operation: a call costs little more than its tiles. A is read

@@ -27,7 +27,7 @@ func streamDepth(row int) int {
 // streams tells whether C (m×n) = A·b is best computed as a stream: if b, k×n, is read
 // from memory, or its rows share a set of the first-level cache.
 func (s *shape) streams(m int, b matrix, k, n int) bool {
-	return (s.masked || n%s.wide == 0) && m <= streamRows && b.col == 1 && k >= streamK &&
+	return (s.masked || n%s.wide == 0) && m <= streamRows && b.col == 1 && (k >= streamK || k >= streamK/2 && m <= maxRows) &&
 		(4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet())
 }
 
@@ -107,12 +107,7 @@ func (g *product) load(c matrix, j, n int) {
 }
 
 func (g *product) unload(c matrix, j, n int) {
-	i := 0
-	for ; i+8 <= g.m; i += 8 {
-		transpose(g.level, 8, n, c.at(i, 0).x, c.row, g.c[j*g.ldc+i:], g.ldc)
-	}
-	if i < g.m {
-		// What transpose writes behind them would be C's own.
-		transposeGeneric(g.m-i, n, c.at(i, 0).x, c.row, g.c[j*g.ldc+i:], g.ldc)
+	for i := 0; i < g.m; i += 8 {
+		storeTurned(g.level, min(8, g.m-i), n, c.at(i, 0).x, c.row, g.c[j*g.ldc+i:], g.ldc)
 	}
 }
