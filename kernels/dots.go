@@ -1,5 +1,7 @@
 package kernels
 
+import "github.com/klauspost/cpuid/v2"
+
 // A right side that is held transposed need not be packed: the dot tiles transpose
 // blocks of it in registers, beside multiply-adds that take as long. So they suit C of
 // few rows, or C of few columns as Cᵀ = Bᵀ·Aᵀ:
@@ -35,9 +37,19 @@ const (
 	dottedTurned
 )
 
+// dotMost is up to how many rows of C packing B takes longer than transposing it for each
+// tile. Intel's processors make shuffles of whole vectors where they also make half of
+// the multiply-adds, AMD's beside some of them.
+var dotMost = func() int {
+	if cpuid.CPU.VendorID == cpuid.AMD {
+		return 8 * dotTall
+	}
+	return 3 * dotTall
+}()
+
 // dotting tells how to compute an operation by dot tiles, if they are best: for up to
-// two tiles below each other, and of long sums for as many as packing B is more work
-// than transposing it for each, unless its rows then drive out those of A.
+// two tiles below each other, and of long sums for dotMost rows, unless B's rows then
+// drive out those of A.
 func (o *operation) dotting() dotting {
 	const long = 256
 	if o.k < 3 || max(o.m, o.n) < dotWide || !shapes[o.level].dots {
@@ -45,7 +57,7 @@ func (o *operation) dotting() dotting {
 	}
 	if o.b.row == 1 && o.b.col > 1 && o.n >= dotWide && (o.m > 1 || o.n >= dotColumns) {
 		rows := o.b.transposed()
-		if o.m <= 2*dotTall || o.m <= 8*dotTall && o.k >= long && !rows.fewSets() {
+		if o.m <= 2*dotTall || o.m <= dotMost && o.k >= long && !rows.fewSets() {
 			return dotted
 		}
 	}

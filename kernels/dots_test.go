@@ -58,7 +58,8 @@ func TestDotTile(t *testing.T) {
 // any number of threads; and their float64 reference's values.
 func TestDots(t *testing.T) {
 	const part = dotWide - 1 // columns of C, or of a turned one rows
-	defer SetThreads(0)
+	defer func(most int) { dotMost = most; SetThreads(0) }(dotMost)
+	dotMost = 8 * dotTall // for which the cases are chosen
 	cases := []struct {
 		op  Op
 		how dotting
