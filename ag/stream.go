@@ -16,8 +16,9 @@ func (w *Weight) forward(m int, x []float32, r int, u, b, y []float32) {
 // backward computes dx = dy·W0 + v·A, or adds to dx, for dy m×out, v m×r and A
 // r×in.
 func (w *Weight) backward(acc bool, m int, dy []float32, r int, v, a, dx []float32) {
-	if !w.streamed {
-		kernels.MatMulPackedPlus(acc, m, dy, w.Out, w.Backward(), kernels.NN, r, v, r, a, w.In, dx, w.In)
+	p := w.backwardOf(m)
+	if p != nil {
+		kernels.MatMulPackedPlus(acc, m, dy, w.Out, p, kernels.NN, r, v, r, a, w.In, dx, w.In)
 		return
 	}
 	w.stream(kernels.NN, w.Out, w.In, func(p *kernels.Packed, from int) {
@@ -27,6 +28,21 @@ func (w *Weight) backward(acc bool, m int, dy []float32, r int, v, a, dx []float
 		}
 		kernels.MatMulPackedPlus(acc, m, dy, w.Out, p, kernels.NN, r, v, r, right, w.In, dx[from:], w.In)
 	})
+}
+
+// A second form of a weight is held unless so many values would take much memory, and
+// to products of so many rows packing anew adds a hundredth.
+const manyValues, manyRows = 1 << 17, 512
+
+// backwardOf returns W0 packed for a product of m rows, or nil where it is best streamed:
+// made anew of what is packed for the forward product.
+func (w *Weight) backwardOf(m int) *kernels.Packed {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.streamed || w.Out*w.In >= manyValues && m >= manyRows && !w.bwd.done {
+		return nil
+	}
+	return w.pack(&w.bwd, kernels.NN, w.In)
 }
 
 // How much of a weight is packed at once: as many columns as each thread packs
@@ -52,12 +68,21 @@ func (w *Weight) stream(op kernels.Op, k, n int, multiply func(p *kernels.Packed
 	defer panels.put(p)
 	step := columnsAtOnce(k)
 	for from := 0; from < n; from += step {
-		p.RepackStored(op, &w.held, from, min(n, from+step))
-		if r, a, b := w.product.r, w.product.a, w.product.b; r > 0 && op == kernels.NT {
-			p.AddProduct(r, a, w.In, b[from:], w.Out)
-		} else if r > 0 {
-			p.AddProduct(r, b, w.Out, a[from:], w.In)
-		}
+		w.repack(p, op, from, min(n, from+step))
 		multiply(p, from)
+	}
+}
+
+// repack packs columns from, …, to-1 of an operand.
+func (w *Weight) repack(p *kernels.Packed, op kernels.Op, from, to int) {
+	if !w.streamed {
+		p.RepackTurned(w.Forward(), from, to)
+		return
+	}
+	p.RepackStored(op, &w.held, from, to)
+	if r, a, b := w.product.r, w.product.a, w.product.b; r > 0 && op == kernels.NT {
+		p.AddProduct(r, a, w.In, b[from:], w.Out)
+	} else if r > 0 {
+		p.AddProduct(r, b, w.Out, a[from:], w.In)
 	}
 }

@@ -116,3 +116,31 @@ func TestStreamedAllocations(t *testing.T) {
 		t.Errorf("%v allocations a step", n)
 	}
 }
+
+// The input gradient of many rows, for which the weight is packed anew from its other
+// form, has the bits of that of each few, for which it is packed for good: but for the
+// mean, of which a 16th is as exact.
+func TestInputGradOfManyRows(t *testing.T) {
+	const m, part, in, out, r = 800, 50, 401, 331, 3
+	x, targets := agtest.Random(m, in, 1).Floats(), agtest.Random(m, out, 2).Floats()
+	a, b := agtest.Random(r, in, 3), agtest.Random(out, r, 4)
+	weight := agtest.Random(out, in, 5).Floats()
+	grad := func(w *ag.Weight, from, to int) []float32 {
+		rows := ag.NewVariable(to-from, in, x[from*in:to*in])
+		rows.SetRequiresGrad(true)
+		tape := ag.NewTape()
+		y := tape.Run(ag.NewLowRankLinear(rows, w, a, b, 0.5, nil))
+		if err := tape.Backward(tape.Run(ag.NewMeanSquare(y, targets[from*out:to*out]))); err != nil {
+			t.Fatal(err)
+		}
+		return rows.GradFloats()
+	}
+	got, few := grad(ag.NewWeight(out, in, weight), 0, m), ag.NewWeight(out, in, weight)
+	for from := 0; from < m; from += part {
+		for i, want := range grad(few, from, from+part) {
+			if got := got[from*in+i] * (m / part); got != want {
+				t.Fatalf("row %d: %v, want %v", from+i/in, got, want)
+			}
+		}
+	}
+}

@@ -8,11 +8,13 @@ import (
 
 // A Weight is a frozen out×in matrix, the W0 of a linear map y = x·W0ᵀ, as
 // float32 or in a format of fewer bits, which is decoded while it is packed. It
-// is packed once for the forward product and once for the input gradient, at
-// their first use; or, streamed, in every product anew, a few columns at a time,
-// so that nothing is held but the values as they are kept. Both give the same
-// bits. Values that a file has leave the memory once they are packed. It is no tensor: the graph never sees it. It may serve several tapes at
-// once, but not while Set runs.
+// is packed once for the forward product and, if it is small or the rows are few, once
+// for the input gradient, at their first use: for the gradient of many rows what the
+// forward product has is packed anew, a few columns at a time. Streamed it is so in
+// every product, of the values as they are kept, and nothing else is held. All give the
+// same bits. Values that a file has leave the memory once they are packed. It is no
+// tensor: the graph never sees it. It may serve several tapes at once, but not while
+// Set runs.
 type Weight struct {
 	Out, In int
 
@@ -107,6 +109,19 @@ func (w *Weight) set(op string, values Values) {
 		w.held = *values.Stored
 	}
 	w.held.Rows, w.held.Cols = w.Out, w.In
+}
+
+// Packed returns how many values the packed forms have that are held now.
+func (w *Weight) Packed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, p := range []*packing{&w.fwd, &w.bwd} {
+		if p.done {
+			n += w.Out * w.In
+		}
+	}
+	return n
 }
 
 // Streamed reports whether nothing is packed for good.

@@ -74,6 +74,20 @@ var productKernels = []kernel{
 		}
 		t.want(c, acc, productOf(k, a.old, right))
 	}},
+	{name: "RepackTurned", draw: func(t *trial) {
+		m, n, k := t.sizes()
+		acc := t.coin()
+		first := t.below(n + 1)
+		last := first + t.below(n-first+1)
+		a, b := t.in("a", m, k), t.in("b", k, n)
+		c := t.out("c", m, last-first)
+		t.call = func() {
+			q, p := Pack(NT, n, k, b.x, b.ld), &Packed{} // of bᵀ
+			p.RepackTurned(q, first, last)
+			MatMulPacked(acc, m, a.x, a.ld, p, c.x, c.ld)
+		}
+		t.want(c, acc, productOf(k, a.old, func(i, j int) bounded { return b.old(i, first+j) }))
+	}},
 	{name: "AddProduct", draw: func(t *trial) {
 		m, n, k := t.sizes()
 		r, op := t.size(), Op(t.below(2))

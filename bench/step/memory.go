@@ -21,8 +21,8 @@ func (m Memory) Total() int {
 	return m.Base + m.Rest + m.Packed + m.Activations + m.Adapters + m.Optimizer
 }
 
-// Memory returns the bytes by count, without padding: of the base as it is kept,
-// else of float32.
+// Memory returns the bytes by count, after a step, without padding: of the base as it is
+// kept, else of float32.
 func (t *Training) Memory() Memory {
 	var values Memory // in float32
 	base, streams := 0, false
@@ -74,22 +74,14 @@ func (t *Training) Memory() Memory {
 	}
 }
 
-// packed counts the values of frozen weights in the forms for the product and,
-// where the input has a gradient, for that.
-func packed(model nn.Model, adapted map[*nn.Linear]*adapter.Map) int {
-	n, maps := 0, 0
+// packed counts the values of the packed forms of frozen weights that are held.
+func packed(model nn.Model, adapted map[*nn.Linear]*adapter.Map) (n int) {
 	for _, l := range model.Linears() {
-		m := adapted[l]
-		if m != nil {
-			maps++
+		w := l.Frozen()
+		if m := adapted[l]; m != nil {
+			w = m.Base
 		}
-		if l.Kind != nn.Dense || m != nil && !m.Form().LowRank() {
-			continue
-		}
-		n += l.In * l.Out
-		if m == nil || maps > 3 {
-			n += l.In * l.Out
-		}
+		n += w.Packed()
 	}
 	return n
 }
