@@ -10,13 +10,14 @@ type ScaleCols struct {
 	x, g Tensor
 	n    int
 	output
+	grads *gradients
 }
 
 // NewScaleCols returns the operator for x M×n and g 1×n; y is M×n.
 func NewScaleCols(x, g Tensor) *ScaleCols {
 	rowVector("ScaleCols", "g", g, x)
 	m, n := Dims(x)
-	return &ScaleCols{x: x, g: g, n: n, output: newOutput(m, n)}
+	return &ScaleCols{x: x, g: g, n: n, output: newOutput(m, n), grads: newGradients(x, g)}
 }
 
 func (f *ScaleCols) Operands() []Tensor { return []Tensor{f.x, f.g} }
@@ -27,21 +28,12 @@ func (f *ScaleCols) Forward() (Tensor, error) {
 }
 
 func (f *ScaleCols) Backward(gy Tensor) error {
-	x, g, dy := Floats(f.x), Floats(f.g), Floats(gy)
-	if f.x.RequiresGrad() {
-		Accumulate(f.x, func(dx []float32, acc bool) {
-			kernels.ScaleCols(f.y.rows, f.n, dy, f.n, g, dx, f.n, acc)
-		})
-	}
-	if f.g.RequiresGrad() {
-		Accumulate(f.g, func(dg []float32, acc bool) {
-			if !acc {
-				clear(dg)
-			}
-			for i := range f.y.rows {
-				kernels.MulAdd(dg, x[i*f.n:][:f.n], dy[i*f.n:][:f.n])
-			}
-		})
-	}
+	x, gain, dy := Floats(f.x), Floats(f.g), Floats(gy)
+	f.grads.accumulate(func(g [][]float32, acc bool) {
+		if !acc {
+			clear(g[1])
+		}
+		kernels.ScaleColsGrad(f.y.rows, f.n, x, f.n, gain, dy, f.n, g[0], f.n, acc, g[1])
+	})
 	return nil
 }

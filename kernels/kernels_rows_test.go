@@ -72,6 +72,26 @@ var rowKernels = []kernel{
 			RMSNormGrad(rows, n, x.x, x.ld, w.x, inv.x, dy.x, dy.ld, dxx, dx.ld, acc, dwx)
 		}
 	}},
+	{name: "ScaleColsGrad", draw: func(t *trial) {
+		rows, n := t.table()
+		acc, frozen := t.coin(), t.below(4)
+		x, g, dy := t.in("x", rows, n), t.in("g", 1, n), t.in("dy", rows, n)
+		dx, dg := t.outOr(!acc, "dx", rows, n, dy), t.out("dg", 1, n)
+		dxx, dgx := dx.x, dg.x
+		if frozen == 1 && dx != dy {
+			dxx = nil
+		} else {
+			t.want(dx, acc, func(i, j int) bounded { return g.old(0, j).mul(dy.old(i, j)) })
+		}
+		if frozen == 2 {
+			dgx = nil
+		} else {
+			t.want(dg, true, func(_, j int) bounded {
+				return sumBounded(rows, func(i int) bounded { return x.old(i, j).mul(dy.old(i, j)) })
+			})
+		}
+		t.call = func() { ScaleColsGrad(rows, n, x.x, x.ld, g.x, dy.x, dy.ld, dxx, dx.ld, acc, dgx) }
+	}},
 	{name: "LayerNorm", draw: func(t *trial) {
 		rows, n := t.table()
 		x, w, b := t.in("x", rows, n), t.in("w", 1, n), t.in("b", 1, n)
