@@ -18,6 +18,7 @@ type LowRankLinear struct {
 	out, r     int
 	experts    int
 	drops      *dropping
+	factors    *gradients // of A and B
 	output
 	p, u []float32 // x·Aᵀ (with gates) and u: M×r
 }
@@ -48,6 +49,7 @@ func NewLowRankLinear(x Tensor, w *Weight, a, b Tensor, s float32, g Tensor) *Lo
 		f.p = make([]float32, f.m*f.r)
 	}
 	f.u = make([]float32, f.m*f.r)
+	f.factors = newGradients(a, b)
 	f.output = newOutput(f.m, f.out)
 	return f
 }
@@ -123,22 +125,29 @@ func (f *LowRankLinear) Backward(gy Tensor) error {
 			f.w.backward(acc, f.m, dy, f.r, v, a, dx)
 		})
 	}
-	if f.a.RequiresGrad() {
-		if f.drops.on() {
-			dropped := f.drops.of(x)
-			defer vectors.put(dropped)
-			x = *dropped
-		}
-		Accumulate(f.a, func(da []float32, acc bool) {
-			kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, x, f.in, nil, 0, nil, 0, v, f.r, da, f.in, nil, 0)
-		})
-	}
-	if f.b.RequiresGrad() {
-		Accumulate(f.b, func(db []float32, acc bool) {
-			kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, nil, 0, dy, f.out, f.u, f.r, nil, 0, nil, 0, db, f.r)
-		})
+	if f.a.RequiresGrad() || f.b.RequiresGrad() {
+		f.factorGrads(x, dy, v)
 	}
 	return nil
+}
+
+// factorGrads writes dA and dB, which the threads share together.
+func (f *LowRankLinear) factorGrads(x, dy, v []float32) {
+	if f.drops.on() && f.a.RequiresGrad() {
+		dropped := f.drops.of(x)
+		defer vectors.put(dropped)
+		x = *dropped
+	}
+	f.factors.accumulate(func(g [][]float32, acc bool) {
+		da, db := g[0], g[1]
+		if !f.a.RequiresGrad() {
+			da = nil
+		}
+		if !f.b.RequiresGrad() {
+			db = nil
+		}
+		kernels.LowRankFactorGrads(acc, f.m, f.r, f.in, f.out, x, f.in, dy, f.out, f.u, f.r, v, f.r, da, f.in, db, f.r)
+	})
 }
 
 // droppedInputGrad writes dx = dy·W0 + drop((v∘g)·A).

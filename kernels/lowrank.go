@@ -97,23 +97,67 @@ func LowRankFactorGrads(acc bool, m, r, in, out int, x []float32, ldx int, dy []
 		checkMatrix(fn, "u", m, r, u, ldu)
 		checkMatrix(fn, "db", out, r, db, lddb)
 	}
+	g := factorGradients{
+		acc: acc, m: m, r: r,
+		x: matrix{x, ldx, 1}, v: matrix{v, ldv, 1}, da: matrix{da, ldda, 1},
+		dy: matrix{dy, lddy, 1}, u: matrix{u, ldu, 1}, db: matrix{db, lddb, 1},
+	}
 	if da != nil {
-		(&operation{active, acc, r, in, m, matrix{v, 1, ldv}, matrix{x, ldx, 1}, da, ldda}).multiply()
+		g.in = in
 	}
 	if db != nil {
-		(&operation{active, acc, out, r, m, matrix{dy, 1, lddy}, matrix{u, ldu, 1}, db, lddb}).multiply()
+		g.out = out
+	}
+	g.run()
+}
+
+// factorGradients is a call of LowRankFactorGrads; in or out is 0 without the factor.
+type factorGradients struct {
+	acc          bool
+	m, r         int
+	in, out      int
+	x, v, da     matrix
+	dy, u, db    matrix
+	inBlocks, by int // jobs are so many columns of x, the first ones, or of dy
+}
+
+var factorSpans = spans[factorGradients]{body: factorGradients.blocks}
+
+// run computes the gradients. Their products have the few rows of a factor, so threads
+// share columns: of each product by itself if it is a stream, else of both together.
+func (g factorGradients) run() {
+	s := &shapes[active]
+	together := g.m*g.r*(g.in+g.out) >= parallelWork && !s.streams(g.r, g.x, g.m, g.in) && !s.streams(g.r, g.dy, g.m, g.out)
+	if g.by = max(1, g.in, g.out); together {
+		g.by = 2 * s.wide
+	}
+	g.inBlocks = ceil(g.in, g.by)
+	if jobs := g.inBlocks + ceil(g.out, g.by); together {
+		factorSpans.run(jobs, 1, g)
+	} else {
+		g.blocks(0, jobs)
+	}
+}
+
+// blocks computes some jobs.
+func (g factorGradients) blocks(from, to int) {
+	for i := from; i < to; i++ {
+		if j := i * g.by; i < g.inBlocks {
+			(&operation{active, g.acc, g.r, min(g.by, g.in-j), g.m, g.v.transposed(), g.x.at(0, j), g.da.at(0, j).x, g.da.row}).multiply()
+		} else {
+			j -= g.inBlocks * g.by
+			(&operation{active, g.acc, min(g.by, g.out-j), g.r, g.m, g.dy.at(0, j).transposed(), g.u, g.db.at(j, 0).x, g.db.row}).multiply()
+		}
 	}
 }
 
 // scaleMatrix multiplies x (rows×cols) by s.
 func scaleMatrix(rows, cols int, s float32, x []float32, ldx int) {
-	if cols == 0 {
+	if rows == 0 || cols == 0 {
 		return // x may be empty whatever ldx is
 	}
-	for i := range rows {
-		row := x[i*ldx:][:cols]
-		for j := range row {
-			row[j] *= s
-		}
+	if ldx == cols { // one row
+		rows, cols = 1, rows*cols
 	}
+	scaleRows(x[:cols], ldx, x[:cols], ldx, []float32{s}, 0, rows)
 }
