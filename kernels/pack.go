@@ -47,11 +47,12 @@ func (p *Packed) panel(j int) (panel []float32, width int) {
 	return p.buf[j*p.k:], shapes[p.level].width(p.n - j)
 }
 
-// packColumns is how many columns one job packs, whole panels at every level, and
-// rowsAtOnce how many rows of them in turn if B is row-major: so it is read in long
-// runs.
+// packColumns and packRows are how many columns and rows one job packs, whole panels
+// at every level, and rowsAtOnce how many rows of them in turn if B is row-major: so it
+// is read in long runs.
 const (
 	packColumns = 192
+	packRows    = 256
 	rowsAtOnce  = 8
 )
 
@@ -59,22 +60,23 @@ const (
 func (p *Packed) fill(b matrix) {
 	g := products.get()
 	g.b, g.packed = b, p
-	Parallel(ceil(p.n, packColumns), g.packJob)
+	Parallel(ceil(p.n, packColumns)*ceil(p.k, packRows), g.packJob)
 	g.release()
 }
 
-// pack is one job of fill: it packs the columns from index·packColumns on.
+// pack is one job of fill: it packs a block of packRows×packColumns.
 func (g *product) pack(index int) {
 	p := g.packed
 	wide := shapes[p.level].wide
-	first := index * packColumns
-	end := min(p.n, first+packColumns)
+	blocks := ceil(p.k, packRows)
+	first, from := index/blocks*packColumns, index%blocks*packRows
+	end, to := min(p.n, first+packColumns), min(p.k, from+packRows)
 	rows := rowsAtOnce
 	if g.b.row == 1 {
-		rows = kc
+		rows = packRows
 	}
-	for k0 := 0; k0 < p.k; k0 += rows {
-		k := min(rows, p.k-k0)
+	for k0 := from; k0 < to; k0 += rows {
+		k := min(rows, to-k0)
 		for j := first; j < end; j += wide {
 			panel, width := p.panel(j)
 			b := g.b.at(k0, j)
