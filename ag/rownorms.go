@@ -20,10 +20,9 @@ type RowNorms struct {
 	s          float32
 	r          int
 	attached   bool
-	sb         []float32 // s·diag(dy/y)·B: out×r, where attached
+	sb         []float32 // s·Bᵀ·diag(dy/y): r×out, where attached
 	mix        []float32 // s·Bᵀ·diag(dy/y)·B: r×r
-	p, gram, q []float32 // W0·Aᵀ: out×r, A·Aᵀ: r×r, B·A·Aᵀ: out×r
-	part       []float32 // decoded rows of a streamed weight
+	p, gram, q []float32 // A·W0ᵀ: r×out, A·Aᵀ: r×r, A·Aᵀ·Bᵀ: r×out
 	output
 }
 
@@ -66,52 +65,19 @@ func (f *RowNorms) Operands() []Tensor {
 }
 
 func (f *RowNorms) Forward() (Tensor, error) {
-	a, b := Floats(f.a), Floats(f.b)
-	out, in, r := f.w.Out, f.w.In, f.r
+	a, b, y := Floats(f.a), Floats(f.b), f.y.Floats()
+	out, in, r, s := f.w.Out, f.w.In, f.r, float64(f.s)
+	squares := f.w.rowSquares()
+	f.w.times(r, a, f.p)
 	kernels.MatMul(kernels.NT, false, r, r, in, a, in, a, in, f.gram, r)
-	kernels.MatMul(kernels.NN, false, out, r, r, b, r, f.gram, r, f.q, r)
-	f.chunks(func(i, n int, w []float32) { f.rows(i, n, w, a, b) })
-	return f.y, nil
-}
-
-// chunks calls each with n rows of the weight at a time, from row i on: those of a
-// streamed one are decoded for it, and sums over rows have the same bits either way.
-func (f *RowNorms) chunks(each func(i, n int, w []float32)) {
-	out, in := f.w.Out, f.w.In
-	step := max(1, normsAtOnce/max(in, 1))
-	var all []float32
-	if !f.w.streamed {
-		all = f.w.Floats()
-	} else if f.part == nil {
-		f.part = make([]float32, min(out, step)*in)
-	}
-	for i := 0; i < out; i += step {
-		n := min(step, out-i)
-		w := f.part
-		if all != nil {
-			w = all[i*in:][:n*in]
-		} else {
-			f.w.decode(f.part[:n*in], i)
+	kernels.MatMul(kernels.NT, false, r, out, r, f.gram, r, b, r, f.q, out)
+	for i, square := range squares {
+		for k, b := range b[i*r:][:r] {
+			square += s * float64(b) * (2*float64(f.p[k*out+i]) + s*float64(f.q[k*out+i]))
 		}
-		each(i, n, w)
+		y[i] = float32(math.Sqrt(max(square, 0)))
 	}
-}
-
-// normsAtOnce is how many elements of the weight are taken at once.
-const normsAtOnce = 1 << 17
-
-// rows makes n norms from number i on, of the rows w.
-func (f *RowNorms) rows(i, n int, w, a, b []float32) {
-	in, r, s := f.w.In, f.r, float64(f.s)
-	p := f.p[i*r:]
-	kernels.MatMul(kernels.NT, false, n, r, in, w, in, a, in, p, r)
-	for k := range n {
-		bi := b[(i+k)*r:][:r]
-		square := kernels.SumSquares(w[k*in:][:in]) +
-			2*s*kernels.Dot(bi, p[k*r:][:r]) +
-			s*s*kernels.Dot(bi, f.q[(i+k)*r:][:r])
-		f.y.Floats()[i+k] = float32(math.Sqrt(max(square, 0)))
-	}
+	return f.y, nil
 }
 
 // Backward does nothing where the norms are detached.
@@ -133,24 +99,61 @@ func (f *RowNorms) Backward(gy Tensor) error {
 				clear(db)
 			}
 			for i := range out {
-				kernels.Axpy(d(i), f.p[i*r:][:r], db[i*r:][:r])
-				kernels.Axpy(d(i)*f.s, f.q[i*r:][:r], db[i*r:][:r])
+				for k, d := 0, d(i); k < r; k++ {
+					db[i*r+k] += d * (f.p[k*out+i] + f.s*f.q[k*out+i])
+				}
 			}
 		})
 	}
 	if f.a.RequiresGrad() {
-		copy(f.sb, b)
 		for i := range out {
-			kernels.Scale(d(i), f.sb[i*r:][:r])
+			for k, d := 0, d(i); k < r; k++ {
+				f.sb[k*out+i] = d * b[i*r+k]
+			}
 		}
-		kernels.MatMul(kernels.TN, false, r, r, out, f.sb, r, b, r, f.mix, r)
+		kernels.MatMul(kernels.NN, false, r, r, out, f.sb, out, b, r, f.mix, r)
 		kernels.Scale(f.s, f.mix)
 		Accumulate(f.a, func(da []float32, acc bool) {
 			kernels.MatMul(kernels.NN, acc, r, in, r, f.mix, r, a, in, da, in)
-			f.chunks(func(i, n int, w []float32) {
-				kernels.MatMul(kernels.TN, true, r, in, n, f.sb[i*r:], r, w, in, da, in)
-			})
+			f.w.backward(true, r, f.sb, 0, nil, nil, da)
 		})
 	}
 	return nil
+}
+
+// times computes y = x·W0ᵀ for a few rows of x, m×in: of the packed form if there is
+// one, and without making it.
+func (w *Weight) times(m int, x, y []float32) {
+	w.mu.Lock()
+	packed := w.fwd.done
+	w.mu.Unlock()
+	if w.streamed || packed {
+		w.forward(m, x, 0, nil, nil, y)
+		return
+	}
+	kernels.MatMul(kernels.NT, false, m, w.Out, w.In, x, w.In, w.Floats(), w.In, y, w.Out)
+}
+
+// rowSquares returns the squares of the norms of the rows, to be read only. They are
+// computed once, from some rows at a time.
+func (w *Weight) rowSquares() []float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.squares != nil {
+		return w.squares
+	}
+	const atOnce = 1 << 17
+	w.squares = make([]float64, w.Out)
+	step := max(1, atOnce/max(w.In, 1))
+	spare := borrow(min(w.Out, step) * w.In)
+	defer vectors.put(spare)
+	for i := 0; i < w.Out; i += step {
+		rows := (*spare)[:min(step, w.Out-i)*w.In]
+		w.decode(rows, i)
+		for k := range len(rows) / max(w.In, 1) {
+			w.squares[i+k] = kernels.SumSquares(rows[k*w.In:][:w.In])
+		}
+	}
+	w.values.Release()
+	return w.squares
 }

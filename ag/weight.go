@@ -27,6 +27,8 @@ type Weight struct {
 	full   []float32      // of values in fewer bits that have been asked for in whole
 	fwd    packing        // W0ᵀ: in×out
 	bwd    packing        // W0: out×in
+
+	squares []float64 // of the norms of the rows; nil: not asked for yet
 }
 
 // A product is bᵀ·a, for a r×in and b r×out.
@@ -82,7 +84,7 @@ func (w *Weight) SetProduct(r int, a, b []float32) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.product = product{r, a, b}
+	w.product, w.squares = product{r, a, b}, nil
 }
 
 // ProductRank returns r of [Weight.Plus], 0 where nothing was added.
@@ -103,7 +105,7 @@ func (w *Weight) set(op string, values Values) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.values, w.full, w.fwd.done, w.bwd.done = values, nil, false, false
-	w.product = product{}
+	w.product, w.squares = product{}, nil
 	w.held = kernels.Stored{Format: kernels.F32, Floats: values.Floats}
 	if values.Stored != nil {
 		w.held = *values.Stored
