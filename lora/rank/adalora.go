@@ -72,6 +72,8 @@ func (s AdaLoRA) Plan(maps []*adapter.Map, steps int, _ func(string) *rand.Rand)
 		begin:   int(math.Round(s.Begin * float64(steps))),
 		end:     steps - int(math.Round(s.End*float64(steps))),
 	}
+	p.observing = func(i int) { p.maps[i].observe(s.Beta1, s.Beta2) }
+	p.scoring = func(i int) { p.maps[i].rate() }
 	if p.begin >= p.end {
 		return nil, fmt.Errorf("rank: AdaLoRA: begin %v and end %v of %d steps leave no step to prune in", s.Begin, s.End, steps)
 	}

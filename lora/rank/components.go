@@ -2,6 +2,7 @@ package rank
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn/optim"
@@ -12,6 +13,7 @@ type components struct {
 	m       *adapter.Map
 	a, b, e *tracked  // e is nil where the map has no factor E
 	mask    []float32 // 1: in use, 0: pruned
+	scores  []float64 // the importance of each, as of the last choice
 }
 
 // tracked is a factor with the moving averages of the sensitivity I = |w·g| of
@@ -26,7 +28,7 @@ func newComponents(m *adapter.Map) (*components, error) {
 	if c.a == nil || c.b == nil {
 		return nil, fmt.Errorf("rank: AdaLoRA: %s has no factors A and B to prune", m.Name)
 	}
-	c.mask = make([]float32, m.Rank)
+	c.mask, c.scores = make([]float32, m.Rank), make([]float64, m.Rank)
 	for k := range c.mask {
 		c.mask[k] = 1
 	}
@@ -53,25 +55,28 @@ func (c *components) observe(beta1, beta2 float64) {
 }
 
 func (t *tracked) observe(beta1, beta2 float32) {
-	g := t.GradFloats()
-	for i, w := range t.Floats() {
-		var now float32
-		if g != nil {
-			now = abs(w * g[i])
-		}
-		t.mean[i] = beta1*t.mean[i] + (1-beta1)*now
-		t.uncertainty[i] = beta2*t.uncertainty[i] + (1-beta2)*abs(now-t.mean[i])
+	mean := t.mean
+	w, g, uncertainty := t.Floats()[:len(mean)], t.GradFloats(), t.uncertainty[:len(mean)]
+	if g == nil {
+		g = make([]float32, len(mean))
+	}
+	for i, g := range g[:len(mean)] {
+		now := abs(w[i] * g)
+		m := beta1*mean[i] + (1-beta1)*now
+		mean[i], uncertainty[i] = m, beta2*uncertainty[i]+(1-beta2)*abs(now-m)
 	}
 }
 
-// score is the importance of component k: that of E_k, and the means of those
+// rate makes the importance of all components: that of E_k, and the means of those
 // of A's row and B's column.
-func (c *components) score(k int) float64 {
-	s := c.a.average(k*c.m.In, 1, c.m.In) + c.b.average(k, c.m.Rank, c.m.Out)
-	if c.e != nil {
-		s += c.e.average(k, 1, 1)
+func (c *components) rate() {
+	for k := range c.scores {
+		s := c.a.average(k*c.m.In, 1, c.m.In) + c.b.average(k, c.m.Rank, c.m.Out)
+		if c.e != nil {
+			s += c.e.average(k, 1, 1)
+		}
+		c.scores[k] = s
 	}
-	return s
 }
 
 // average returns the mean of n scores from entry at on, stride apart.
@@ -112,4 +117,5 @@ func (c *components) buffers() []optim.Buffer {
 	return all
 }
 
-func abs(x float32) float32 { return max(x, -x) }
+// abs is |x|, of which [max] would look for NaN and the sign of 0 first.
+func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }

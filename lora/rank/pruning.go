@@ -3,6 +3,7 @@ package rank
 import (
 	"slices"
 
+	"github.com/lowrank/lowrank/kernels"
 	"github.com/lowrank/lowrank/nn/optim"
 )
 
@@ -13,6 +14,8 @@ type pruning struct {
 	begin, end    int // steps: no pruning up to begin, frozen from end on
 	total, target int // budget at the start and at the end
 	ranking       []scored
+
+	observing, scoring func(i int) // of a map, bound once
 }
 
 // scored is a component and its importance.
@@ -42,11 +45,7 @@ func (p *pruning) After(step int) {
 	}
 }
 
-func (p *pruning) observe() {
-	for _, c := range p.maps {
-		c.observe(p.Beta1, p.Beta2)
-	}
-}
+func (p *pruning) observe() { kernels.Parallel(len(p.maps), p.observing) }
 
 // budget returns the number of components in use after a step.
 func (p *pruning) budget(step int) int {
@@ -64,9 +63,10 @@ func (p *pruning) budget(step int) int {
 // all maps. Of equals the first map's first component stays.
 func (p *pruning) choose(budget int) {
 	p.ranking = p.ranking[:0]
+	kernels.Parallel(len(p.maps), p.scoring)
 	for _, c := range p.maps {
-		for k := range c.mask {
-			p.ranking = append(p.ranking, scored{c, k, c.score(k)})
+		for k, score := range c.scores {
+			p.ranking = append(p.ranking, scored{c, k, score})
 		}
 	}
 	slices.SortStableFunc(p.ranking, func(a, b scored) int {
