@@ -127,7 +127,7 @@ var factorSpans = spans[factorGradients]{body: factorGradients.blocks}
 // share columns: of each product by itself if it is a stream, else of both together.
 func (g factorGradients) run() {
 	s := &shapes[active]
-	together := g.m*g.r*(g.in+g.out) >= parallelWork && !s.streams(g.r, g.x, g.m, g.in) && !s.streams(g.r, g.dy, g.m, g.out)
+	together := Threads() > 1 && g.m*g.r*(g.in+g.out) >= parallelWork && !s.streams(g.r, g.x, g.m, g.in) && !s.streams(g.r, g.dy, g.m, g.out)
 	if g.by = max(1, g.in, g.out); together {
 		g.by = 2 * s.wide
 	}
