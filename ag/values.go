@@ -14,6 +14,9 @@ type Values struct {
 	// Forget, where there is a file behind the memory, lets the system drop what of
 	// it nobody has written to, to be read again when it is touched.
 	Forget func()
+	// Passed says that nobody else has Floats: a weight lets go of them once they are
+	// packed.
+	Passed bool
 }
 
 // Release calls Forget, where there is one: the values are not needed for a while.

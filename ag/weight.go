@@ -12,8 +12,8 @@ import (
 // for the input gradient, at their first use: for the gradient of many rows what the
 // forward product has is packed anew, a few columns at a time. Streamed it is so in
 // every product, of the values as they are kept, and nothing else is held. All give the
-// same bits. Values that a file has leave the memory once they are packed. It is no
-// tensor: the graph never sees it. It may serve several tapes at once, but not while
+// same bits. Values that a file has, or nobody else, leave the memory once they are
+// packed. It is no tensor: the graph never sees it. It may serve several tapes at once, but not while
 // Set runs.
 type Weight struct {
 	Out, In int
@@ -23,6 +23,7 @@ type Weight struct {
 
 	mu     sync.Mutex
 	values Values
+	passed bool           // they are gone, and fwd is what is left of them
 	held   kernels.Stored // the values as the kernels pack them
 	full   []float32      // of values in fewer bits that have been asked for in whole
 	fwd    packing        // W0ᵀ: in×out
@@ -92,6 +93,10 @@ func (w *Weight) ProductRank() int { return w.product.r }
 
 // decode writes rows i, … of the matrix to x, of whole rows.
 func (w *Weight) decode(x []float32, i int) {
+	if w.passed {
+		w.fwd.packed.Unpack(i, i+len(x)/max(w.In, 1), x, w.In)
+		return
+	}
 	w.values.Decode(x, i*w.In)
 	if p := w.product; p.r > 0 && w.In > 0 {
 		kernels.MatMul(kernels.TN, true, len(x)/w.In, w.In, p.r, p.b[i:], w.Out, p.a, w.In, x, w.In)
@@ -104,7 +109,7 @@ func (w *Weight) set(op string, values Values) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.values, w.full, w.fwd.done, w.bwd.done = values, nil, false, false
+	w.values, w.full, w.fwd.done, w.bwd.done, w.passed = values, nil, false, false, false
 	w.product, w.squares = product{}, nil
 	w.held = kernels.Stored{Format: kernels.F32, Floats: values.Floats}
 	if values.Stored != nil {
@@ -137,14 +142,15 @@ func (w *Weight) Values() Values {
 }
 
 // Floats returns the values as float32, row by row, to be read only. Decoded ones
-// are kept, except those of a streamed weight, which are the caller's.
+// are kept, except those of a weight that is streamed or let go of its values, which
+// are the caller's.
 func (w *Weight) Floats() []float32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.values.Stored == nil && w.product.r == 0:
+	case w.values.Stored == nil && w.product.r == 0 && !w.passed:
 		return w.values.Floats
-	case w.streamed:
+	case w.streamed, w.passed:
 		x := make([]float32, w.Out*w.In)
 		w.decode(x, 0)
 		return x
@@ -182,10 +188,18 @@ func (w *Weight) Backward() *kernels.Packed {
 }
 
 func (w *Weight) pack(p *packing, op kernels.Op, n int) *kernels.Packed {
-	if !p.done {
+	if p.done {
+		return &p.packed
+	}
+	if w.passed {
+		p.packed.RepackTurned(&w.fwd.packed, 0, n)
+	} else {
 		p.packed.RepackStored(op, &w.held, 0, n)
-		p.done = true
-		w.values.Release()
+	}
+	p.done = true
+	w.values.Release()
+	if p == &w.fwd && w.values.Passed {
+		w.passed, w.values.Floats, w.held.Floats = true, nil, nil
 	}
 	return &p.packed
 }

@@ -74,6 +74,16 @@ var productKernels = []kernel{
 		}
 		t.want(c, acc, productOf(k, a.old, right))
 	}},
+	{name: "Unpack", draw: func(t *trial) {
+		_, n, k := t.sizes()
+		op := Op(t.below(2))
+		first := t.below(n + 1)
+		last := first + t.below(n-first+1)
+		b, right := t.inT(op == NT, "b", k, n)
+		x := t.out("x", last-first, k)
+		t.call = func() { Pack(op, k, n, b.x, b.ld).Unpack(first, last, x.x, x.ld) }
+		t.want(x, false, func(i, j int) bounded { return right(j, first+i) })
+	}},
 	{name: "RepackTurned", draw: func(t *trial) {
 		m, n, k := t.sizes()
 		acc := t.coin()

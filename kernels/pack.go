@@ -1,5 +1,7 @@
 package kernels
 
+import "fmt"
+
 // A Packed is a right-hand operand B (k×n) in the order that the tiles read it:
 // panels of as many columns as the level's tile is wide, each contiguous. A
 // frozen weight is packed once and multiplied by in every step.
@@ -115,3 +117,21 @@ func packPanel(l Level, panel []float32, k, n, width int, b *matrix) {
 // transposeSlack is how many elements transpose and copyRows may overwrite behind the
 // last.
 const transposeSlack = 8
+
+// Unpack writes columns from, …, to-1 of the operand to the rows of x, which are k long:
+// of a weight that was packed for y = x·W0ᵀ, rows of W0. It panics if x is too short
+// or there are no such columns.
+func (p *Packed) Unpack(from, to int, x []float32, ldx int) {
+	if from < 0 || to < from || to > p.n {
+		panic(fmt.Sprintf("kernels: Unpack: columns %d to %d, of %d", from, to, p.n))
+	}
+	checkMatrix("Unpack", "x", to-from, p.k, x, ldx)
+	wide := shapes[p.level].wide
+	for j := from; j < to && p.k > 0; j++ {
+		panel, width := p.panel(j / wide * wide)
+		row := x[(j-from)*ldx:]
+		for i := range p.k {
+			row[i] = panel[i*width+j%wide]
+		}
+	}
+}

@@ -71,18 +71,18 @@ func (m *Map) plus() {
 	m.Frozen().Release()
 }
 
-// BaseValues counts the values of a base of the map's own: of a matrix, those in fewer
-// bits as the float32 that take as much, or of the factors that are added to W0.
+// BaseValues counts the values that are held of a base of the map's own: of a matrix,
+// which lets go of them once it is packed, those in fewer bits as the float32 that take
+// as much, or of the factors that are added to W0.
 func (m *Map) BaseValues() int {
-	switch {
+	switch values := m.Base.Values(); {
 	case !m.held.own:
 		return 0
-	case m.held.base.Stored != nil && m.Base.Values().Stored != nil:
-		return (m.held.base.Bytes() + 3) / 4
-	case m.Base.Values().Stored != nil:
+	case m.held.base.Stored == nil && values.Stored != nil:
 		return m.Base.ProductRank() * (m.In + m.Out)
+	default:
+		return (values.Bytes() + 3) / 4
 	}
-	return m.In * m.Out
 }
 
 // OwnsBase reports whether the base is the map's alone.
@@ -184,7 +184,7 @@ func (m *Map) rebase() {
 		w := make([]float32, from.Len())
 		from.Decode(w, 0)
 		addProducts(w, m.Out, m.In, m.Scaling, products...)
-		from = ag.Values{Floats: w}
+		from = ag.Values{Floats: w, Passed: m.Kind == nn.Dense}
 	}
 	m.setBase(from)
 	if m.W != nil {
