@@ -13,7 +13,7 @@ func (p *Packed) RepackTurned(q *Packed, from, to int) {
 	p.resize(q.level, q.n, to-from)
 	t := turnings.get()
 	t.to, t.from, t.first = p, q, from
-	Parallel(ceil(p.n, shapes[p.level].wide), t.job)
+	Parallel(ceil(q.n, shapes[p.level].wide), t.job)
 	*t = turning{job: t.job}
 	turnings.put(t)
 }
@@ -31,14 +31,15 @@ var turnings = reusable[turning]{make: func() *turning {
 	return t
 }}
 
-// panel is one job: it makes one panel, of a block of rows from each one of from.
+// panel is one job: it takes one panel of from, which it reads from end to end, to a
+// block of each of to.
 func (t *turning) panel(i int) {
 	p, q := t.to, t.from
 	wide := shapes[p.level].wide
-	j := i * wide
-	panel, width := p.panel(j)
-	for c := 0; c < q.n; c += wide {
-		rows, step := q.panel(c)
+	c := i * wide
+	rows, step := q.panel(c)
+	for j := 0; j < p.n; j += wide {
+		panel, width := p.panel(j)
 		block := matrix{rows[(t.first+j)*step:], 1, step}
 		packPanel(p.level, panel[c*width:], min(wide, q.n-c), min(wide, p.n-j), width, &block)
 	}
