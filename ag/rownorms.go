@@ -68,7 +68,7 @@ func (f *RowNorms) Forward() (Tensor, error) {
 	a, b, y := Floats(f.a), Floats(f.b), f.y.Floats()
 	out, in, r, s := f.w.Out, f.w.In, f.r, float64(f.s)
 	squares := f.w.rowSquares()
-	f.w.times(r, a, f.p)
+	f.w.forwardFew(r, a, f.p)
 	kernels.MatMul(kernels.NT, false, r, r, in, a, in, a, in, f.gram, r)
 	kernels.MatMul(kernels.NT, false, r, out, r, f.gram, r, b, r, f.q, out)
 	for i, square := range squares {
@@ -115,23 +115,38 @@ func (f *RowNorms) Backward(gy Tensor) error {
 		kernels.Scale(f.s, f.mix)
 		Accumulate(f.a, func(da []float32, acc bool) {
 			kernels.MatMul(kernels.NN, acc, r, in, r, f.mix, r, a, in, da, in)
-			f.w.backward(true, r, f.sb, 0, nil, nil, da)
+			f.w.backwardFew(r, f.sb, da)
 		})
 	}
 	return nil
 }
 
-// times computes y = x·W0ᵀ for a few rows of x, m×in: of the packed form if there is
+// forwardFew computes y = x·W0ᵀ for a few rows of x, m×in: of the packed form if there is
 // one, and without making it.
-func (w *Weight) times(m int, x, y []float32) {
-	w.mu.Lock()
-	packed := w.fwd.done
-	w.mu.Unlock()
-	if w.streamed || packed {
+func (w *Weight) forwardFew(m int, x, y []float32) {
+	if w.streamed || w.holds(&w.fwd) {
 		w.forward(m, x, 0, nil, nil, y)
 		return
 	}
 	kernels.MatMul(kernels.NT, false, m, w.Out, w.In, x, w.In, w.Floats(), w.In, y, w.Out)
+}
+
+// backwardFew adds dy·W0 to dx for a few rows of dy, m×out, likewise.
+func (w *Weight) backwardFew(m int, dy, dx []float32) {
+	if w.streamed || w.holds(&w.bwd) {
+		w.backward(true, m, dy, 0, nil, nil, dx)
+		return
+	}
+	w.stream(kernels.NN, w.Out, w.In, func(p *kernels.Packed, from int) {
+		kernels.MatMulPacked(true, m, dy, w.Out, p, dx[from:], w.In)
+	})
+}
+
+// holds tells whether a packed form has been made.
+func (w *Weight) holds(p *packing) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return p.done
 }
 
 // rowSquares returns the squares of the norms of the rows, to be read only. They are
