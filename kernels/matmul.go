@@ -80,6 +80,11 @@ func (o *operation) multiply() {
 		a, b := &o.a, &o.b
 		a.x, a.row, a.col, b.x, b.row, b.col = b.x, b.col, b.row, a.x, a.col, a.row
 	}
+	// What cannot be one of the special ways takes no time to ask for them.
+	if o.m < 2*dotWide && (o.b.row != 1 || o.n < dotWide) && o.isSmall() {
+		o.small()
+		return
+	}
 	few := o.fewColumns()
 	if 0 < few && few < o.n {
 		last := *o
