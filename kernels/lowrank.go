@@ -124,10 +124,10 @@ type factorGradients struct {
 var factorSpans = spans[factorGradients]{body: factorGradients.blocks}
 
 // run computes the gradients. Their products have the few rows of a factor, so threads
-// share columns: of each product by itself if it is a stream, else of both together.
+// share columns: of both products together if one has too few for them.
 func (g factorGradients) run() {
 	s := &shapes[active]
-	together := Threads() > 1 && g.m*g.r*(g.in+g.out) >= parallelWork && !s.streams(g.r, g.x, g.m, g.in) && !s.streams(g.r, g.dy, g.m, g.out)
+	together := max(g.in, g.out) < 4*s.wide*Threads() && g.m*g.r*(g.in+g.out) >= parallelWork && Threads() > 1
 	if g.by = max(1, g.in, g.out); together {
 		g.by = 2 * s.wide
 	}

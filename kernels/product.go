@@ -165,7 +165,7 @@ func (g *product) jobsPack(threads int) bool {
 	if g.byRows() {
 		return g.even(threads)
 	}
-	return g.m <= selfPackRows
+	return g.m <= selfPackRows && g.n >= 4*shapes[g.level].wide*threads
 }
 
 const selfPackRows = 96
@@ -224,6 +224,7 @@ func (g *product) run(threads int) {
 			rows = max(rows, min(ceil(jobs, columns), ceil(g.m, 4*s.rows)))
 		default:
 			columns = min(jobs, ceil(g.n, 4*s.wide))
+			rows = max(rows, min(ceil(threads, columns), ceil(g.m, 2*s.rows)))
 		}
 	}
 	g.mc = ceil(ceil(g.m, rows), s.rows) * s.rows
