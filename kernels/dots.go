@@ -101,11 +101,11 @@ func (g *product) dotPart(index int) (from, to int) {
 // dots is one job of an operation by dot tiles.
 func (g *product) dots(index int) {
 	j0, j1 := g.dotPart(index)
-	g.dotted(j0, j1)
+	g.byDots(j0, j1)
 }
 
-// dotted computes columns j0, …, j1-1 of C.
-func (o *operation) dotted(j0, j1 int) {
+// byDots computes columns j0, …, j1-1 of C.
+func (o *operation) byDots(j0, j1 int) {
 	for j, n := j0, 0; j < j1; j += n {
 		if n = j1 - j; n >= dotColumns+dotWide {
 			n = dotColumns

@@ -96,7 +96,7 @@ func (o *operation) multiply() {
 	how, small := o.dotting(), o.isSmall()
 	switch {
 	case how == dotted && small:
-		o.dotted(0, o.n)
+		o.byDots(0, o.n)
 		return
 	case how == notDotted && few > 0 && o.alone() && !shapes[o.level].streams(few, o.a.transposed(), o.k, o.m):
 		o.columns()
