@@ -96,25 +96,26 @@ func (g *product) block(index int) {
 	bufferSets.put(w)
 }
 
-// columnsAtOnce is how many columns of a transposed A are packed in turn, for all
-// rows: enough for each tile's part to be worth a call.
-const columnsAtOnce = 32
-
-// left packs rows i0, …, i1-1 and k columns of A from k0 on, a tile's rows at once,
-// or if A is held transposed, columnsAtOnce columns of all of them: so it is read in
-// long runs.
+// left packs rows i0, …, i1-1 and k columns of A from k0 on, a tile's rows at once. If
+// A is held transposed it is read from end to end: of each column the rows of all whole
+// tiles are copied to where these are packed.
 func (g *product) left(w *buffers, most, i0, i1, k0, k int) {
-	columns := k
-	if g.a.row == 1 {
-		columns = columnsAtOnce
+	if k == 0 {
+		return // A may be empty whatever its distances are
 	}
-	for p := 0; p < k; p += columns {
-		n := min(columns, k-p)
-		for i, h := i0, 0; i < i1; i += h {
-			h = height(i1-i, most)
-			a := g.a.at(i, k0+p).transposed()
-			packPanel(g.level, w.a[(i-i0)*(k+transposeSlack)+p*h:], n, h, h, &a)
+	i := i0
+	if g.a.row == 1 {
+		for i1-i >= 2*most || i1-i == most {
+			i += most
 		}
+		for p := 0; p < k && i > i0; p++ {
+			copyRows(g.level, (i-i0)/most, most, g.a.at(i0, k0+p).x, most, w.a[p*most:], most*(k+transposeSlack))
+		}
+	}
+	for h := 0; i < i1; i += h {
+		h = height(i1-i, most)
+		a := g.a.at(i, k0).transposed()
+		packPanel(g.level, w.a[(i-i0)*(k+transposeSlack):], k, h, h, &a)
 	}
 }
 
