@@ -5,13 +5,19 @@ package kernels
 // mostFew is how many columns are few.
 const mostFew = 4
 
-// fewColumns returns how many of the last columns of C are best computed as rows of Cᵀ.
+// fewColumns returns how many of the last columns of C are best computed as rows of Cᵀ:
+// of others beside them only where A, which is then read twice, stays in a second-level
+// cache.
 func (o *operation) fewColumns() int {
 	few := o.n % dotWide
-	if few == 0 || few > mostFew || o.n > 4*dotWide || o.m < 2*dotWide || !shapes[o.level].dots || o.m*o.k < 1024 || o.a.row != 1 && o.k < 64 {
-		return 0
+	switch {
+	case few == 0 || few > mostFew || o.n > 4*dotWide || o.m < 2*dotWide || !shapes[o.level].dots:
+	case o.m*o.k < 1024 || o.a.row != 1 && o.k < 64: // too short
+	case few < o.n && 4*o.m*o.k > machine.L2:
+	default:
+		return few
 	}
-	return few
+	return 0
 }
 
 // columns computes an operation of few columns, whose A is held transposed and whose

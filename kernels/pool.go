@@ -116,7 +116,7 @@ func (w *workers) finish() {
 	w.drop()
 	w.open.Store(0)
 	if !lookFor(w.resting, callerPatience) {
-		w.waiting.Store(true)
+		w.waiting.Swap(true) // see help
 		for !w.resting() {
 			<-w.idle
 		}
@@ -147,13 +147,16 @@ func lookFor(found func() bool, patience time.Duration) bool {
 
 // help joins calls until the program ends, on a thread of its own: the system places
 // a thread by what it did before, and its core's caches are warm.
+//
+// What must be seen by others before the next look at what they do is exchanged, not
+// stored: an emulator of arm64 on amd64 lets the look pass a store.
 func (h *helper) help() {
 	runtime.LockOSThread()
 	for {
 		if lookFor(h.serve, helperPatience) {
 			continue
 		}
-		h.asleep.Store(true)
+		h.asleep.Swap(true)
 		if !h.serve() || !h.asleep.CompareAndSwap(true, false) {
 			<-h.wake
 		}
