@@ -99,27 +99,7 @@ func TestDots(t *testing.T) {
 							t.Fatalf("the case is dotting %d of %d few columns, want %d of %d", how, few, c.how, c.few)
 						}
 					}
-					want := newGuarded("want", c.m, c.n, o.c.ld, func() float32 { return 0 })
-					copy(want.all, o.c.all)
-					for i := 0; i < c.m; i += part {
-						for j := 0; j < c.n; j += part {
-							first := [...]int{NN: i * o.a.ld, NT: i * o.a.ld, TN: i}
-							right := [...]int{NN: j, NT: j * o.b.ld, TN: j}
-							a, b := o.a.x[first[c.op]:], o.b.x[right[c.op]:]
-							MatMul(c.op, acc, min(part, c.m-i), min(part, c.n-j), c.k, a, o.a.ld, b, o.b.ld, want.x[i*want.ld+j:], want.ld)
-						}
-					}
-					for _, threads := range []int{1, 3} {
-						copy(o.c.all, o.c.before)
-						SetThreads(threads)
-						o.matMul(acc)
-						if err := sameBits(o.c.all, want.all); err != nil {
-							t.Fatalf("acc %v, %d threads, against parts: %v", acc, threads, err)
-						}
-					}
-					if err := o.check(acc, false); err != nil {
-						t.Fatalf("acc %v: %v", acc, err)
-					}
+					o.againstParts(t, acc, part, part)
 				}
 			})
 		})

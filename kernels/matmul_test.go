@@ -12,6 +12,33 @@ func (o *operands) matMul(acc bool) {
 	MatMul(o.op, acc, o.m, o.n, o.k, o.a.x, o.a.ld, o.b.x, o.b.ld, o.c.x, o.c.ld)
 }
 
+// againstParts fails unless the product has, on any number of threads, the bits of what
+// is computed in parts of so many rows and columns of C, and its reference's values.
+func (o *operands) againstParts(t *testing.T, acc bool, rows, columns int) {
+	t.Helper()
+	copy(o.c.all, o.c.before)
+	want := newGuarded("want", o.m, o.n, o.c.ld, func() float32 { return 0 })
+	copy(want.all, o.c.all)
+	for i := 0; i < o.m; i += rows {
+		for j := 0; j < o.n; j += columns {
+			left := [...]int{NN: i * o.a.ld, NT: i * o.a.ld, TN: i}
+			right := [...]int{NN: j, NT: j * o.b.ld, TN: j}
+			MatMul(o.op, acc, min(rows, o.m-i), min(columns, o.n-j), o.k, o.a.x[left[o.op]:], o.a.ld, o.b.x[right[o.op]:], o.b.ld, want.x[i*want.ld+j:], want.ld)
+		}
+	}
+	for _, threads := range []int{1, 3} {
+		copy(o.c.all, o.c.before)
+		SetThreads(threads)
+		o.matMul(acc)
+		if err := sameBits(o.c.all, want.all); err != nil {
+			t.Fatalf("acc %v, %d threads, against parts: %v", acc, threads, err)
+		}
+	}
+	if err := o.check(acc, false); err != nil {
+		t.Fatalf("acc %v: %v", acc, err)
+	}
+}
+
 func TestMatMul(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		eachCase(t, []Op{NN, NT, TN}, func(o *operands, acc bool) error {

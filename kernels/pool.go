@@ -149,7 +149,7 @@ func lookFor(found func() bool, patience time.Duration) bool {
 // a thread by what it did before, and its core's caches are warm.
 //
 // What must be seen by others before the next look at what they do is exchanged, not
-// stored: an emulator of arm64 on amd64 lets the look pass a store.
+// stored: an emulator of arm64 on amd64 may let the look pass a store.
 func (h *helper) help() {
 	runtime.LockOSThread()
 	for {

@@ -43,25 +43,10 @@ func TestStream(t *testing.T) {
 					if !s.streams(few, long, c.k, max(c.m, c.n)) || s.streams(few, long, c.k, part) {
 						t.Fatal("the case is no stream, or its parts are")
 					}
-					want := newGuarded("want", c.m, c.n, o.c.ld, func() float32 { return 0 })
-					copy(want.all, o.c.all)
-					for at := 0; at < max(c.m, c.n); at += part {
-						if c.turned {
-							MatMul(c.op, acc, min(part, c.m-at), c.n, c.k, o.a.x[at:], o.a.ld, o.b.x, o.b.ld, want.x[at*want.ld:], want.ld)
-						} else {
-							MatMul(c.op, acc, c.m, min(part, c.n-at), c.k, o.a.x, o.a.ld, o.b.x[at:], o.b.ld, want.x[at:], want.ld)
-						}
-					}
-					for _, threads := range []int{1, 3} {
-						copy(o.c.all, o.c.before)
-						SetThreads(threads)
-						o.matMul(acc)
-						if err := sameBits(o.c.all, want.all); err != nil {
-							t.Fatalf("acc %v, %d threads, against parts: %v", acc, threads, err)
-						}
-					}
-					if err := o.check(acc, false); err != nil {
-						t.Fatalf("acc %v: %v", acc, err)
+					if c.turned {
+						o.againstParts(t, acc, part, c.n)
+					} else {
+						o.againstParts(t, acc, c.m, part)
 					}
 				}
 			})
