@@ -27,7 +27,7 @@ const forgettingBatches = 4
 func (t *training) shadow() (nn.Model, *graph, error) {
 	c := t.Config.Train
 	model := t.Setting.Base.Clone()
-	g, err := newGraph(model, blockwise(t.Setting.feed.open(c.Batch, c.Tokens), true), 1)
+	g, err := newGraph(model, forwardOnly(t.Setting.feed.open(c.Batch, c.Tokens)), 1)
 	return model, g, err
 }
 
@@ -131,7 +131,7 @@ func (t *training) ray(at float64) (float64, error) {
 		}
 	}
 	c := t.Config.Train
-	g, err := newGraph(model, blockwise(t.Setting.feed.open(c.Batch, c.Tokens), true), 1)
+	g, err := newGraph(model, forwardOnly(t.Setting.feed.open(c.Batch, c.Tokens)), 1)
 	if err != nil {
 		return 0, err
 	}

@@ -30,6 +30,13 @@ func blockwise(b *batch, wanted bool) *batch {
 	return b
 }
 
+// forwardOnly makes it a batch of a graph that has no gradients and of which the
+// outputs alone are read.
+func forwardOnly(b *batch) *batch {
+	b.input.Sparing = true
+	return blockwise(b, true)
+}
+
 // newGraph builds the model on a batch, of which passes make one step: each
 // counts for its share of the step's labels, so that any split of a batch gives
 // the same gradient.

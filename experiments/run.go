@@ -193,11 +193,12 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		return err
 	}
 	open := t.Setting.feed.open
-	if t.eval, err = newGraph(model, blockwise(open(c.Batch, c.Tokens), true), 1); err != nil {
+	if t.eval, err = newGraph(model, forwardOnly(open(c.Batch, c.Tokens)), 1); err != nil {
 		return err
 	}
 	b := blockwise(open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks)
 	b.input.Noise = &ag.Noise{Seed: c.Seed}
+	b.input.Sparing = method.Router == nil // whose balance is of all tokens
 	if t.train, err = newGraph(model, b, c.Accumulate); err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (s *Setting) before(ctx context.Context, batch, tokens, batches int) (recor
 	if e, ok := s.losses[key]; ok {
 		return e, nil
 	}
-	g, err := newGraph(s.Base.Clone(), blockwise(s.feed.open(batch, tokens), true), 1)
+	g, err := newGraph(s.Base.Clone(), forwardOnly(s.feed.open(batch, tokens)), 1)
 	if err != nil {
 		return nil, err
 	}

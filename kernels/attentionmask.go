@@ -46,10 +46,16 @@ func (m *Mask) Check(batch, queries, keys int) error {
 	return nil
 }
 
-// Sees reports whether query i of sequence b sees any key, of so many.
-func (m *Mask) Sees(b, i, keys int) bool {
+// Keys returns which keys query i of sequence b sees, of so many: from, …, to-1.
+func (m *Mask) Keys(b, i, keys int) (from, to int) {
 	r := m.sees(b, i, keys)
-	return r.from < r.to
+	return r.from, r.to
+}
+
+// Sees reports whether it sees any.
+func (m *Mask) Sees(b, i, keys int) bool {
+	from, to := m.Keys(b, i, keys)
+	return from < to
 }
 
 // A run is the keys from, …, to-1 of a block of them.

@@ -12,14 +12,17 @@ type AttentionShape struct {
 }
 
 // Attend builds the attention of a sequence's tokens to each other, and to
-// those in the context's cache: q is M×(Heads·d), k and v are M×(KVHeads·d).
-// Padding is seen by none.
-func (c *Context) Attend(s AttentionShape, q, k, v ag.Tensor) ag.Tensor {
-	past := c.Past()
+// those in the context's cache: q is M×(Heads·d), or of the rows alone, if there are
+// some, batch×(Heads·d); k and v are M×(KVHeads·d). Padding is seen by none.
+func (c *Context) Attend(s AttentionShape, q, k, v ag.Tensor, rows *Rows) ag.Tensor {
+	past, queries := c.Past(), c.Tokens
 	k, v = c.Cache.remember(c, k), c.Cache.remember(c, v)
-	return c.Run(ag.NewAttentionTo(q, k, v, c.Batch, c.Tokens, past+c.Tokens, s.Heads, s.KVHeads, ag.AttentionOptions{
-		Mask:  ag.Mask{Causal: s.Causal, Offset: past, Window: s.Window, First: c.First, End: c.End},
-		Scale: s.Scale, Bias: s.Bias,
+	mask := ag.Mask{Causal: s.Causal, Offset: past, Window: s.Window, First: c.First, End: c.End}
+	if rows != nil {
+		queries, mask = 1, rows.mask(c, mask)
+	}
+	return c.Run(ag.NewAttentionTo(q, k, v, c.Batch, queries, past+c.Tokens, s.Heads, s.KVHeads, ag.AttentionOptions{
+		Mask: mask, Scale: s.Scale, Bias: s.Bias,
 	}))
 }
 

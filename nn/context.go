@@ -24,6 +24,11 @@ type Context struct {
 	Last       bool         // the logits of a sequence's last token are wanted alone
 	Noise      *ag.Noise    // of adapters' dropout; nil: none
 	Checkpoint bool         // of each block of the model the output alone is kept: see [Context.Block]
+	// Sparing: of the last block, where the output is made of one row a sequence,
+	// these rows alone are computed, and Hidden has no others of it. Outputs are the
+	// same, gradients too but for the order of their sums. What speaks of all tokens
+	// is not to be spared: the balance of experts, calibration.
+	Sparing bool
 
 	Losses []Loss
 	Hidden []ag.Tensor // the residual stream: embeddings, then the output of every block
@@ -132,48 +137,4 @@ func (c *Context) Positions() []int32 {
 		p[i] = int32(c.Past() + i%c.Tokens)
 	}
 	return p
-}
-
-// LastTokens builds the rows of x, M×n, that belong to the last token of each
-// sequence that is not pad, Batch×n. Where pad is negative it is the last one
-// that is no padding.
-func (c *Context) LastTokens(x ag.Tensor, pad int) ag.Tensor {
-	rows := make([]int32, c.Batch)
-	c.Do(func() {
-		for b := range rows {
-			end := c.Tokens
-			switch {
-			case pad >= 0:
-				for end > 1 && int(c.IDs[b*c.Tokens+end-1]) == pad {
-					end--
-				}
-			case c.End != nil:
-				end = max(c.End[b], 1)
-			}
-			rows[b] = int32(b*c.Tokens + end - 1)
-		}
-	})
-	return c.Run(ag.NewEmbedding(x, rows))
-}
-
-// LastRows is LastTokens by the padding alone.
-func (c *Context) LastRows(x ag.Tensor) ag.Tensor { return c.LastTokens(x, -1) }
-
-// Wanted builds the rows of x, the last hidden states, that the output is made
-// of: all, or with Last those of the last tokens.
-func (c *Context) Wanted(x ag.Tensor) ag.Tensor {
-	if c.Last && c.Tokens > 1 {
-		return c.LastRows(x)
-	}
-	return x
-}
-
-// FirstRows builds the rows of x, (Batch·n)×C, that stand first in each
-// sequence of n rows, Batch×C.
-func (c *Context) FirstRows(x ag.Tensor, n int) ag.Tensor {
-	rows := make([]int32, c.Batch)
-	for b := range rows {
-		rows[b] = int32(b * n)
-	}
-	return c.Run(ag.NewEmbedding(x, rows))
 }

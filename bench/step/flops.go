@@ -1,6 +1,9 @@
 package step
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/lowrank/lowrank/lora/adapter"
 	"github.com/lowrank/lowrank/nn"
 )
@@ -8,8 +11,9 @@ import (
 // Flops returns the floating-point operations that a step's matrix products
 // need, two a multiply-add, nothing computed twice counted: of every map
 // forward, for the gradient of its input, where it has one, and of what of it
-// is trained; of attention, the pairs of tokens that see each other. Lookups in
-// tables, and what goes element by element, do not count.
+// is trained; of attention, the pairs of tokens that see each other. Of a
+// classifier's last block count the rows that are read. Lookups in tables, and what
+// goes element by element, do not count.
 func (t *Training) Flops() float64 {
 	adapted := map[*nn.Linear]*adapter.Map{}
 	first := map[*nn.Linear]bool{}
@@ -19,14 +23,15 @@ func (t *Training) Flops() float64 {
 			first[m.Linear] = i < 3 // q, k and v, whose input depends on nothing that is trained
 		}
 	}
-	flops := t.Shape.attention()
+	classifies := t.Model.Task() == nn.Classification
+	flops := t.Shape.attention(classifies)
 	for _, l := range t.Model.Linears() {
 		if l.Kind != nn.Dense {
 			continue
 		}
 		rows := float64(t.Shape.Batch * t.Shape.Tokens)
-		if t.Model.Task() == nn.Classification && (l.Output || l.Name == pooler) {
-			rows = float64(t.Shape.Batch) // one a sequence
+		if classifies && t.Shape.readOnce(l) {
+			rows = float64(t.Shape.Batch)
 		}
 		switch m := adapted[l]; {
 		case m == nil:
@@ -40,14 +45,26 @@ func (t *Training) Flops() float64 {
 	return flops
 }
 
+// readOnce reports whether a map of BERT's classifier has one row a sequence: on the
+// blocks, and in the last of them all but the keys' and the values'.
+func (s Shape) readOnce(l *nn.Linear) bool {
+	of, last := strings.CutPrefix(l.Name, fmt.Sprintf("bert.encoder.layer.%d.", s.Layers-1))
+	return l.Output || l.Name == pooler || last && of != "attention.self.key" && of != "attention.self.value"
+}
+
 // attention is of q·kᵀ and p·v, and of the gradients of their four operands:
-// six products over the width for each pair of tokens.
-func (s Shape) attention() float64 {
+// six products over the width for each pair of tokens. In a classifier's last block
+// there is one query a sequence.
+func (s Shape) attention(classifies bool) float64 {
 	pairs := float64(s.Tokens * s.Tokens)
 	if s.Causal {
 		pairs = float64(s.Tokens*(s.Tokens+1)) / 2
 	}
-	return 2 * 6 * float64(s.Batch) * pairs * float64(s.Hidden) * float64(s.Layers)
+	pairs *= float64(s.Layers)
+	if classifies {
+		pairs -= float64(s.Tokens * (s.Tokens - 1))
+	}
+	return 2 * 6 * float64(s.Batch) * pairs * float64(s.Hidden)
 }
 
 // dense is of y = x·Wᵀ, and of the gradients of x and W where they are wanted.

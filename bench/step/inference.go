@@ -10,6 +10,7 @@ import (
 func Inference(s Shape, model nn.Model, seed uint64) (func(), error) {
 	tape := ag.NewTape()
 	c, _ := s.context(seed, tape, model.Task())
+	c.Sparing = true
 	if err := ag.Guard(func() { model.Forward(c) }); err != nil {
 		return nil, err
 	}

@@ -115,6 +115,7 @@ func everything(model nn.Model) []*optim.Group {
 
 func (t *Training) build(seed uint64) error {
 	c, labels := t.Shape.context(seed, t.tape, t.Model.Task())
+	c.Sparing = t.Set == nil || t.Set.Method.Router == nil
 	loss, err := t.Model.Task().Loss(c, t.Model.Forward(c), nn.Labels{Classes: labels})
 	if err != nil {
 		return fmt.Errorf("step: %w", err)

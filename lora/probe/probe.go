@@ -11,7 +11,8 @@
 // Everything about a low-rank form comes from r×r Gram matrices, summed in
 // float64; no matrix of the size of a weight is formed in tiers 0 to 2. What a
 // map's method gives no definition for is left out rather than approximated,
-// and [Probe.Undefined] says why.
+// and [Probe.Undefined] says why. The rows of a batch are those that the graph
+// computes: where a classifier reads one token of the last block, no others of it.
 package probe
 
 import (

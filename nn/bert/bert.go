@@ -42,10 +42,11 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	if err := m.Check(c); err != nil {
 		panic(&ag.ShapeError{Op: "bert", Text: err.Error()})
 	}
-	x := m.Encoder.Forward(c, c.Positions()) // M×C
+	read := m.Config.Head.Reads(c)
+	x := read.Of(c, m.Encoder.Forward(c, c.Positions(), read)) // M×C, or batch×C
 	switch m.Config.Head {
 	case SequenceClassifier:
-		x = m.Pooler.Forward(c, c.FirstRows(x, c.Tokens)) // batch×C
+		x = m.Pooler.Forward(c, x)
 		return m.Classifier.Forward(c, c.Run(ag.NewTanh(x)))
 	case MaskedLM:
 		x = m.Norm.Forward(c, m.act(c, m.Transform.Forward(c, x)))
@@ -77,8 +78,8 @@ type Encoder struct {
 }
 
 // Forward builds the last hidden state, M×C, for the tokens at positions, which
-// the graph reads anew in every replay.
-func (e *Encoder) Forward(c *nn.Context, positions []int32) ag.Tensor {
+// the graph reads anew in every replay, for a head that reads some rows of it.
+func (e *Encoder) Forward(c *nn.Context, positions []int32, read *nn.Rows) ag.Tensor {
 	types := c.Types
 	if types == nil {
 		types = make([]int32, len(c.IDs))
@@ -86,8 +87,8 @@ func (e *Encoder) Forward(c *nn.Context, positions []int32) ag.Tensor {
 	x := c.Run(ag.NewAdd(e.Words.Forward(c, c.IDs), e.Types.Forward(c, types)))
 	x = c.Run(ag.NewAdd(x, e.Positions.Forward(c, positions)))
 	x = c.Keep(e.Norm.Forward(c, x)) // M×C
-	for _, b := range e.Blocks {
-		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
+	for i, b := range e.Blocks {
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x, read.In(c, i, len(e.Blocks))) }))
 	}
 	return x
 }
@@ -118,10 +119,12 @@ type Block struct {
 	Act   nn.Activation
 }
 
-// Forward builds the block on x, M×C.
-func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	q, k, v := b.Q.Forward(c, x), b.K.Forward(c, x), b.V.Forward(c, x) // M×C
-	y := c.Attend(nn.AttentionShape{Heads: b.Heads, KVHeads: b.Heads}, q, k, v)
+// Forward builds the rows of the block on x, M×C.
+func (b *Block) Forward(c *nn.Context, x ag.Tensor, rows *nn.Rows) ag.Tensor {
+	all := x
+	x = rows.Of(c, x)
+	q, k, v := b.Q.Forward(c, x), b.K.Forward(c, all), b.V.Forward(c, all)
+	y := c.Attend(nn.AttentionShape{Heads: b.Heads, KVHeads: b.Heads}, q, k, v, rows)
 	x = b.AttentionNorm.Forward(c, c.Run(ag.NewAdd(b.O.Forward(c, y), x)))
 	y = b.Act(c, b.Up.Forward(c, x)) // M×F
 	return b.Norm.Forward(c, c.Run(ag.NewAdd(b.Down.Forward(c, y), x)))

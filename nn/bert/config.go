@@ -40,6 +40,14 @@ const (
 	SequenceClassifier Head = "ForSequenceClassification" // logits of every sequence
 )
 
+// Reads returns the rows of the last hidden state that the head reads.
+func (h Head) Reads(c *nn.Context) *nn.Rows {
+	if h == SequenceClassifier {
+		return c.FirstToken()
+	}
+	return nil
+}
+
 // UnmarshalJSON reads a config.json. An error of one line names the key that
 // is wrong, or that asks for what is not computed here.
 func (c *Config) UnmarshalJSON(data []byte) error {

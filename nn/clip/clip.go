@@ -42,8 +42,12 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	}
 	c.Tokens = m.Config.Tokens()
 	x := c.Keep(m.PreNorm.Forward(c, m.Embeddings.Forward(c))) // M×C
-	for _, b := range m.Blocks {
-		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
+	var read *nn.Rows
+	if m.Projection != nil {
+		read = c.FirstToken()
+	}
+	for i, b := range m.Blocks {
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x, read.In(c, i, len(m.Blocks))) }))
 	}
 	if m.Projection == nil {
 		return x
@@ -54,7 +58,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 // Pool builds the norm of the class's rows, batch×C, of the last hidden states
 // x, M×C: what is projected.
 func (m *Model) Pool(c *nn.Context, x ag.Tensor) ag.Tensor {
-	return m.PostNorm.Forward(c, c.FirstRows(x, m.Config.Tokens()))
+	return m.PostNorm.Forward(c, c.FirstToken().Of(c, x))
 }
 
 // Check returns an error when the context's pixels are not those of a batch of

@@ -53,12 +53,14 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	}
 	x := c.Run(ag.NewAdd(m.Words.Forward(c, c.IDs), m.Positions.Forward(c, c.Positions())))
 	x = c.Keep(m.Norm.Forward(c, x)) // M×C
-	for _, b := range m.Blocks {
-		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
+	read := m.Config.Head.Reads(c)
+	for i, b := range m.Blocks {
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x, read.In(c, i, len(m.Blocks))) }))
 	}
+	x = read.Of(c, x) // M×C, or batch×C
 	switch m.Config.Head {
 	case bert.SequenceClassifier:
-		x = m.PreClassifier.Forward(c, c.FirstRows(x, c.Tokens)) // batch×C
+		x = m.PreClassifier.Forward(c, x)
 		return m.Classifier.Forward(c, c.Run(ag.NewReLU(x)))
 	case bert.MaskedLM:
 		x = m.TransformNorm.Forward(c, m.act(c, m.Transform.Forward(c, x)))

@@ -45,21 +45,28 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	if err := m.Check(c); err != nil {
 		panic(&ag.ShapeError{Op: "gpt2", Text: err.Error()})
 	}
+	read := m.read(c)
 	x := m.embed(c) // M×C
-	for _, b := range m.Blocks {
+	for i, b := range m.Blocks {
 		c.Keep(x)
-		x = c.Block(func() ag.Tensor { return b.Forward(c, x) })
+		x = c.Block(func() ag.Tensor { return b.Forward(c, x, read.In(c, i, len(m.Blocks))) })
 	}
-	x = c.Keep(m.Norm.Forward(c, x))
-	switch m.Config.Architecture {
-	case Base:
+	x = read.Of(c, c.Keep(m.Norm.Forward(c, x)))
+	if m.Config.Architecture == Base {
 		return x
-	case Classifier:
-		x = c.LastTokens(x, m.Config.PadTokenID) // batch×C
-	default:
-		x = c.Wanted(x)
 	}
 	return m.Head.Forward(c, x)
+}
+
+// read returns the rows of the hidden states that the output is made of.
+func (m *Model) read(c *nn.Context) *nn.Rows {
+	switch m.Config.Architecture {
+	case Base:
+		return nil
+	case Classifier:
+		return c.LastToken(m.Config.PadTokenID)
+	}
+	return c.NextToken()
 }
 
 // embed builds the sum of the embeddings of the ids, of their positions and, where
@@ -102,9 +109,10 @@ type Block struct {
 	MLP           *MLP
 }
 
-// Forward builds the block on x, M×C.
-func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	x = c.Run(ag.NewAdd(x, b.Attention.Forward(c, b.AttentionNorm.Forward(c, x))))
+// Forward builds the rows of the block on x, M×C.
+func (b *Block) Forward(c *nn.Context, x ag.Tensor, rows *nn.Rows) ag.Tensor {
+	y := b.Attention.Forward(c, b.AttentionNorm.Forward(c, x), rows)
+	x = c.Run(ag.NewAdd(rows.Of(c, x), y))
 	return c.Run(ag.NewAdd(x, b.MLP.Forward(c, b.MLPNorm.Forward(c, x))))
 }
 
@@ -118,14 +126,14 @@ type Attention struct {
 	shape nn.AttentionShape
 }
 
-// Forward builds the attention on x, M×C.
-func (a *Attention) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
+// Forward builds the rows of the attention on x, M×C.
+func (a *Attention) Forward(c *nn.Context, x ag.Tensor, rows *nn.Rows) ag.Tensor {
 	qkv := a.QKV.Forward(c, x) // M×3·C
 	n := a.Out.In
 	q := c.Run(ag.NewColumns(qkv, 0, n))
 	k := c.Run(ag.NewColumns(qkv, n, n))
 	v := c.Run(ag.NewColumns(qkv, 2*n, n))
-	return a.Out.Forward(c, c.Attend(a.shape, q, k, v))
+	return a.Out.Forward(c, c.Attend(a.shape, rows.Of(c, q), k, v, rows))
 }
 
 // An MLP is out(activation(in(x))).

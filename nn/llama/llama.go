@@ -40,21 +40,28 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	if err := m.Check(c); err != nil {
 		panic(&ag.ShapeError{Op: "llama", Text: err.Error()})
 	}
+	read := m.read(c)
 	x := m.Embed.Forward(c, c.IDs) // M×C
-	for _, b := range m.Blocks {
+	for i, b := range m.Blocks {
 		c.Keep(x)
-		x = c.Block(func() ag.Tensor { return b.Forward(c, x) })
+		x = c.Block(func() ag.Tensor { return b.Forward(c, x, read.In(c, i, len(m.Blocks))) })
 	}
-	x = c.Keep(m.Norm.Forward(c, x))
-	switch m.Config.Head {
-	case NoHead:
+	x = read.Of(c, c.Keep(m.Norm.Forward(c, x)))
+	if m.Config.Head == NoHead {
 		return x
-	case SequenceHead:
-		x = c.LastTokens(x, m.Config.pad()) // batch×C
-	default:
-		x = c.Wanted(x)
 	}
 	return m.Head.Forward(c, x)
+}
+
+// read returns the rows of the hidden states that the output is made of.
+func (m *Model) read(c *nn.Context) *nn.Rows {
+	switch m.Config.Head {
+	case NoHead:
+		return nil
+	case SequenceHead:
+		return c.LastToken(m.Config.pad())
+	}
+	return c.NextToken()
 }
 
 // Check returns an error when the context's ids do not fit its shape, the
@@ -75,9 +82,10 @@ type Block struct {
 	MLP           *MLP
 }
 
-// Forward builds the block on x, M×C.
-func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	x = c.Run(ag.NewAdd(x, b.Attention.Forward(c, b.AttentionNorm.Forward(c, x))))
+// Forward builds the rows of the block on x, M×C.
+func (b *Block) Forward(c *nn.Context, x ag.Tensor, rows *nn.Rows) ag.Tensor {
+	y := b.Attention.Forward(c, b.AttentionNorm.Forward(c, x), rows)
+	x = c.Run(ag.NewAdd(rows.Of(c, x), y))
 	return c.Run(ag.NewAdd(x, b.MLP.Forward(c, b.MLPNorm.Forward(c, x))))
 }
 
@@ -96,12 +104,12 @@ type Attention struct {
 	frequencies                 []float64
 }
 
-// Forward builds the attention on x, M×C.
-func (a *Attention) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
+// Forward builds the rows of the attention on x, M×C.
+func (a *Attention) Forward(c *nn.Context, x ag.Tensor, rows *nn.Rows) ag.Tensor {
 	q := a.turn(c, a.Q.Forward(c, x), a.QNorm, a.heads)   // M×(H·d)
 	k := a.turn(c, a.K.Forward(c, x), a.KNorm, a.kvHeads) // M×(G·d)
 	v := a.V.Forward(c, x)                                // M×(G·d)
-	y := c.Attend(nn.AttentionShape{Heads: a.heads, KVHeads: a.kvHeads, Causal: true, Window: a.window}, q, k, v)
+	y := c.Attend(nn.AttentionShape{Heads: a.heads, KVHeads: a.kvHeads, Causal: true, Window: a.window}, rows.Of(c, q), k, v, rows)
 	return a.O.Forward(c, y)
 }
 

@@ -14,8 +14,8 @@ import (
 var tiny = map[string]string{
 	"bert":       bertLike("bert", "BertModel", `"type_vocab_size": 2`),
 	"roberta":    bertLike("roberta", "RobertaModel", `"type_vocab_size": 1, "pad_token_id": 1`),
-	"distilbert": `{"model_type": "distilbert", "architectures": ["DistilBertModel"], "dim": 8, "hidden_dim": 12, "n_layers": 2, "n_heads": 2, "vocab_size": 17, "max_position_embeddings": 16, "activation": "gelu", "sinusoidal_pos_embds": false, "pad_token_id": 0}`,
-	"gpt2":       `{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 8, "n_layer": 2, "n_head": 2, "vocab_size": 17, "n_positions": 16, "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5}`,
+	"distilbert": distilbertLike("DistilBertModel"),
+	"gpt2":       gpt2Like("GPT2LMHeadModel", ""),
 	"llama":      llamaLike("llama", "LlamaForCausalLM", ""),
 	"mistral":    llamaLike("mistral", "MistralForCausalLM", `, "sliding_window": 3`),
 	"qwen2":      llamaLike("qwen2", "Qwen2ForCausalLM", ""),
@@ -30,6 +30,16 @@ var tiny = map[string]string{
 func bertLike(model, architecture, more string) string {
 	return `{"model_type": "` + model + `", "architectures": ["` + architecture + `"], "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2,
 		"num_attention_heads": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "max_position_embeddings": 16, "vocab_size": 17, ` + more + `}`
+}
+
+func distilbertLike(architecture string) string {
+	return `{"model_type": "distilbert", "architectures": ["` + architecture + `"], "dim": 8, "hidden_dim": 12, "n_layers": 2, "n_heads": 2, "vocab_size": 17,
+		"max_position_embeddings": 16, "activation": "gelu", "sinusoidal_pos_embds": false, "pad_token_id": 0}`
+}
+
+func gpt2Like(architecture, more string) string {
+	return `{"model_type": "gpt2", "architectures": ["` + architecture + `"], "n_embd": 8, "n_layer": 2, "n_head": 2, "vocab_size": 17, "n_positions": 16,
+		"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5` + more + `}`
 }
 
 func llamaLike(model, architecture, more string) string {

@@ -41,10 +41,11 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	}
 	positions := make([]int32, len(c.IDs))
 	c.Do(func() { m.positions(c, positions) })
-	x := m.Encoder.Forward(c, positions) // M×C
+	read := m.Config.Head.Reads(c)
+	x := read.Of(c, m.Encoder.Forward(c, positions, read)) // M×C, or batch×C
 	switch m.Config.Head {
 	case bert.SequenceClassifier:
-		x = m.Dense.Forward(c, c.FirstRows(x, c.Tokens)) // batch×C
+		x = m.Dense.Forward(c, x)
 		return m.Out.Forward(c, c.Run(ag.NewTanh(x)))
 	case bert.MaskedLM:
 		x = c.Run(ag.NewGELU(m.Dense.Forward(c, x))) // whatever hidden_act is

@@ -61,7 +61,7 @@ func (m *Model) Encode(c *nn.Context) ag.Tensor {
 func (m *Model) Decode(c *nn.Context, encoded ag.Tensor, over *nn.Context) ag.Tensor {
 	fits(m.checkDecoder(c, over))
 	x := m.Decoder.Forward(c, encoded, over)
-	x = c.Wanted(x)
+	x = c.NextToken().Of(c, x)
 	if m.Config.ScaleDecoderOutputs {
 		x = c.Run(ag.NewScale(x, float32(1/math.Sqrt(float64(m.Config.DModel)))))
 	}
@@ -212,7 +212,7 @@ func (a *Attention) Forward(c *nn.Context, x, bias ag.Tensor) ag.Tensor {
 	v := a.V.Forward(c, x)
 	shape := a.shape
 	shape.Bias = bias
-	return a.O.Forward(c, c.Attend(shape, q, k, v))
+	return a.O.Forward(c, c.Attend(shape, q, k, v, nil))
 }
 
 // ForwardTo builds the attention of x, M×C, to the encoder's output over a context.

@@ -43,20 +43,24 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	}
 	c.Tokens = m.Config.Tokens()
 	x := c.Keep(m.Embeddings.Forward(c)) // M×C
-	for _, b := range m.Blocks {
-		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x) }))
+	var read *nn.Rows
+	if m.Classifier != nil {
+		read = c.FirstToken()
 	}
-	x = m.Norm.Forward(c, x)
+	for i, b := range m.Blocks {
+		x = c.Keep(c.Block(func() ag.Tensor { return b.Forward(c, x, read.In(c, i, len(m.Blocks))) }))
+	}
+	x = read.Of(c, m.Norm.Forward(c, x))
 	if m.Classifier == nil {
 		return x
 	}
-	return m.Classifier.Forward(c, c.FirstRows(x, c.Tokens))
+	return m.Classifier.Forward(c, x)
 }
 
 // Pool builds the pooler's output, batch×R, of the last hidden states x, M×C.
 // Forward does without. There must be a pooler.
 func (m *Model) Pool(c *nn.Context, x ag.Tensor) ag.Tensor {
-	return m.pool(c, m.Pooler.Forward(c, c.FirstRows(x, m.Config.Tokens())))
+	return m.pool(c, m.Pooler.Forward(c, c.FirstToken().Of(c, x)))
 }
 
 // Check returns an error when the context's pixels are not those of a batch of
@@ -94,9 +98,10 @@ type Block struct {
 	MLP           *MLP
 }
 
-// Forward builds the block on x, M×C.
-func (b *Block) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	x = c.Run(ag.NewAdd(x, b.Attention.Forward(c, b.AttentionNorm.Forward(c, x))))
+// Forward builds the rows of the block on x, M×C.
+func (b *Block) Forward(c *nn.Context, x ag.Tensor, rows *nn.Rows) ag.Tensor {
+	y := b.Attention.Forward(c, b.AttentionNorm.Forward(c, x), rows)
+	x = c.Run(ag.NewAdd(rows.Of(c, x), y))
 	return c.Run(ag.NewAdd(x, b.MLP.Forward(c, b.MLPNorm.Forward(c, x))))
 }
 
@@ -111,12 +116,12 @@ type Attention struct {
 	Heads int
 }
 
-// Forward builds the attention on x, M×C.
-func (a *Attention) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	q := a.Q.Forward(c, x) // M×C
-	k := a.K.Forward(c, x) // M×C
-	v := a.V.Forward(c, x) // M×C
-	y := c.Attend(nn.AttentionShape{Heads: a.Heads, KVHeads: a.Heads}, q, k, v)
+// Forward builds the rows of the attention on x, M×C.
+func (a *Attention) Forward(c *nn.Context, x ag.Tensor, rows *nn.Rows) ag.Tensor {
+	q := a.Q.Forward(c, rows.Of(c, x)) // M×C, or batch×C
+	k := a.K.Forward(c, x)             // M×C
+	v := a.V.Forward(c, x)             // M×C
+	y := c.Attend(nn.AttentionShape{Heads: a.Heads, KVHeads: a.Heads}, q, k, v, rows)
 	return a.O.Forward(c, y)
 }
 
