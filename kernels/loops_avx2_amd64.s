@@ -1472,230 +1472,256 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	XORQ BX, BX
 
 many:
-	LEAQ         24(BX), SI
-	CMPQ         SI, DX
-	JGT          manyEnd
-	VMOVUPS      (CX)(BX*4), Y0
-	VMOVUPS      32(CX)(BX*4), Y5
-	VMOVUPS      64(CX)(BX*4), Y10
-	VANDPS       lanes7fffffff<>+0(SB), Y0, Y1
-	VANDPS       lanes7fffffff<>+0(SB), Y5, Y6
-	VANDPS       lanes7fffffff<>+0(SB), Y10, Y11
-	VMINPS       lanes40b33333<>+0(SB), Y1, Y1
-	VMINPS       lanes40b33333<>+0(SB), Y6, Y6
-	VMINPS       lanes40b33333<>+0(SB), Y11, Y11
-	VMULPS       lanesbf000000<>+0(SB), Y0, Y2
-	VMULPS       lanesbf000000<>+0(SB), Y5, Y7
-	VMULPS       lanesbf000000<>+0(SB), Y10, Y12
-	VMULPS       Y0, Y2, Y2
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y10, Y12, Y12
-	VMOVUPS      lanes42b17218<>+0(SB), Y3
-	VMOVUPS      lanes42b17218<>+0(SB), Y8
-	VMOVUPS      lanes42b17218<>+0(SB), Y13
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y4
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y9
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y14
-	VMINPS       Y2, Y3, Y3
-	VMINPS       Y7, Y8, Y8
-	VMINPS       Y12, Y13, Y13
-	VMAXPS       Y3, Y4, Y3
-	VMAXPS       Y8, Y9, Y8
-	VMAXPS       Y13, Y14, Y13
-	VMOVUPS      lanes4b40007f<>+0(SB), Y2
-	VMOVUPS      lanes4b40007f<>+0(SB), Y7
-	VMOVUPS      lanes4b40007f<>+0(SB), Y12
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y3, Y2
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y8, Y7
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y13, Y12
-	VSUBPS       lanes4b40007f<>+0(SB), Y2, Y4
-	VSUBPS       lanes4b40007f<>+0(SB), Y7, Y9
-	VSUBPS       lanes4b40007f<>+0(SB), Y12, Y14
-	VFNMADD231PS lanes3f318000<>+0(SB), Y4, Y3
-	VFNMADD231PS lanes3f318000<>+0(SB), Y9, Y8
-	VFNMADD231PS lanes3f318000<>+0(SB), Y14, Y13
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y4, Y3
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y9, Y8
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y14, Y13
-	VMOVUPS      lanes3ab51218<>+0(SB), Y4
-	VMOVUPS      lanes3ab51218<>+0(SB), Y9
-	VMOVUPS      lanes3ab51218<>+0(SB), Y14
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y8, Y9
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y13, Y14
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y8, Y9
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y13, Y14
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y8, Y9
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y13, Y14
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y8, Y9
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y13, Y14
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y8, Y9
-	VFMADD213PS  lanes3f800000<>+0(SB), Y13, Y14
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y8, Y9
-	VFMADD213PS  lanes3f800000<>+0(SB), Y13, Y14
-	VPSLLD       $0x17, Y2, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VPSLLD       $0x17, Y12, Y12
-	VMULPS       Y2, Y4, Y4
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y12, Y14, Y14
-	VMOVUPS      lanes35dafcea<>+0(SB), Y2
-	VMOVUPS      lanes35dafcea<>+0(SB), Y3
-	VMOVUPS      lanes35dafcea<>+0(SB), Y7
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y6, Y3
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y11, Y7
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y6, Y3
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y11, Y7
-	VFMADD213PS  lanesbb016814<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbb016814<>+0(SB), Y6, Y3
-	VFMADD213PS  lanesbb016814<>+0(SB), Y11, Y7
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y6, Y3
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y11, Y7
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y6, Y3
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y11, Y7
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y6, Y3
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y11, Y7
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y6, Y3
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y11, Y7
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y6, Y3
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y11, Y7
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y6, Y3
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y11, Y7
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y6, Y3
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y11, Y7
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y9, Y3, Y3
-	VMULPS       Y14, Y7, Y7
-	VMOVUPS      lanes3f800000<>+0(SB), Y1
-	VMOVUPS      lanes3f800000<>+0(SB), Y4
-	VMOVUPS      lanes3f800000<>+0(SB), Y6
-	VSUBPS       Y2, Y1, Y1
-	VSUBPS       Y3, Y4, Y4
-	VSUBPS       Y7, Y6, Y6
-	VBLENDVPS    Y0, Y2, Y1, Y1
-	VBLENDVPS    Y5, Y3, Y4, Y2
-	VBLENDVPS    Y10, Y7, Y6, Y3
-	VMULPS       Y1, Y0, Y0
-	VMULPS       Y2, Y5, Y5
-	VMULPS       Y3, Y10, Y10
-	VMOVUPS      Y0, (AX)(BX*4)
-	VMOVUPS      Y5, 32(AX)(BX*4)
-	VMOVUPS      Y10, 64(AX)(BX*4)
-	MOVQ         SI, BX
-	JMP          many
+	LEAQ        24(BX), SI
+	CMPQ        SI, DX
+	JGT         manyEnd
+	VMOVUPS     (CX)(BX*4), Y0
+	VMOVUPS     32(CX)(BX*4), Y4
+	VMOVUPS     64(CX)(BX*4), Y8
+	VMOVUPS     lanes40e00000<>+0(SB), Y2
+	VMOVUPS     lanes40e00000<>+0(SB), Y3
+	VMOVUPS     lanes40e00000<>+0(SB), Y6
+	VANDPS      lanes7fffffff<>+0(SB), Y0, Y1
+	VANDPS      lanes7fffffff<>+0(SB), Y4, Y5
+	VANDPS      lanes7fffffff<>+0(SB), Y8, Y9
+	VMULPS      lanes3f955555<>+0(SB), Y1, Y1
+	VMULPS      lanes3f955555<>+0(SB), Y5, Y5
+	VMULPS      lanes3f955555<>+0(SB), Y9, Y9
+	VMINPS      Y1, Y2, Y1
+	VMINPS      Y5, Y3, Y5
+	VMINPS      Y9, Y6, Y9
+	VADDPS      lanes4b400000<>+0(SB), Y1, Y2
+	VADDPS      lanes4b400000<>+0(SB), Y5, Y6
+	VADDPS      lanes4b400000<>+0(SB), Y9, Y10
+	VSUBPS      lanes4b400000<>+0(SB), Y2, Y3
+	VSUBPS      lanes4b400000<>+0(SB), Y6, Y7
+	VSUBPS      lanes4b400000<>+0(SB), Y10, Y11
+	VSUBPS      Y3, Y1, Y3
+	VSUBPS      Y7, Y5, Y7
+	VSUBPS      Y11, Y9, Y11
+	VPERMPS     geluAVX20<>+0(SB), Y2, Y1
+	VPERMPS     geluAVX20<>+0(SB), Y6, Y9
+	VPERMPS     geluAVX20<>+0(SB), Y10, Y13
+	VPERMPS     geluAVX21<>+0(SB), Y2, Y5
+	VPERMPS     geluAVX21<>+0(SB), Y6, Y12
+	VPERMPS     geluAVX21<>+0(SB), Y10, Y14
+	VFMADD231PS Y1, Y3, Y5
+	VFMADD231PS Y9, Y7, Y12
+	VFMADD231PS Y13, Y11, Y14
+	VPERMPS     geluAVX22<>+0(SB), Y2, Y1
+	VPERMPS     geluAVX22<>+0(SB), Y6, Y9
+	VPERMPS     geluAVX22<>+0(SB), Y10, Y13
+	VFMADD231PS Y5, Y3, Y1
+	VFMADD231PS Y12, Y7, Y9
+	VFMADD231PS Y14, Y11, Y13
+	VPERMPS     geluAVX23<>+0(SB), Y2, Y5
+	VPERMPS     geluAVX23<>+0(SB), Y6, Y12
+	VPERMPS     geluAVX23<>+0(SB), Y10, Y14
+	VFMADD231PS Y1, Y3, Y5
+	VFMADD231PS Y9, Y7, Y12
+	VFMADD231PS Y13, Y11, Y14
+	VPERMPS     geluAVX24<>+0(SB), Y2, Y1
+	VPERMPS     geluAVX24<>+0(SB), Y6, Y9
+	VPERMPS     geluAVX24<>+0(SB), Y10, Y13
+	VFMADD231PS Y5, Y3, Y1
+	VFMADD231PS Y12, Y7, Y9
+	VFMADD231PS Y14, Y11, Y13
+	VPERMPS     geluAVX25<>+0(SB), Y2, Y5
+	VPERMPS     geluAVX25<>+0(SB), Y6, Y12
+	VPERMPS     geluAVX25<>+0(SB), Y10, Y14
+	VFMADD231PS Y1, Y3, Y5
+	VFMADD231PS Y9, Y7, Y12
+	VFMADD231PS Y13, Y11, Y14
+	VPERMPS     geluAVX26<>+0(SB), Y2, Y1
+	VPERMPS     geluAVX26<>+0(SB), Y6, Y9
+	VPERMPS     geluAVX26<>+0(SB), Y10, Y13
+	VFMADD231PS Y5, Y3, Y1
+	VFMADD231PS Y12, Y7, Y9
+	VFMADD231PS Y14, Y11, Y13
+	VPERMPS     geluAVX27<>+0(SB), Y2, Y2
+	VPERMPS     geluAVX27<>+0(SB), Y6, Y5
+	VPERMPS     geluAVX27<>+0(SB), Y10, Y6
+	VFMADD231PS Y1, Y3, Y2
+	VFMADD231PS Y9, Y7, Y5
+	VFMADD231PS Y13, Y11, Y6
+	VMOVUPS     lanes3f800000<>+0(SB), Y1
+	VMOVUPS     lanes3f800000<>+0(SB), Y3
+	VMOVUPS     lanes3f800000<>+0(SB), Y7
+	VSUBPS      Y2, Y1, Y1
+	VSUBPS      Y5, Y3, Y3
+	VSUBPS      Y6, Y7, Y7
+	VBLENDVPS   Y0, Y2, Y1, Y1
+	VBLENDVPS   Y4, Y5, Y3, Y2
+	VBLENDVPS   Y8, Y6, Y7, Y3
+	VMULPS      Y1, Y0, Y0
+	VMULPS      Y2, Y4, Y4
+	VMULPS      Y3, Y8, Y8
+	VMOVUPS     Y0, (AX)(BX*4)
+	VMOVUPS     Y4, 32(AX)(BX*4)
+	VMOVUPS     Y8, 64(AX)(BX*4)
+	MOVQ        SI, BX
+	JMP         many
 
 manyEnd:
 one:
-	LEAQ         8(BX), SI
-	CMPQ         SI, DX
-	JGT          oneEnd
-	VMOVUPS      (CX)(BX*4), Y0
-	VANDPS       lanes7fffffff<>+0(SB), Y0, Y1
-	VMINPS       lanes40b33333<>+0(SB), Y1, Y1
-	VMULPS       lanesbf000000<>+0(SB), Y0, Y2
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      lanes42b17218<>+0(SB), Y3
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y4
-	VMINPS       Y2, Y3, Y3
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      lanes4b40007f<>+0(SB), Y2
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y3, Y2
-	VSUBPS       lanes4b40007f<>+0(SB), Y2, Y4
-	VFNMADD231PS lanes3f318000<>+0(SB), Y4, Y3
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y4, Y3
-	VMOVUPS      lanes3ab51218<>+0(SB), Y4
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  lanes3f800000<>+0(SB), Y3, Y4
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VMOVUPS      lanes35dafcea<>+0(SB), Y2
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbb016814<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y1, Y2
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y1, Y2
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y1, Y2
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      lanes3f800000<>+0(SB), Y1
-	VSUBPS       Y2, Y1, Y1
-	VBLENDVPS    Y0, Y2, Y1, Y1
-	VMULPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (AX)(BX*4)
-	MOVQ         SI, BX
-	JMP          one
+	LEAQ        8(BX), SI
+	CMPQ        SI, DX
+	JGT         oneEnd
+	VMOVUPS     (CX)(BX*4), Y0
+	VMOVUPS     lanes40e00000<>+0(SB), Y2
+	VANDPS      lanes7fffffff<>+0(SB), Y0, Y1
+	VMULPS      lanes3f955555<>+0(SB), Y1, Y1
+	VMINPS      Y1, Y2, Y1
+	VADDPS      lanes4b400000<>+0(SB), Y1, Y2
+	VSUBPS      lanes4b400000<>+0(SB), Y2, Y3
+	VSUBPS      Y3, Y1, Y3
+	VPERMPS     geluAVX20<>+0(SB), Y2, Y1
+	VPERMPS     geluAVX21<>+0(SB), Y2, Y4
+	VFMADD231PS Y1, Y3, Y4
+	VPERMPS     geluAVX22<>+0(SB), Y2, Y1
+	VFMADD231PS Y4, Y3, Y1
+	VPERMPS     geluAVX23<>+0(SB), Y2, Y4
+	VFMADD231PS Y1, Y3, Y4
+	VPERMPS     geluAVX24<>+0(SB), Y2, Y1
+	VFMADD231PS Y4, Y3, Y1
+	VPERMPS     geluAVX25<>+0(SB), Y2, Y4
+	VFMADD231PS Y1, Y3, Y4
+	VPERMPS     geluAVX26<>+0(SB), Y2, Y1
+	VFMADD231PS Y4, Y3, Y1
+	VPERMPS     geluAVX27<>+0(SB), Y2, Y2
+	VFMADD231PS Y1, Y3, Y2
+	VMOVUPS     lanes3f800000<>+0(SB), Y1
+	VSUBPS      Y2, Y1, Y1
+	VBLENDVPS   Y0, Y2, Y1, Y1
+	VMULPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (AX)(BX*4)
+	MOVQ        SI, BX
+	JMP         one
 
 oneEnd:
-	SUBQ         BX, DX
-	JE           done
-	LEAQ         tailMasks<>+0(SB), SI
-	NEGQ         DX
-	VMOVUPS      32(SI)(DX*4), Y0
-	VMASKMOVPS   (CX)(BX*4), Y0, Y1
-	VANDPS       lanes7fffffff<>+0(SB), Y1, Y2
-	VMINPS       lanes40b33333<>+0(SB), Y2, Y2
-	VMULPS       lanesbf000000<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      lanes42b17218<>+0(SB), Y4
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y5
-	VMINPS       Y3, Y4, Y4
-	VMAXPS       Y4, Y5, Y4
-	VMOVUPS      lanes4b40007f<>+0(SB), Y3
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y4, Y3
-	VSUBPS       lanes4b40007f<>+0(SB), Y3, Y5
-	VFNMADD231PS lanes3f318000<>+0(SB), Y5, Y4
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y5, Y4
-	VMOVUPS      lanes3ab51218<>+0(SB), Y5
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y5
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VMOVUPS      lanes35dafcea<>+0(SB), Y3
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y2, Y3
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y2, Y3
-	VFMADD213PS  lanesbb016814<>+0(SB), Y2, Y3
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y2, Y3
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y2, Y3
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y2, Y3
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y2, Y3
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y2, Y3
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y2, Y3
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y2, Y3
-	VMULPS       Y5, Y3, Y3
-	VMOVUPS      lanes3f800000<>+0(SB), Y2
-	VSUBPS       Y3, Y2, Y2
-	VBLENDVPS    Y1, Y3, Y2, Y2
-	VMULPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+	SUBQ        BX, DX
+	JE          done
+	LEAQ        tailMasks<>+0(SB), SI
+	NEGQ        DX
+	VMOVUPS     32(SI)(DX*4), Y0
+	VMASKMOVPS  (CX)(BX*4), Y0, Y1
+	VMOVUPS     lanes40e00000<>+0(SB), Y3
+	VANDPS      lanes7fffffff<>+0(SB), Y1, Y2
+	VMULPS      lanes3f955555<>+0(SB), Y2, Y2
+	VMINPS      Y2, Y3, Y2
+	VADDPS      lanes4b400000<>+0(SB), Y2, Y3
+	VSUBPS      lanes4b400000<>+0(SB), Y3, Y4
+	VSUBPS      Y4, Y2, Y4
+	VPERMPS     geluAVX20<>+0(SB), Y3, Y2
+	VPERMPS     geluAVX21<>+0(SB), Y3, Y5
+	VFMADD231PS Y2, Y4, Y5
+	VPERMPS     geluAVX22<>+0(SB), Y3, Y2
+	VFMADD231PS Y5, Y4, Y2
+	VPERMPS     geluAVX23<>+0(SB), Y3, Y5
+	VFMADD231PS Y2, Y4, Y5
+	VPERMPS     geluAVX24<>+0(SB), Y3, Y2
+	VFMADD231PS Y5, Y4, Y2
+	VPERMPS     geluAVX25<>+0(SB), Y3, Y5
+	VFMADD231PS Y2, Y4, Y5
+	VPERMPS     geluAVX26<>+0(SB), Y3, Y2
+	VFMADD231PS Y5, Y4, Y2
+	VPERMPS     geluAVX27<>+0(SB), Y3, Y3
+	VFMADD231PS Y2, Y4, Y3
+	VMOVUPS     lanes3f800000<>+0(SB), Y2
+	VSUBPS      Y3, Y2, Y2
+	VBLENDVPS   Y1, Y3, Y2, Y2
+	VMULPS      Y2, Y1, Y1
+	VMASKMOVPS  Y1, Y0, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+DATA geluAVX20<>+0(SB)/4, $(0.00038947197)
+DATA geluAVX20<>+4(SB)/4, $(-0.00018369699)
+DATA geluAVX20<>+8(SB)/4, $(-8.2388666e-05)
+DATA geluAVX20<>+12(SB)/4, $(8.1369384e-05)
+DATA geluAVX20<>+16(SB)/4, $(-4.1049134e-06)
+DATA geluAVX20<>+20(SB)/4, $(-5.4283473e-06)
+DATA geluAVX20<>+24(SB)/4, $(-4.7310175e-07)
+DATA geluAVX20<>+28(SB)/4, $(-1.3178662e-08)
+GLOBL geluAVX20<>(SB), RODATA|NOPTR, $32
+
+DATA geluAVX21<>+0(SB)/4, $(1.0346026e-14)
+DATA geluAVX21<>+4(SB)/4, $(0.0010359822)
+DATA geluAVX21<>+8(SB)/4, $(-0.00047190115)
+DATA geluAVX21<>+12(SB)/4, $(-0.00015845061)
+DATA geluAVX21<>+16(SB)/4, $(7.311625e-05)
+DATA geluAVX21<>+20(SB)/4, $(1.690102e-05)
+DATA geluAVX21<>+24(SB)/4, $(1.0073054e-06)
+DATA geluAVX21<>+28(SB)/4, $(2.230822e-08)
+GLOBL geluAVX21<>(SB), RODATA|NOPTR, $32
+
+DATA geluAVX22<>+0(SB)/4, $(-0.004612217)
+DATA geluAVX22<>+4(SB)/4, $(0.0009236103)
+DATA geluAVX22<>+8(SB)/4, $(0.0021221316)
+DATA geluAVX22<>+12(SB)/4, $(-0.00039716015)
+DATA geluAVX22<>+16(SB)/4, $(-0.0003045908)
+DATA geluAVX22<>+20(SB)/4, $(-3.6350644e-05)
+DATA geluAVX22<>+24(SB)/4, $(-1.5064091e-06)
+DATA geluAVX22<>+28(SB)/4, $(-2.515387e-08)
+GLOBL geluAVX22<>(SB), RODATA|NOPTR, $32
+
+DATA geluAVX23<>+0(SB)/4, $(-6.7467733e-15)
+DATA geluAVX23<>+4(SB)/4, $(-0.012060684)
+DATA geluAVX23<>+8(SB)/4, $(-0.00022077686)
+DATA geluAVX23<>+12(SB)/4, $(0.003055945)
+DATA geluAVX23<>+16(SB)/4, $(0.0007548959)
+DATA geluAVX23<>+20(SB)/4, $(6.0598457e-05)
+DATA geluAVX23<>+24(SB)/4, $(1.9399802e-06)
+DATA geluAVX23<>+28(SB)/4, $(2.654657e-08)
+GLOBL geluAVX23<>(SB), RODATA|NOPTR, $32
+
+DATA geluAVX24<>+0(SB)/4, $(0.041871384)
+DATA geluAVX24<>+4(SB)/4, $(0.0076936614)
+DATA geluAVX24<>+8(SB)/4, $(-0.018676661)
+DATA geluAVX24<>+12(SB)/4, $(-0.008614399)
+DATA geluAVX24<>+16(SB)/4, $(-0.0012616612)
+DATA geluAVX24<>+20(SB)/4, $(-7.4685326e-05)
+DATA geluAVX24<>+24(SB)/4, $(-1.92448e-06)
+DATA geluAVX24<>+28(SB)/4, $(-2.233043e-08)
+GLOBL geluAVX24<>(SB), RODATA|NOPTR, $32
+
+DATA geluAVX25<>+0(SB)/4, $(1.1692036e-15)
+DATA geluAVX25<>+4(SB)/4, $(0.08699648)
+DATA geluAVX25<>+8(SB)/4, $(0.05779952)
+DATA geluAVX25<>+12(SB)/4, $(0.013814303)
+DATA geluAVX25<>+16(SB)/4, $(0.0014076887)
+DATA geluAVX25<>+20(SB)/4, $(6.45092e-05)
+DATA geluAVX25<>+24(SB)/4, $(1.3617323e-06)
+DATA geluAVX25<>+28(SB)/4, $(1.34174165e-08)
+GLOBL geluAVX25<>(SB), RODATA|NOPTR, $32
+
+DATA geluAVX26<>+0(SB)/4, $(-0.34195054)
+DATA geluAVX26<>+4(SB)/4, $(-0.23682444)
+DATA geluAVX26<>+8(SB)/4, $(-0.07867129)
+DATA geluAVX26<>+12(SB)/4, $(-0.012535237)
+DATA geluAVX26<>+16(SB)/4, $(-0.0009580217)
+DATA geluAVX26<>+20(SB)/4, $(-3.5119192e-05)
+DATA geluAVX26<>+24(SB)/4, $(-6.1750313e-07)
+DATA geluAVX26<>+28(SB)/4, $(-5.2078146e-09)
+GLOBL geluAVX26<>(SB), RODATA|NOPTR, $32
+
+DATA geluAVX27<>+0(SB)/4, $(0.5)
+DATA geluAVX27<>+4(SB)/4, $(0.19568297)
+DATA geluAVX27<>+8(SB)/4, $(0.04323813)
+DATA geluAVX27<>+12(SB)/4, $(0.0050639957)
+DATA geluAVX27<>+16(SB)/4, $(0.00030338354)
+DATA geluAVX27<>+20(SB)/4, $(9.107613e-06)
+DATA geluAVX27<>+24(SB)/4, $(1.3529021e-07)
+DATA geluAVX27<>+28(SB)/4, $(0)
+GLOBL geluAVX27<>(SB), RODATA|NOPTR, $32
+
+DATA lanes40e00000<>+0(SB)/8, $0x40e0000040e00000
+DATA lanes40e00000<>+8(SB)/8, $0x40e0000040e00000
+DATA lanes40e00000<>+16(SB)/8, $0x40e0000040e00000
+DATA lanes40e00000<>+24(SB)/8, $0x40e0000040e00000
+GLOBL lanes40e00000<>(SB), RODATA|NOPTR, $32
 
 DATA lanes7fffffff<>+0(SB)/8, $0x7fffffff7fffffff
 DATA lanes7fffffff<>+8(SB)/8, $0x7fffffff7fffffff
@@ -1703,77 +1729,17 @@ DATA lanes7fffffff<>+16(SB)/8, $0x7fffffff7fffffff
 DATA lanes7fffffff<>+24(SB)/8, $0x7fffffff7fffffff
 GLOBL lanes7fffffff<>(SB), RODATA|NOPTR, $32
 
-DATA lanes40b33333<>+0(SB)/8, $0x40b3333340b33333
-DATA lanes40b33333<>+8(SB)/8, $0x40b3333340b33333
-DATA lanes40b33333<>+16(SB)/8, $0x40b3333340b33333
-DATA lanes40b33333<>+24(SB)/8, $0x40b3333340b33333
-GLOBL lanes40b33333<>(SB), RODATA|NOPTR, $32
+DATA lanes3f955555<>+0(SB)/8, $0x3f9555553f955555
+DATA lanes3f955555<>+8(SB)/8, $0x3f9555553f955555
+DATA lanes3f955555<>+16(SB)/8, $0x3f9555553f955555
+DATA lanes3f955555<>+24(SB)/8, $0x3f9555553f955555
+GLOBL lanes3f955555<>(SB), RODATA|NOPTR, $32
 
-DATA lanesbf000000<>+0(SB)/8, $0xbf000000bf000000
-DATA lanesbf000000<>+8(SB)/8, $0xbf000000bf000000
-DATA lanesbf000000<>+16(SB)/8, $0xbf000000bf000000
-DATA lanesbf000000<>+24(SB)/8, $0xbf000000bf000000
-GLOBL lanesbf000000<>(SB), RODATA|NOPTR, $32
-
-DATA lanes35dafcea<>+0(SB)/8, $0x35dafcea35dafcea
-DATA lanes35dafcea<>+8(SB)/8, $0x35dafcea35dafcea
-DATA lanes35dafcea<>+16(SB)/8, $0x35dafcea35dafcea
-DATA lanes35dafcea<>+24(SB)/8, $0x35dafcea35dafcea
-GLOBL lanes35dafcea<>(SB), RODATA|NOPTR, $32
-
-DATA lanesb813aa45<>+0(SB)/8, $0xb813aa45b813aa45
-DATA lanesb813aa45<>+8(SB)/8, $0xb813aa45b813aa45
-DATA lanesb813aa45<>+16(SB)/8, $0xb813aa45b813aa45
-DATA lanesb813aa45<>+24(SB)/8, $0xb813aa45b813aa45
-GLOBL lanesb813aa45<>(SB), RODATA|NOPTR, $32
-
-DATA lanes39b21d69<>+0(SB)/8, $0x39b21d6939b21d69
-DATA lanes39b21d69<>+8(SB)/8, $0x39b21d6939b21d69
-DATA lanes39b21d69<>+16(SB)/8, $0x39b21d6939b21d69
-DATA lanes39b21d69<>+24(SB)/8, $0x39b21d6939b21d69
-GLOBL lanes39b21d69<>(SB), RODATA|NOPTR, $32
-
-DATA lanesbb016814<>+0(SB)/8, $0xbb016814bb016814
-DATA lanesbb016814<>+8(SB)/8, $0xbb016814bb016814
-DATA lanesbb016814<>+16(SB)/8, $0xbb016814bb016814
-DATA lanesbb016814<>+24(SB)/8, $0xbb016814bb016814
-GLOBL lanesbb016814<>(SB), RODATA|NOPTR, $32
-
-DATA lanes3c0213e1<>+0(SB)/8, $0x3c0213e13c0213e1
-DATA lanes3c0213e1<>+8(SB)/8, $0x3c0213e13c0213e1
-DATA lanes3c0213e1<>+16(SB)/8, $0x3c0213e13c0213e1
-DATA lanes3c0213e1<>+24(SB)/8, $0x3c0213e13c0213e1
-GLOBL lanes3c0213e1<>(SB), RODATA|NOPTR, $32
-
-DATA lanesbcc72dd0<>+0(SB)/8, $0xbcc72dd0bcc72dd0
-DATA lanesbcc72dd0<>+8(SB)/8, $0xbcc72dd0bcc72dd0
-DATA lanesbcc72dd0<>+16(SB)/8, $0xbcc72dd0bcc72dd0
-DATA lanesbcc72dd0<>+24(SB)/8, $0xbcc72dd0bcc72dd0
-GLOBL lanesbcc72dd0<>(SB), RODATA|NOPTR, $32
-
-DATA lanes3d7a7d7e<>+0(SB)/8, $0x3d7a7d7e3d7a7d7e
-DATA lanes3d7a7d7e<>+8(SB)/8, $0x3d7a7d7e3d7a7d7e
-DATA lanes3d7a7d7e<>+16(SB)/8, $0x3d7a7d7e3d7a7d7e
-DATA lanes3d7a7d7e<>+24(SB)/8, $0x3d7a7d7e3d7a7d7e
-GLOBL lanes3d7a7d7e<>(SB), RODATA|NOPTR, $32
-
-DATA lanesbe07b1b2<>+0(SB)/8, $0xbe07b1b2be07b1b2
-DATA lanesbe07b1b2<>+8(SB)/8, $0xbe07b1b2be07b1b2
-DATA lanesbe07b1b2<>+16(SB)/8, $0xbe07b1b2be07b1b2
-DATA lanesbe07b1b2<>+24(SB)/8, $0xbe07b1b2be07b1b2
-GLOBL lanesbe07b1b2<>(SB), RODATA|NOPTR, $32
-
-DATA lanes3e7fea30<>+0(SB)/8, $0x3e7fea303e7fea30
-DATA lanes3e7fea30<>+8(SB)/8, $0x3e7fea303e7fea30
-DATA lanes3e7fea30<>+16(SB)/8, $0x3e7fea303e7fea30
-DATA lanes3e7fea30<>+24(SB)/8, $0x3e7fea303e7fea30
-GLOBL lanes3e7fea30<>(SB), RODATA|NOPTR, $32
-
-DATA lanesbecc4168<>+0(SB)/8, $0xbecc4168becc4168
-DATA lanesbecc4168<>+8(SB)/8, $0xbecc4168becc4168
-DATA lanesbecc4168<>+16(SB)/8, $0xbecc4168becc4168
-DATA lanesbecc4168<>+24(SB)/8, $0xbecc4168becc4168
-GLOBL lanesbecc4168<>(SB), RODATA|NOPTR, $32
+DATA lanes4b400000<>+0(SB)/8, $0x4b4000004b400000
+DATA lanes4b400000<>+8(SB)/8, $0x4b4000004b400000
+DATA lanes4b400000<>+16(SB)/8, $0x4b4000004b400000
+DATA lanes4b400000<>+24(SB)/8, $0x4b4000004b400000
+GLOBL lanes4b400000<>(SB), RODATA|NOPTR, $32
 
 // func geluGradAVX2(dx []float32, dy []float32, x []float32, acc bool)
 // Requires: AVX, AVX2, FMA3
@@ -1789,298 +1755,290 @@ TEXT ·geluGradAVX2(SB), NOSPLIT, $0-73
 	XORQ         SI, SI
 
 many:
-	LEAQ         24(SI), DI
-	CMPQ         DI, BX
-	JGT          manyEnd
-	VMOVUPS      (DX)(SI*4), Y1
-	VMOVUPS      32(DX)(SI*4), Y4
-	VMOVUPS      64(DX)(SI*4), Y7
-	VMOVUPS      lanes42000000<>+0(SB), Y2
-	VMOVUPS      lanes42000000<>+0(SB), Y5
-	VMOVUPS      lanes42000000<>+0(SB), Y8
-	VMOVUPS      lanesc2000000<>+0(SB), Y3
-	VMOVUPS      lanesc2000000<>+0(SB), Y6
-	VMOVUPS      lanesc2000000<>+0(SB), Y9
-	VMINPS       Y1, Y2, Y2
-	VMINPS       Y4, Y5, Y5
-	VMINPS       Y7, Y8, Y8
-	VMAXPS       Y2, Y3, Y2
-	VMAXPS       Y5, Y6, Y5
-	VMAXPS       Y8, Y9, Y8
-	VANDPS       lanes7fffffff<>+0(SB), Y2, Y1
-	VANDPS       lanes7fffffff<>+0(SB), Y5, Y7
-	VANDPS       lanes7fffffff<>+0(SB), Y8, Y12
-	VMINPS       lanes40b33333<>+0(SB), Y1, Y1
-	VMINPS       lanes40b33333<>+0(SB), Y7, Y7
-	VMINPS       lanes40b33333<>+0(SB), Y12, Y12
-	VMULPS       lanesbf000000<>+0(SB), Y2, Y3
-	VMULPS       lanesbf000000<>+0(SB), Y5, Y9
-	VMULPS       lanesbf000000<>+0(SB), Y8, Y13
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y5, Y9, Y9
-	VMULPS       Y8, Y13, Y13
-	VMOVUPS      lanes42b17218<>+0(SB), Y4
-	VMOVUPS      lanes42b17218<>+0(SB), Y10
-	VMOVUPS      lanes42b17218<>+0(SB), Y14
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y6
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y11
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y15
-	VMINPS       Y3, Y4, Y4
-	VMINPS       Y9, Y10, Y10
-	VMINPS       Y13, Y14, Y14
-	VMAXPS       Y4, Y6, Y4
-	VMAXPS       Y10, Y11, Y10
-	VMAXPS       Y14, Y15, Y14
-	VMOVUPS      lanes4b40007f<>+0(SB), Y3
-	VMOVUPS      lanes4b40007f<>+0(SB), Y9
-	VMOVUPS      lanes4b40007f<>+0(SB), Y13
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y4, Y3
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y10, Y9
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y14, Y13
-	VSUBPS       lanes4b40007f<>+0(SB), Y3, Y6
-	VSUBPS       lanes4b40007f<>+0(SB), Y9, Y11
-	VSUBPS       lanes4b40007f<>+0(SB), Y13, Y15
-	VFNMADD231PS lanes3f318000<>+0(SB), Y6, Y4
-	VFNMADD231PS lanes3f318000<>+0(SB), Y11, Y10
-	VFNMADD231PS lanes3f318000<>+0(SB), Y15, Y14
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y6, Y4
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y11, Y10
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y15, Y14
-	VMOVUPS      lanes3ab51218<>+0(SB), Y6
-	VMOVUPS      lanes3ab51218<>+0(SB), Y11
-	VMOVUPS      lanes3ab51218<>+0(SB), Y15
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y10, Y11
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y14, Y15
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y10, Y11
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y14, Y15
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y10, Y11
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y14, Y15
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y10, Y11
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y14, Y15
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y10, Y11
-	VFMADD213PS  lanes3f800000<>+0(SB), Y14, Y15
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y10, Y11
-	VFMADD213PS  lanes3f800000<>+0(SB), Y14, Y15
-	VPSLLD       $0x17, Y3, Y3
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y9, Y11, Y11
-	VMULPS       Y13, Y15, Y15
-	VMOVUPS      lanes35dafcea<>+0(SB), Y3
-	VMOVUPS      lanes35dafcea<>+0(SB), Y4
-	VMOVUPS      lanes35dafcea<>+0(SB), Y9
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y7, Y4
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y12, Y9
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y7, Y4
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y12, Y9
-	VFMADD213PS  lanesbb016814<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbb016814<>+0(SB), Y7, Y4
-	VFMADD213PS  lanesbb016814<>+0(SB), Y12, Y9
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y7, Y4
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y12, Y9
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y7, Y4
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y12, Y9
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y7, Y4
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y12, Y9
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y7, Y4
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y12, Y9
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y7, Y4
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y12, Y9
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y7, Y4
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y12, Y9
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y7, Y4
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y12, Y9
-	VMULPS       Y6, Y3, Y3
-	VMULPS       Y11, Y4, Y4
-	VMULPS       Y15, Y9, Y9
-	VMOVUPS      lanes3f800000<>+0(SB), Y1
-	VMOVUPS      lanes3f800000<>+0(SB), Y7
-	VMOVUPS      lanes3f800000<>+0(SB), Y10
-	VSUBPS       Y3, Y1, Y1
-	VSUBPS       Y4, Y7, Y7
-	VSUBPS       Y9, Y10, Y10
-	VBLENDVPS    Y2, Y3, Y1, Y1
-	VBLENDVPS    Y5, Y4, Y7, Y3
-	VBLENDVPS    Y8, Y9, Y10, Y4
-	VMULPS       lanes3ecc422a<>+0(SB), Y6, Y6
-	VMULPS       lanes3ecc422a<>+0(SB), Y11, Y11
-	VMULPS       lanes3ecc422a<>+0(SB), Y15, Y15
-	VFMADD231PS  Y2, Y6, Y1
-	VFMADD231PS  Y5, Y11, Y3
-	VFMADD231PS  Y8, Y15, Y4
-	VMOVUPS      (CX)(SI*4), Y2
-	VMOVUPS      32(CX)(SI*4), Y5
-	VMOVUPS      64(CX)(SI*4), Y6
-	VMULPS       Y2, Y1, Y1
-	VMULPS       Y5, Y3, Y3
-	VMULPS       Y6, Y4, Y4
-	VMOVUPS      (AX)(SI*4), Y2
-	VMOVUPS      32(AX)(SI*4), Y5
-	VMOVUPS      64(AX)(SI*4), Y6
-	VANDPS       Y0, Y2, Y2
-	VANDPS       Y0, Y5, Y5
-	VANDPS       Y0, Y6, Y6
-	VADDPS       Y2, Y1, Y1
-	VADDPS       Y5, Y3, Y2
-	VADDPS       Y6, Y4, Y3
-	VMOVUPS      Y1, (AX)(SI*4)
-	VMOVUPS      Y2, 32(AX)(SI*4)
-	VMOVUPS      Y3, 64(AX)(SI*4)
-	MOVQ         DI, SI
-	JMP          many
+	LEAQ        24(SI), DI
+	CMPQ        DI, BX
+	JGT         manyEnd
+	VMOVUPS     (DX)(SI*4), Y1
+	VMOVUPS     32(DX)(SI*4), Y5
+	VMOVUPS     64(DX)(SI*4), Y9
+	VMOVUPS     lanes40e00000<>+0(SB), Y3
+	VMOVUPS     lanes40e00000<>+0(SB), Y4
+	VMOVUPS     lanes40e00000<>+0(SB), Y7
+	VANDPS      lanes7fffffff<>+0(SB), Y1, Y2
+	VANDPS      lanes7fffffff<>+0(SB), Y5, Y6
+	VANDPS      lanes7fffffff<>+0(SB), Y9, Y10
+	VMULPS      lanes3f955555<>+0(SB), Y2, Y2
+	VMULPS      lanes3f955555<>+0(SB), Y6, Y6
+	VMULPS      lanes3f955555<>+0(SB), Y10, Y10
+	VMINPS      Y2, Y3, Y2
+	VMINPS      Y6, Y4, Y6
+	VMINPS      Y10, Y7, Y10
+	VADDPS      lanes4b400000<>+0(SB), Y2, Y3
+	VADDPS      lanes4b400000<>+0(SB), Y6, Y7
+	VADDPS      lanes4b400000<>+0(SB), Y10, Y11
+	VSUBPS      lanes4b400000<>+0(SB), Y3, Y4
+	VSUBPS      lanes4b400000<>+0(SB), Y7, Y8
+	VSUBPS      lanes4b400000<>+0(SB), Y11, Y12
+	VSUBPS      Y4, Y2, Y4
+	VSUBPS      Y8, Y6, Y8
+	VSUBPS      Y12, Y10, Y12
+	VPERMPS     geluGradAVX20<>+0(SB), Y3, Y2
+	VPERMPS     geluGradAVX20<>+0(SB), Y7, Y10
+	VPERMPS     geluGradAVX20<>+0(SB), Y11, Y14
+	VPERMPS     geluGradAVX21<>+0(SB), Y3, Y6
+	VPERMPS     geluGradAVX21<>+0(SB), Y7, Y13
+	VPERMPS     geluGradAVX21<>+0(SB), Y11, Y15
+	VFMADD231PS Y2, Y4, Y6
+	VFMADD231PS Y10, Y8, Y13
+	VFMADD231PS Y14, Y12, Y15
+	VPERMPS     geluGradAVX22<>+0(SB), Y3, Y2
+	VPERMPS     geluGradAVX22<>+0(SB), Y7, Y10
+	VPERMPS     geluGradAVX22<>+0(SB), Y11, Y14
+	VFMADD231PS Y6, Y4, Y2
+	VFMADD231PS Y13, Y8, Y10
+	VFMADD231PS Y15, Y12, Y14
+	VPERMPS     geluGradAVX23<>+0(SB), Y3, Y6
+	VPERMPS     geluGradAVX23<>+0(SB), Y7, Y13
+	VPERMPS     geluGradAVX23<>+0(SB), Y11, Y15
+	VFMADD231PS Y2, Y4, Y6
+	VFMADD231PS Y10, Y8, Y13
+	VFMADD231PS Y14, Y12, Y15
+	VPERMPS     geluGradAVX24<>+0(SB), Y3, Y2
+	VPERMPS     geluGradAVX24<>+0(SB), Y7, Y10
+	VPERMPS     geluGradAVX24<>+0(SB), Y11, Y14
+	VFMADD231PS Y6, Y4, Y2
+	VFMADD231PS Y13, Y8, Y10
+	VFMADD231PS Y15, Y12, Y14
+	VPERMPS     geluGradAVX25<>+0(SB), Y3, Y6
+	VPERMPS     geluGradAVX25<>+0(SB), Y7, Y13
+	VPERMPS     geluGradAVX25<>+0(SB), Y11, Y15
+	VFMADD231PS Y2, Y4, Y6
+	VFMADD231PS Y10, Y8, Y13
+	VFMADD231PS Y14, Y12, Y15
+	VPERMPS     geluGradAVX26<>+0(SB), Y3, Y2
+	VPERMPS     geluGradAVX26<>+0(SB), Y7, Y10
+	VPERMPS     geluGradAVX26<>+0(SB), Y11, Y14
+	VFMADD231PS Y6, Y4, Y2
+	VFMADD231PS Y13, Y8, Y10
+	VFMADD231PS Y15, Y12, Y14
+	VPERMPS     geluGradAVX27<>+0(SB), Y3, Y6
+	VPERMPS     geluGradAVX27<>+0(SB), Y7, Y13
+	VPERMPS     geluGradAVX27<>+0(SB), Y11, Y15
+	VFMADD231PS Y2, Y4, Y6
+	VFMADD231PS Y10, Y8, Y13
+	VFMADD231PS Y14, Y12, Y15
+	VPERMPS     geluGradAVX28<>+0(SB), Y3, Y2
+	VPERMPS     geluGradAVX28<>+0(SB), Y7, Y3
+	VPERMPS     geluGradAVX28<>+0(SB), Y11, Y7
+	VFMADD231PS Y6, Y4, Y2
+	VFMADD231PS Y13, Y8, Y3
+	VFMADD231PS Y15, Y12, Y7
+	VMOVUPS     lanes3f800000<>+0(SB), Y4
+	VMOVUPS     lanes3f800000<>+0(SB), Y6
+	VMOVUPS     lanes3f800000<>+0(SB), Y8
+	VSUBPS      Y2, Y4, Y4
+	VSUBPS      Y3, Y6, Y6
+	VSUBPS      Y7, Y8, Y8
+	VBLENDVPS   Y1, Y2, Y4, Y1
+	VBLENDVPS   Y5, Y3, Y6, Y2
+	VBLENDVPS   Y9, Y7, Y8, Y5
+	VMOVUPS     (CX)(SI*4), Y3
+	VMOVUPS     32(CX)(SI*4), Y4
+	VMOVUPS     64(CX)(SI*4), Y6
+	VMULPS      Y3, Y1, Y1
+	VMULPS      Y4, Y2, Y2
+	VMULPS      Y6, Y5, Y5
+	VMOVUPS     (AX)(SI*4), Y3
+	VMOVUPS     32(AX)(SI*4), Y4
+	VMOVUPS     64(AX)(SI*4), Y6
+	VANDPS      Y0, Y3, Y3
+	VANDPS      Y0, Y4, Y4
+	VANDPS      Y0, Y6, Y6
+	VADDPS      Y3, Y1, Y1
+	VADDPS      Y4, Y2, Y2
+	VADDPS      Y6, Y5, Y3
+	VMOVUPS     Y1, (AX)(SI*4)
+	VMOVUPS     Y2, 32(AX)(SI*4)
+	VMOVUPS     Y3, 64(AX)(SI*4)
+	MOVQ        DI, SI
+	JMP         many
 
 manyEnd:
 one:
-	LEAQ         8(SI), DI
-	CMPQ         DI, BX
-	JGT          oneEnd
-	VMOVUPS      (DX)(SI*4), Y1
-	VMOVUPS      lanes42000000<>+0(SB), Y2
-	VMOVUPS      lanesc2000000<>+0(SB), Y3
-	VMINPS       Y1, Y2, Y2
-	VMAXPS       Y2, Y3, Y2
-	VANDPS       lanes7fffffff<>+0(SB), Y2, Y1
-	VMINPS       lanes40b33333<>+0(SB), Y1, Y1
-	VMULPS       lanesbf000000<>+0(SB), Y2, Y3
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      lanes42b17218<>+0(SB), Y4
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y5
-	VMINPS       Y3, Y4, Y4
-	VMAXPS       Y4, Y5, Y4
-	VMOVUPS      lanes4b40007f<>+0(SB), Y3
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y4, Y3
-	VSUBPS       lanes4b40007f<>+0(SB), Y3, Y5
-	VFNMADD231PS lanes3f318000<>+0(SB), Y5, Y4
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y5, Y4
-	VMOVUPS      lanes3ab51218<>+0(SB), Y5
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y5
-	VFMADD213PS  lanes3f800000<>+0(SB), Y4, Y5
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VMOVUPS      lanes35dafcea<>+0(SB), Y3
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbb016814<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y1, Y3
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y1, Y3
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y1, Y3
-	VMULPS       Y5, Y3, Y3
-	VMOVUPS      lanes3f800000<>+0(SB), Y1
-	VSUBPS       Y3, Y1, Y1
-	VBLENDVPS    Y2, Y3, Y1, Y1
-	VMULPS       lanes3ecc422a<>+0(SB), Y5, Y5
-	VFMADD231PS  Y2, Y5, Y1
-	VMOVUPS      (CX)(SI*4), Y2
-	VMULPS       Y2, Y1, Y1
-	VMOVUPS      (AX)(SI*4), Y2
-	VANDPS       Y0, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, (AX)(SI*4)
-	MOVQ         DI, SI
-	JMP          one
+	LEAQ        8(SI), DI
+	CMPQ        DI, BX
+	JGT         oneEnd
+	VMOVUPS     (DX)(SI*4), Y1
+	VMOVUPS     lanes40e00000<>+0(SB), Y3
+	VANDPS      lanes7fffffff<>+0(SB), Y1, Y2
+	VMULPS      lanes3f955555<>+0(SB), Y2, Y2
+	VMINPS      Y2, Y3, Y2
+	VADDPS      lanes4b400000<>+0(SB), Y2, Y3
+	VSUBPS      lanes4b400000<>+0(SB), Y3, Y4
+	VSUBPS      Y4, Y2, Y4
+	VPERMPS     geluGradAVX20<>+0(SB), Y3, Y2
+	VPERMPS     geluGradAVX21<>+0(SB), Y3, Y5
+	VFMADD231PS Y2, Y4, Y5
+	VPERMPS     geluGradAVX22<>+0(SB), Y3, Y2
+	VFMADD231PS Y5, Y4, Y2
+	VPERMPS     geluGradAVX23<>+0(SB), Y3, Y5
+	VFMADD231PS Y2, Y4, Y5
+	VPERMPS     geluGradAVX24<>+0(SB), Y3, Y2
+	VFMADD231PS Y5, Y4, Y2
+	VPERMPS     geluGradAVX25<>+0(SB), Y3, Y5
+	VFMADD231PS Y2, Y4, Y5
+	VPERMPS     geluGradAVX26<>+0(SB), Y3, Y2
+	VFMADD231PS Y5, Y4, Y2
+	VPERMPS     geluGradAVX27<>+0(SB), Y3, Y5
+	VFMADD231PS Y2, Y4, Y5
+	VPERMPS     geluGradAVX28<>+0(SB), Y3, Y2
+	VFMADD231PS Y5, Y4, Y2
+	VMOVUPS     lanes3f800000<>+0(SB), Y3
+	VSUBPS      Y2, Y3, Y3
+	VBLENDVPS   Y1, Y2, Y3, Y1
+	VMOVUPS     (CX)(SI*4), Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     (AX)(SI*4), Y2
+	VANDPS      Y0, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMOVUPS     Y1, (AX)(SI*4)
+	MOVQ        DI, SI
+	JMP         one
 
 oneEnd:
-	SUBQ         SI, BX
-	JE           done
-	LEAQ         tailMasks<>+0(SB), DI
-	NEGQ         BX
-	VMOVUPS      32(DI)(BX*4), Y1
-	VMASKMOVPS   (DX)(SI*4), Y1, Y2
-	VMOVUPS      lanes42000000<>+0(SB), Y3
-	VMOVUPS      lanesc2000000<>+0(SB), Y4
-	VMINPS       Y2, Y3, Y3
-	VMAXPS       Y3, Y4, Y3
-	VANDPS       lanes7fffffff<>+0(SB), Y3, Y2
-	VMINPS       lanes40b33333<>+0(SB), Y2, Y2
-	VMULPS       lanesbf000000<>+0(SB), Y3, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      lanes42b17218<>+0(SB), Y5
-	VMOVUPS      lanesc2b00f34<>+0(SB), Y6
-	VMINPS       Y4, Y5, Y5
-	VMAXPS       Y5, Y6, Y5
-	VMOVUPS      lanes4b40007f<>+0(SB), Y4
-	VFMADD231PS  lanes3fb8aa3b<>+0(SB), Y5, Y4
-	VSUBPS       lanes4b40007f<>+0(SB), Y4, Y6
-	VFNMADD231PS lanes3f318000<>+0(SB), Y6, Y5
-	VFNMADD231PS lanesb95e8083<>+0(SB), Y6, Y5
-	VMOVUPS      lanes3ab51218<>+0(SB), Y6
-	VFMADD213PS  lanes3c091cf1<>+0(SB), Y5, Y6
-	VFMADD213PS  lanes3d2aac79<>+0(SB), Y5, Y6
-	VFMADD213PS  lanes3e2aaa49<>+0(SB), Y5, Y6
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y5, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y6
-	VFMADD213PS  lanes3f800000<>+0(SB), Y5, Y6
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VMOVUPS      lanes35dafcea<>+0(SB), Y4
-	VFMADD213PS  lanesb813aa45<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes39b21d69<>+0(SB), Y2, Y4
-	VFMADD213PS  lanesbb016814<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3c0213e1<>+0(SB), Y2, Y4
-	VFMADD213PS  lanesbcc72dd0<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3d7a7d7e<>+0(SB), Y2, Y4
-	VFMADD213PS  lanesbe07b1b2<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3e7fea30<>+0(SB), Y2, Y4
-	VFMADD213PS  lanesbecc4168<>+0(SB), Y2, Y4
-	VFMADD213PS  lanes3efffffe<>+0(SB), Y2, Y4
-	VMULPS       Y6, Y4, Y4
-	VMOVUPS      lanes3f800000<>+0(SB), Y2
-	VSUBPS       Y4, Y2, Y2
-	VBLENDVPS    Y3, Y4, Y2, Y2
-	VMULPS       lanes3ecc422a<>+0(SB), Y6, Y6
-	VFMADD231PS  Y3, Y6, Y2
-	VMASKMOVPS   (CX)(SI*4), Y1, Y3
-	VMULPS       Y3, Y2, Y2
-	VMASKMOVPS   (AX)(SI*4), Y1, Y3
-	VANDPS       Y0, Y3, Y3
-	VADDPS       Y3, Y2, Y0
-	VMASKMOVPS   Y0, Y1, (AX)(SI*4)
+	SUBQ        SI, BX
+	JE          done
+	LEAQ        tailMasks<>+0(SB), DI
+	NEGQ        BX
+	VMOVUPS     32(DI)(BX*4), Y1
+	VMASKMOVPS  (DX)(SI*4), Y1, Y2
+	VMOVUPS     lanes40e00000<>+0(SB), Y4
+	VANDPS      lanes7fffffff<>+0(SB), Y2, Y3
+	VMULPS      lanes3f955555<>+0(SB), Y3, Y3
+	VMINPS      Y3, Y4, Y3
+	VADDPS      lanes4b400000<>+0(SB), Y3, Y4
+	VSUBPS      lanes4b400000<>+0(SB), Y4, Y5
+	VSUBPS      Y5, Y3, Y5
+	VPERMPS     geluGradAVX20<>+0(SB), Y4, Y3
+	VPERMPS     geluGradAVX21<>+0(SB), Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VPERMPS     geluGradAVX22<>+0(SB), Y4, Y3
+	VFMADD231PS Y6, Y5, Y3
+	VPERMPS     geluGradAVX23<>+0(SB), Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VPERMPS     geluGradAVX24<>+0(SB), Y4, Y3
+	VFMADD231PS Y6, Y5, Y3
+	VPERMPS     geluGradAVX25<>+0(SB), Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VPERMPS     geluGradAVX26<>+0(SB), Y4, Y3
+	VFMADD231PS Y6, Y5, Y3
+	VPERMPS     geluGradAVX27<>+0(SB), Y4, Y6
+	VFMADD231PS Y3, Y5, Y6
+	VPERMPS     geluGradAVX28<>+0(SB), Y4, Y3
+	VFMADD231PS Y6, Y5, Y3
+	VMOVUPS     lanes3f800000<>+0(SB), Y4
+	VSUBPS      Y3, Y4, Y4
+	VBLENDVPS   Y2, Y3, Y4, Y2
+	VMASKMOVPS  (CX)(SI*4), Y1, Y3
+	VMULPS      Y3, Y2, Y2
+	VMASKMOVPS  (AX)(SI*4), Y1, Y3
+	VANDPS      Y0, Y3, Y3
+	VADDPS      Y3, Y2, Y0
+	VMASKMOVPS  Y0, Y1, (AX)(SI*4)
 
 done:
 	VZEROUPPER
 	RET
 
-DATA lanes42000000<>+0(SB)/8, $0x4200000042000000
-DATA lanes42000000<>+8(SB)/8, $0x4200000042000000
-DATA lanes42000000<>+16(SB)/8, $0x4200000042000000
-DATA lanes42000000<>+24(SB)/8, $0x4200000042000000
-GLOBL lanes42000000<>(SB), RODATA|NOPTR, $32
+DATA geluGradAVX20<>+0(SB)/4, $(2.2595132e-13)
+DATA geluGradAVX20<>+4(SB)/4, $(-0.00041491046)
+DATA geluGradAVX20<>+8(SB)/4, $(0.00042036697)
+DATA geluGradAVX20<>+12(SB)/4, $(-0.00017878445)
+DATA geluGradAVX20<>+16(SB)/4, $(2.1628231e-05)
+DATA geluGradAVX20<>+20(SB)/4, $(6.5251033e-06)
+DATA geluGradAVX20<>+24(SB)/4, $(-1.292703e-06)
+DATA geluGradAVX20<>+28(SB)/4, $(-1.1792349e-07)
+GLOBL geluGradAVX20<>(SB), RODATA|NOPTR, $32
 
-DATA lanesc2000000<>+0(SB)/8, $0xc2000000c2000000
-DATA lanesc2000000<>+8(SB)/8, $0xc2000000c2000000
-DATA lanesc2000000<>+16(SB)/8, $0xc2000000c2000000
-DATA lanesc2000000<>+24(SB)/8, $0xc2000000c2000000
-GLOBL lanesc2000000<>(SB), RODATA|NOPTR, $32
+DATA geluGradAVX21<>+0(SB)/4, $(0.0030708874)
+DATA geluGradAVX21<>+4(SB)/4, $(-0.0019547713)
+DATA geluGradAVX21<>+8(SB)/4, $(0.00016808396)
+DATA geluGradAVX21<>+12(SB)/4, $(0.00040977926)
+DATA geluGradAVX21<>+16(SB)/4, $(-0.00016639338)
+DATA geluGradAVX21<>+20(SB)/4, $(2.717865e-06)
+DATA geluGradAVX21<>+24(SB)/4, $(4.8664933e-06)
+DATA geluGradAVX21<>+28(SB)/4, $(2.6992228e-07)
+GLOBL geluGradAVX21<>(SB), RODATA|NOPTR, $32
 
-DATA lanes3ecc422a<>+0(SB)/8, $0x3ecc422a3ecc422a
-DATA lanes3ecc422a<>+8(SB)/8, $0x3ecc422a3ecc422a
-DATA lanes3ecc422a<>+16(SB)/8, $0x3ecc422a3ecc422a
-DATA lanes3ecc422a<>+24(SB)/8, $0x3ecc422a3ecc422a
-GLOBL lanes3ecc422a<>(SB), RODATA|NOPTR, $32
+DATA geluGradAVX22<>+0(SB)/4, $(-1.2780814e-13)
+DATA geluGradAVX22<>+4(SB)/4, $(0.006127418)
+DATA geluGradAVX22<>+8(SB)/4, $(-0.004620306)
+DATA geluGradAVX22<>+12(SB)/4, $(0.00066917937)
+DATA geluGradAVX22<>+16(SB)/4, $(0.00038844877)
+DATA geluGradAVX22<>+20(SB)/4, $(-7.4220225e-05)
+DATA geluGradAVX22<>+24(SB)/4, $(-1.2316304e-05)
+DATA geluGradAVX22<>+28(SB)/4, $(-4.437843e-07)
+GLOBL geluGradAVX22<>(SB), RODATA|NOPTR, $32
+
+DATA geluGradAVX23<>+0(SB)/4, $(-0.02765711)
+DATA geluGradAVX23<>+4(SB)/4, $(0.011939993)
+DATA geluGradAVX23<>+8(SB)/4, $(0.006759578)
+DATA geluGradAVX23<>+12(SB)/4, $(-0.005144613)
+DATA geluGradAVX23<>+16(SB)/4, $(-2.265278e-05)
+DATA geluGradAVX23<>+20(SB)/4, $(0.00027161537)
+DATA geluGradAVX23<>+24(SB)/4, $(2.3980712e-05)
+DATA geluGradAVX23<>+28(SB)/4, $(6.4536476e-07)
+GLOBL geluGradAVX23<>(SB), RODATA|NOPTR, $32
+
+DATA geluGradAVX24<>+0(SB)/4, $(2.220793e-14)
+DATA geluGradAVX24<>+4(SB)/4, $(-0.055703398)
+DATA geluGradAVX24<>+8(SB)/4, $(0.020135699)
+DATA geluGradAVX24<>+12(SB)/4, $(0.009314549)
+DATA geluGradAVX24<>+16(SB)/4, $(-0.0023163927)
+DATA geluGradAVX24<>+20(SB)/4, $(-0.0006054913)
+DATA geluGradAVX24<>+24(SB)/4, $(-3.5548514e-05)
+DATA geluGradAVX24<>+28(SB)/4, $(-7.527576e-07)
+GLOBL geluGradAVX24<>(SB), RODATA|NOPTR, $32
+
+DATA geluGradAVX25<>+0(SB)/4, $(0.16748394)
+DATA geluGradAVX25<>+4(SB)/4, $(-0.017487168)
+DATA geluGradAVX25<>+8(SB)/4, $(-0.0764405)
+DATA geluGradAVX25<>+12(SB)/4, $(0.0022043206)
+DATA geluGradAVX25<>+16(SB)/4, $(0.0070264684)
+DATA geluGradAVX25<>+20(SB)/4, $(0.0009150321)
+DATA geluGradAVX25<>+24(SB)/4, $(3.9199444e-05)
+DATA geluGradAVX25<>+28(SB)/4, $(6.686195e-07)
+GLOBL geluGradAVX25<>(SB), RODATA|NOPTR, $32
+
+DATA geluGradAVX26<>+0(SB)/4, $(-1.2351231e-15)
+DATA geluGradAVX26<>+4(SB)/4, $(0.28407097)
+DATA geluGradAVX26<>+8(SB)/4, $(0.061338052)
+DATA geluGradAVX26<>+12(SB)/4, $(-0.036086448)
+DATA geluGradAVX26<>+16(SB)/4, $(-0.010916897)
+DATA geluGradAVX26<>+20(SB)/4, $(-0.0009267607)
+DATA geluGradAVX26<>+24(SB)/4, $(-3.055376e-05)
+DATA geluGradAVX26<>+28(SB)/4, $(-4.285341e-07)
+GLOBL geluGradAVX26<>(SB), RODATA|NOPTR, $32
+
+DATA geluGradAVX27<>+0(SB)/4, $(-0.683901)
+DATA geluGradAVX27<>+4(SB)/4, $(-0.29965544)
+DATA geluGradAVX27<>+8(SB)/4, $(0.07385469)
+DATA geluGradAVX27<>+12(SB)/4, $(0.05781558)
+DATA geluGradAVX27<>+16(SB)/4, $(0.009345598)
+DATA geluGradAVX27<>+20(SB)/4, $(0.0005748085)
+DATA geluGradAVX27<>+24(SB)/4, $(1.5097337e-05)
+DATA geluGradAVX27<>+28(SB)/4, $(1.770628e-07)
+GLOBL geluGradAVX27<>(SB), RODATA|NOPTR, $32
+
+DATA geluGradAVX28<>+0(SB)/4, $(0.5)
+DATA geluGradAVX28<>+4(SB)/4, $(-0.041141476)
+DATA geluGradAVX28<>+8(SB)/4, $(-0.11410445)
+DATA geluGradAVX28<>+12(SB)/4, $(-0.032541715)
+DATA geluGradAVX28<>+16(SB)/4, $(-0.003528703)
+DATA geluGradAVX28<>+20(SB)/4, $(-0.00016648833)
+DATA geluGradAVX28<>+24(SB)/4, $(-3.569733e-06)
+DATA geluGradAVX28<>+28(SB)/4, $(0)
+GLOBL geluGradAVX28<>(SB), RODATA|NOPTR, $32
 
 // func geluTanhAVX2(y []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
@@ -2521,6 +2479,18 @@ oneEnd:
 done:
 	VZEROUPPER
 	RET
+
+DATA lanes42000000<>+0(SB)/8, $0x4200000042000000
+DATA lanes42000000<>+8(SB)/8, $0x4200000042000000
+DATA lanes42000000<>+16(SB)/8, $0x4200000042000000
+DATA lanes42000000<>+24(SB)/8, $0x4200000042000000
+GLOBL lanes42000000<>(SB), RODATA|NOPTR, $32
+
+DATA lanesc2000000<>+0(SB)/8, $0xc2000000c2000000
+DATA lanesc2000000<>+8(SB)/8, $0xc2000000c2000000
+DATA lanesc2000000<>+16(SB)/8, $0xc2000000c2000000
+DATA lanesc2000000<>+24(SB)/8, $0xc2000000c2000000
+GLOBL lanesc2000000<>(SB), RODATA|NOPTR, $32
 
 DATA lanes3e5b33b6<>+0(SB)/8, $0x3e5b33b63e5b33b6
 DATA lanes3e5b33b6<>+8(SB)/8, $0x3e5b33b63e5b33b6

@@ -84,6 +84,9 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	decode.go      NF4's halves of the table exchanged, each level  NF4
 //	decode.go      the last vector of a row is the first again      bf16, f16, int8
 //	odd.go         the sign taken from bit 30                       Erf, Tanh
+//	piecewise.go   one lane more, or what ends at 0 left as it is   GELU, GELUGrad
+//	piecewise.go   |x|/step - n with the wrong sign, or no NaN      GELU, GELUGrad
+//	activation.go  Φ(x) where x is negative and 1-Φ(x) elsewhere    GELU, GELUGrad
 //	dropout.go     odd blocks first                                 Dropout, DropoutGrad
 //	dropout.go     merged with lane 0 from the odd blocks           Dropout, DropoutGrad
 //	tile_neon.go   16 columns taken for the narrow tile             12, wrong sums

@@ -149,52 +149,41 @@ func (l *loopWriter) siluMulGrad() {
 	l.end()
 }
 
-// upperTail is Φ(-|x|) of the normal distribution, to 2^-24, and e^(-x²/2), which
-// it is a multiple of: the other factor is a polynomial in |x|. Beyond its range
-// that stays what it is at the end, and the exponential is what counts.
-func (l *loopWriter) upperTail(x vector) (tail, e vector) {
-	size, h := l.vec(), l.vec()
-	l.VANDPS(l.bits(math.MaxInt32), x, size)
-	l.VMINPS(l.float(tailRange), size, size)
-	l.VMULPS(l.float(-0.5), x, h)
-	l.VMULPS(x, h, h)
-	e = l.expNormal(h)
-	tail = l.constant(tailCoefficients[0])
-	l.horner(tail, size, tailCoefficients[1:]...)
-	l.VMULPS(e, tail, tail)
-	return tail, e
-}
-
-// normalCDF is Φ(x), and e^(-x²/2).
-func (l *loopWriter) normalCDF(x vector) (cdf, e vector) {
-	tail, e := l.upperTail(x)
-	return l.whereNegative(x, tail, l.oneMinus(tail)), e
-}
-
+// gelu is x·Φ(x), and geluGrad multiplies by the derivative Φ(x) + x·φ(x) (arXiv
+// 1606.08415): of either factor those at x and at -x make 1.
 func (l *loopWriter) gelu() {
+	const end = 6 // where both are 0, to 4e-8
+	degree := 7
+	if l.wide() {
+		degree = 5
+	}
+	normal := func(a float64) float64 { return math.Erfc(a/math.Sqrt2) / 2 } // Φ(-a)
+	slope := func(a float64) float64 { return normal(a) - a*math.Exp(-a*a/2)/math.Sqrt(2*math.Pi) }
+
 	l.function("gelu", "func(y, x []float32)", "y", "x")
+	tail := l.lookup("gelu"+l.level, fit(normal, end, l.lanes, degree))
 	l.each("y", 3, func() {
 		x := l.load("x")
-		c, _ := l.normalCDF(x)
-		l.VMULPS(c, x, x)
+		l.VMULPS(l.complement(tail, x), x, x)
 		l.store(x, "y")
 	})
 	l.end()
-}
 
-// geluGrad multiplies by Φ(x) + x·φ(x); beyond ±32 that is 0 or 1 to the last bit.
-func (l *loopWriter) geluGrad() {
 	l.function("geluGrad", "func(dx, dy, x []float32, acc bool)", "dx", "dy", "x")
 	keep := l.keep("acc")
+	tail = l.lookup("geluGrad"+l.level, fit(slope, end, l.lanes, degree+1))
 	l.each("dx", 3, func() {
-		x := l.clamp(l.load("x"), -32, 32)
-		c, density := l.normalCDF(x)
-		l.VMULPS(l.float(1/math.Sqrt(2*math.Pi)), density, density)
-		l.VFMADD231PS(x, density, c)
-		l.VMULPS(l.load("dy"), c, c)
-		l.storeAcc(c, keep, "dx")
+		d := l.complement(tail, l.load("x"))
+		l.VMULPS(l.load("dy"), d, d)
+		l.storeAcc(d, keep, "dx")
 	})
 	l.end()
+}
+
+// complement is a function of |x| where x is negative, else what that lacks to 1.
+func (l *loopWriter) complement(u lookup, x vector) vector {
+	y := l.of(u, x)
+	return l.whereNegative(x, y, l.oneMinus(y))
 }
 
 // The constants of tanh-GELU: x·σ(c1·(x + c3·x³)).

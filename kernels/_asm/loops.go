@@ -45,7 +45,6 @@ func loops(c *build.Context, level string, lanes int) {
 	l.siluMul()
 	l.siluMulGrad()
 	l.gelu()
-	l.geluGrad()
 	l.geluTanh()
 	l.geluTanhGrad()
 	l.rotateHeads()

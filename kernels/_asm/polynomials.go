@@ -27,7 +27,7 @@ var expNormalCoefficients = []float64{0.00138145968867, 0.00836871692045, 0.0416
 // highest power first.
 var exp2Coefficients = []float64{0.00132647271401, 0.00967151263996, 0.0555073374347, 0.240222420854, 0.693146977599, 1}
 
-// The polynomial of degree 10 of Φ(-a)·e^(a²/2) for 0 ≤ a ≤ tailRange, such that
+// NEON's polynomial of degree 10 of Φ(-a)·e^(a²/2) for 0 ≤ a ≤ tailRange, such that
 // Φ(-a) is right to 6.6e-8, the highest power first.
 const tailRange = 5.6
 
