@@ -27,6 +27,35 @@ func Accumulate(x Tensor, write func(g []float32, acc bool)) {
 	x.AccGrad(written)
 }
 
+// pass hands dy, the gradient of an operator's output y, on to operands that it is
+// the gradient of as it is. One of them that has none yet takes over the buffer, if
+// both are of one tape and y needs it no more.
+func (o *output) pass(dy Tensor, operands ...Tensor) {
+	var heir Tensor
+	mine := !o.y.retain && o.y.grad != nil && dy == Tensor(o.y.grad)
+	for _, x := range operands {
+		if !x.RequiresGrad() {
+			continue
+		}
+		if v, ok := x.Value().(*Variable); mine && heir == nil && ok && v.ws != nil && v.ws == o.y.ws && !v.has {
+			heir = x
+			continue
+		}
+		x.AccGrad(dy)
+	}
+	if heir == nil {
+		return
+	}
+	v := heir.Value().(*Variable)
+	if v.has { // it stands there twice
+		heir.AccGrad(dy)
+		return
+	}
+	v.grad, v.has = o.y.grad, true
+	o.y.grad, o.y.has = nil, false
+	heir.AccGrad(written)
+}
+
 // gradients is Accumulate for a kernel that computes the gradients of several
 // operands at once. Operands that are frozen, that stand there twice or that
 // are no Variables get a buffer of its own.

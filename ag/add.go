@@ -22,12 +22,7 @@ func (f *Add) Forward() (Tensor, error) {
 }
 
 func (f *Add) Backward(gy Tensor) error {
-	if f.a.RequiresGrad() {
-		f.a.AccGrad(gy)
-	}
-	if f.b.RequiresGrad() {
-		f.b.AccGrad(gy)
-	}
+	f.pass(gy, f.a, f.b)
 	return nil
 }
 

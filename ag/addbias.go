@@ -4,7 +4,8 @@ import "github.com/lowrank/lowrank/kernels"
 
 // AddBias is y_ij = x_ij + b_j. db is the sum of the rows of dy.
 type AddBias struct {
-	x, b Tensor
+	x    Tensor
+	bias bias
 	n    int
 	output
 }
@@ -13,13 +14,13 @@ type AddBias struct {
 func NewAddBias(x, b Tensor) *AddBias {
 	rowVector("AddBias", "b", b, x)
 	m, n := Dims(x)
-	return &AddBias{x: x, b: b, n: n, output: newOutput(m, n)}
+	return &AddBias{x: x, bias: bias{b}, n: n, output: newOutput(m, n)}
 }
 
-func (f *AddBias) Operands() []Tensor { return []Tensor{f.x, f.b} }
+func (f *AddBias) Operands() []Tensor { return f.bias.with(f.x) }
 
 func (f *AddBias) Forward() (Tensor, error) {
-	x, b := Floats(f.x), Floats(f.b)
+	x, b := Floats(f.x), f.bias.values()
 	for i := range f.y.rows {
 		kernels.Add(f.y.row(i), x[i*f.n:][:f.n], b)
 	}
@@ -27,20 +28,8 @@ func (f *AddBias) Forward() (Tensor, error) {
 }
 
 func (f *AddBias) Backward(gy Tensor) error {
-	if f.x.RequiresGrad() {
-		f.x.AccGrad(gy)
-	}
-	if f.b.RequiresGrad() {
-		dy := Floats(gy)
-		Accumulate(f.b, func(db []float32, acc bool) {
-			if !acc {
-				clear(db)
-			}
-			for i := range f.y.rows {
-				kernels.Add(db, db, dy[i*f.n:][:f.n])
-			}
-		})
-	}
+	f.bias.backward(Floats(gy))
+	f.pass(gy, f.x)
 	return nil
 }
 

@@ -2,9 +2,10 @@ package ag
 
 // FrozenLinear is y = x·W0ᵀ with a frozen weight, and dx = dy·W0.
 type FrozenLinear struct {
-	x Tensor
-	w *Weight
-	m int
+	x    Tensor
+	w    *Weight
+	bias bias
+	m    int
 	output
 }
 
@@ -19,24 +20,37 @@ func NewFrozenLinear(x Tensor, w *Weight) *FrozenLinear {
 	return f
 }
 
-func (f *FrozenLinear) Operands() []Tensor { return []Tensor{f.x} }
+// AddBias makes it y = x·W0ᵀ + b, for b 1×out or nil for none, and
+// returns the operator.
+func (f *FrozenLinear) AddBias(b Tensor) *FrozenLinear {
+	f.bias = newBias("FrozenLinear", b, f.y)
+	return f
+}
+
+func (f *FrozenLinear) Operands() []Tensor { return f.bias.with(f.x) }
 
 func (f *FrozenLinear) Forward() (Tensor, error) {
 	if f.y.fill != nil {
 		f.y.lazy = true
 		return f.y, nil
 	}
-	f.w.forward(f.m, Floats(f.x), 0, nil, nil, f.y.Floats())
+	f.forward(f.m, Floats(f.x), f.y.Floats())
 	return f.y, nil
+}
+
+// forward writes y for m rows of x.
+func (f *FrozenLinear) forward(m int, x, y []float32) {
+	f.w.forward(m, x, 0, nil, nil, f.bias.values(), y)
 }
 
 // postpone makes y be computed when it is asked for, and gives up what it has.
 func (f *FrozenLinear) postpone() {
-	f.y.fill = func(y []float32) { f.w.forward(f.m, Floats(f.x), 0, nil, nil, y) }
+	f.y.fill = func(y []float32) { f.forward(f.m, Floats(f.x), y) }
 	f.y.forget()
 }
 
 func (f *FrozenLinear) Backward(gy Tensor) error {
+	f.bias.backward(Floats(gy))
 	if f.x.RequiresGrad() {
 		Accumulate(f.x, func(dx []float32, acc bool) {
 			f.w.backward(acc, f.m, Floats(gy), 0, nil, nil, dx)

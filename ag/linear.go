@@ -8,6 +8,7 @@ import "github.com/lowrank/lowrank/kernels"
 //	dx = dy·W    dW = dyᵀ·x
 type Linear struct {
 	x, w       Tensor
+	bias       bias
 	m, in, out int
 	output
 }
@@ -24,15 +25,24 @@ func NewLinear(x, w Tensor) *Linear {
 	return f
 }
 
-func (f *Linear) Operands() []Tensor { return []Tensor{f.x, f.w} }
+// AddBias makes it y = x·Wᵀ + b, for b 1×out or nil for none, and
+// returns the operator.
+func (f *Linear) AddBias(b Tensor) *Linear {
+	f.bias = newBias("Linear", b, f.y)
+	return f
+}
+
+func (f *Linear) Operands() []Tensor { return f.bias.with(f.x, f.w) }
 
 func (f *Linear) Forward() (Tensor, error) {
-	kernels.MatMul(kernels.NT, false, f.m, f.out, f.in, Floats(f.x), f.in, Floats(f.w), f.in, f.y.Floats(), f.out)
+	biased := f.bias.begin(f.y)
+	kernels.MatMul(kernels.NT, biased, f.m, f.out, f.in, Floats(f.x), f.in, Floats(f.w), f.in, f.y.Floats(), f.out)
 	return f.y, nil
 }
 
 func (f *Linear) Backward(gy Tensor) error {
 	x, w, dy := Floats(f.x), Floats(f.w), Floats(gy)
+	f.bias.backward(dy)
 	if f.x.RequiresGrad() {
 		Accumulate(f.x, func(dx []float32, acc bool) {
 			kernels.MatMul(kernels.NN, acc, f.m, f.in, f.out, dy, f.out, w, f.in, dx, f.in)

@@ -13,6 +13,7 @@ import "github.com/lowrank/lowrank/kernels"
 type LowRankLinear struct {
 	x, a, b, g Tensor
 	w          *Weight
+	bias       bias
 	s          float32
 	m, in      int
 	out, r     int
@@ -62,17 +63,23 @@ func (f *LowRankLinear) Drop(p float64, noise *Noise) *LowRankLinear {
 	return f
 }
 
+// AddBias adds a bias to y, 1×out or nil for none, and returns the operator.
+func (f *LowRankLinear) AddBias(b Tensor) *LowRankLinear {
+	f.bias = newBias("LowRankLinear", b, f.y)
+	return f
+}
+
 func (f *LowRankLinear) Operands() []Tensor {
 	if f.g == nil {
-		return []Tensor{f.x, f.a, f.b}
+		return f.bias.with(f.x, f.a, f.b)
 	}
-	return []Tensor{f.x, f.a, f.b, f.g}
+	return f.bias.with(f.x, f.a, f.b, f.g)
 }
 
 func (f *LowRankLinear) Forward() (Tensor, error) {
 	x, a, b, y := Floats(f.x), Floats(f.a), Floats(f.b), f.y.Floats()
 	if f.g == nil && !f.w.streamed && !f.drops.on() {
-		kernels.LowRankForward(f.m, f.r, x, f.in, f.w.Forward(), a, f.in, b, f.r, f.s, f.u, f.r, y, f.out)
+		kernels.LowRankForward(f.m, f.r, x, f.in, f.w.Forward(), a, f.in, b, f.r, f.s, f.u, f.r, f.bias.values(), y, f.out)
 		return f.y, nil
 	}
 	into := x // the low-rank term
@@ -88,7 +95,7 @@ func (f *LowRankLinear) Forward() (Tensor, error) {
 		copy(f.p, f.u)
 		f.gate(f.u)
 	}
-	f.w.forward(f.m, x, f.r, f.u, b, y)
+	f.w.forward(f.m, x, f.r, f.u, b, f.bias.values(), y)
 	return f.y, nil
 }
 
@@ -104,6 +111,7 @@ func (f *LowRankLinear) gate(t []float32) {
 
 func (f *LowRankLinear) Backward(gy Tensor) error {
 	x, a, b, dy := Floats(f.x), Floats(f.a), Floats(f.b), Floats(gy)
+	f.bias.backward(dy)
 	spare := borrow(f.m * f.r)
 	defer vectors.put(spare)
 	v := *spare

@@ -48,6 +48,7 @@ func operators() (list []operator) {
 		add("ScaleRows", none, func(in inputs) ag.Function { return ag.NewScaleRows(in[0], in[1]) }, random(m, n), random(1, m))
 		add("ScaleRows", none, func(in inputs) ag.Function { return ag.NewScaleRows(in[0], in[1]) }, random(m, n), random(m, 1))
 		add("ScaleCols", none, func(in inputs) ag.Function { return ag.NewScaleCols(in[0], in[1]) }, random(m, n), random(1, n))
+		add("ScaleCols with a bias", none, func(in inputs) ag.Function { return ag.NewScaleCols(in[0], in[1]).AddBias(in[2]) }, random(m, n), random(1, n), random(1, n))
 		add("RMSNorm", none, func(in inputs) ag.Function { return ag.NewRMSNorm(in[0], in[1], 1e-5) }, awayFromZero(random(m, n)), random(1, n))
 		add("LayerNorm", none, func(in inputs) ag.Function { return ag.NewLayerNorm(in[0], in[1], in[2], 1e-2) }, random(m, n), random(1, n), random(1, n))
 		add("SwiGLU", none, func(in inputs) ag.Function { return ag.NewSwiGLU(in[0], in[1]) }, random(m, n), random(m, n))
@@ -100,6 +101,11 @@ func operators() (list []operator) {
 		w := weight(out, n)
 		add("Linear", none, func(in inputs) ag.Function { return ag.NewLinear(in[0], in[1]) }, random(m, n), random(out, n))
 		add("FrozenLinear", none, func(in inputs) ag.Function { return ag.NewFrozenLinear(in[0], w) }, random(m, n))
+		add("FrozenLinear with a bias", none, func(in inputs) ag.Function { return ag.NewFrozenLinear(in[0], w).AddBias(in[1]) }, random(m, n), random(1, out))
+		add("FrozenLinear streamed, with a bias", none, func(in inputs) ag.Function {
+			return ag.NewFrozenLinear(in[0], ag.NewStreamedWeight(out, n, ag.Values{Floats: w.Floats()})).AddBias(in[1])
+		}, random(m, n), random(1, out))
+		add("Linear with a bias", none, func(in inputs) ag.Function { return ag.NewLinear(in[0], in[1]).AddBias(in[2]) }, random(m, n), random(out, n), random(1, out))
 		add("Product", none, func(in inputs) ag.Function { return ag.NewProduct(in[0], in[1], 0.75) }, random(out, r), random(r, n))
 		add("RowNorms", none, func(in inputs) ag.Function { return ag.NewRowNorms(w, in[0], in[1], 0.75) }, random(r, n), random(out, r))
 		for _, at := range []*ag.Weight{w, ag.NewStreamedWeight(out, n, w.Values())} {
@@ -108,6 +114,12 @@ func operators() (list []operator) {
 		add("LowRankLinear", none, func(in inputs) ag.Function {
 			return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, nil)
 		}, random(m, n), random(r, n), random(out, r))
+		add("LowRankLinear with a bias", none, func(in inputs) ag.Function {
+			return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, nil).AddBias(in[3])
+		}, random(m, n), random(r, n), random(out, r), random(1, out))
+		add("LowRankLinear gated, with a bias", none, func(in inputs) ag.Function {
+			return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, in[3]).AddBias(in[4])
+		}, random(m, n), random(r, n), random(out, r), random(m, 1), random(1, out))
 		add("LowRankLinear dropped", none, func(in inputs) ag.Function {
 			return ag.NewLowRankLinear(in[0], w, in[1], in[2], 0.75, nil).Drop(0.4, &ag.Noise{Seed: 1, Draw: 2, On: true})
 		}, random(m, n), random(r, n), random(out, r))

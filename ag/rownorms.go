@@ -125,7 +125,7 @@ func (f *RowNorms) Backward(gy Tensor) error {
 // one, and without making it.
 func (w *Weight) forwardFew(m int, x, y []float32) {
 	if w.streamed || w.holds(&w.fwd) {
-		w.forward(m, x, 0, nil, nil, y)
+		w.forward(m, x, 0, nil, nil, nil, y)
 		return
 	}
 	kernels.MatMul(kernels.NT, false, m, w.Out, w.In, x, w.In, w.Floats(), w.In, y, w.Out)

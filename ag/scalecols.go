@@ -8,6 +8,7 @@ import "github.com/lowrank/lowrank/kernels"
 //	dx_ij = g_j·dy_ij    dg_j = Σ_i x_ij·dy_ij
 type ScaleCols struct {
 	x, g Tensor
+	bias bias
 	n    int
 	output
 	grads *gradients
@@ -20,15 +21,24 @@ func NewScaleCols(x, g Tensor) *ScaleCols {
 	return &ScaleCols{x: x, g: g, n: n, output: newOutput(m, n), grads: newGradients(x, g)}
 }
 
-func (f *ScaleCols) Operands() []Tensor { return []Tensor{f.x, f.g} }
+// AddBias makes it y_ij = g_j·x_ij + b_j, for b 1×n or nil for none, and returns
+// the operator.
+func (f *ScaleCols) AddBias(b Tensor) *ScaleCols {
+	f.bias = newBias("ScaleCols", b, f.y)
+	return f
+}
+
+func (f *ScaleCols) Operands() []Tensor { return f.bias.with(f.x, f.g) }
 
 func (f *ScaleCols) Forward() (Tensor, error) {
-	kernels.ScaleCols(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.g), f.y.Floats(), f.n, false)
+	biased := f.bias.begin(f.y)
+	kernels.ScaleCols(f.y.rows, f.n, Floats(f.x), f.n, Floats(f.g), f.y.Floats(), f.n, biased)
 	return f.y, nil
 }
 
 func (f *ScaleCols) Backward(gy Tensor) error {
 	x, gain, dy := Floats(f.x), Floats(f.g), Floats(gy)
+	f.bias.backward(dy)
 	f.grads.accumulate(func(g [][]float32, acc bool) {
 		if !acc {
 			clear(g[1])

@@ -39,6 +39,8 @@ func TestShapeErrors(t *testing.T) {
 
 		{func() { ag.NewLinear(v(12, 96), v(8, 128)) }, "Linear: x is 12×96, W is 8×128: x must have 128 columns"},
 		{func() { ag.NewFrozenLinear(v(2, 7), w) }, "FrozenLinear: x is 2×7, W0 is 5×8: x must have 8 columns"},
+		{func() { ag.NewLinear(v(12, 8), v(3, 8)).AddBias(v(1, 8)) }, "Linear: y is 12×3, its bias is 1×8: must be 1×3"},
+		{func() { ag.NewFrozenLinear(v(2, 8), w).AddBias(v(5, 1)) }, "FrozenLinear: y is 2×5, its bias is 5×1: must be 1×5"},
 		{func() { ag.NewProduct(v(5, 2), v(3, 8), 1) }, "Product: B is 5×2, A is 3×8: A must have 2 rows"},
 		{func() { ag.NewLowRankLinear(v(4, 7), w, v(2, 8), v(5, 2), 1, nil) }, "LowRankLinear: x is 4×7, W0 is 5×8: x must have 8 columns"},
 		{func() { ag.NewLowRankLinear(v(4, 8), w, v(2, 8), v(5, 2), 1, nil).Drop(1, &ag.Noise{}) }, "LowRankLinear: dropout is 1: must be in [0, 1)"},

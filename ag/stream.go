@@ -2,14 +2,20 @@ package ag
 
 import "github.com/lowrank/lowrank/kernels"
 
-// forward computes y = x·W0ᵀ + u·Bᵀ for x m×in, u m×r and B out×r.
-func (w *Weight) forward(m int, x []float32, r int, u, b, y []float32) {
+// forward computes y = x·W0ᵀ + u·Bᵀ + bias for x m×in, u m×r, B out×r and a bias of
+// out elements, or none.
+func (w *Weight) forward(m int, x []float32, r int, u, b, bias, y []float32) {
 	if !w.streamed {
-		kernels.MatMulPackedPlus(false, m, x, w.In, w.Forward(), kernels.NT, r, u, r, b, r, y, w.Out)
+		kernels.MatMulPackedFrom(bias, m, x, w.In, w.Forward(), kernels.NT, r, u, r, b, r, y, w.Out)
 		return
 	}
 	w.stream(kernels.NT, w.In, w.Out, func(p *kernels.Packed, from int) {
-		kernels.MatMulPackedPlus(false, m, x, w.In, p, kernels.NT, r, u, r, b[from*r:], r, y[from:], w.Out)
+		part := bias
+		if part != nil {
+			_, n := p.Dims()
+			part = bias[from:][:n]
+		}
+		kernels.MatMulPackedFrom(part, m, x, w.In, p, kernels.NT, r, u, r, b[from*r:], r, y[from:], w.Out)
 	})
 }
 

@@ -22,7 +22,7 @@ const (
 // map has made or has no more rows than a tile.
 func newTiledLoss(z Tensor) *tiledLoss {
 	v, ok := z.Value().(*Variable)
-	if !ok || v.product == nil || v.lent > 0 {
+	if !ok || v.product == nil || v.lent > 0 || v.product.bias.trained() {
 		return nil
 	}
 	t := &tiledLoss{p: v.product, rows: max(tileRows, tileBytes/(4*max(v.cols, 1)))}
@@ -40,7 +40,7 @@ func (t *tiledLoss) tile(f func(from, rows int, z []float32)) {
 	defer vectors.put(z)
 	for from := 0; from < t.p.m; from += t.rows {
 		rows := min(t.rows, t.p.m-from)
-		w.forward(rows, x[from*w.In:][:rows*w.In], 0, nil, nil, (*z)[:rows*w.Out])
+		t.p.forward(rows, x[from*w.In:][:rows*w.In], (*z)[:rows*w.Out])
 		f(from, rows, *z)
 	}
 }

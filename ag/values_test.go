@@ -67,6 +67,7 @@ func TestValues(t *testing.T) {
 	Y := wide(awayFromZero(y))
 	row, Row := random(1, n)
 	bias, Bias := random(1, n)
+	begin, Begin := random(1, out)
 	gain, Gain := random(1, m)
 	w, W := random(out, n)
 	a, A := random(r, n)
@@ -112,15 +113,21 @@ func TestValues(t *testing.T) {
 		f    ag.Function
 		want matrix
 	}{
-		"Add":          {ag.NewAdd(x, y), entries(m, n, func(i, j int) float64 { return X.at(i, j) + Y.at(i, j) })},
-		"Mul":          {ag.NewMul(x, y), entries(m, n, func(i, j int) float64 { return X.at(i, j) * Y.at(i, j) })},
-		"Div":          {ag.NewDiv(x, y), entries(m, n, func(i, j int) float64 { return X.at(i, j) / Y.at(i, j) })},
-		"AddBias":      {ag.NewAddBias(x, bias), entries(m, n, func(i, j int) float64 { return X.at(i, j) + Bias.at(0, j) })},
-		"ScaleRows":    {ag.NewScaleRows(x, gain), entries(m, n, func(i, j int) float64 { return X.at(i, j) * Gain.at(0, i) })},
-		"ScaleCols":    {ag.NewScaleCols(x, row), entries(m, n, func(i, j int) float64 { return X.at(i, j) * Row.at(0, j) })},
-		"Linear":       {ag.NewLinear(x, w), X.times(W.t())},
-		"FrozenLinear": {ag.NewFrozenLinear(x, frozen), X.times(W.t())},
-		"Product":      {ag.NewProduct(b, a, 0.5), entries(out, n, func(i, j int) float64 { return 0.5 * delta.at(i, j) })},
+		"Add":                      {ag.NewAdd(x, y), entries(m, n, func(i, j int) float64 { return X.at(i, j) + Y.at(i, j) })},
+		"Mul":                      {ag.NewMul(x, y), entries(m, n, func(i, j int) float64 { return X.at(i, j) * Y.at(i, j) })},
+		"Div":                      {ag.NewDiv(x, y), entries(m, n, func(i, j int) float64 { return X.at(i, j) / Y.at(i, j) })},
+		"AddBias":                  {ag.NewAddBias(x, bias), entries(m, n, func(i, j int) float64 { return X.at(i, j) + Bias.at(0, j) })},
+		"ScaleRows":                {ag.NewScaleRows(x, gain), entries(m, n, func(i, j int) float64 { return X.at(i, j) * Gain.at(0, i) })},
+		"ScaleCols":                {ag.NewScaleCols(x, row), entries(m, n, func(i, j int) float64 { return X.at(i, j) * Row.at(0, j) })},
+		"Linear":                   {ag.NewLinear(x, w), X.times(W.t())},
+		"Linear with a bias":       {ag.NewLinear(x, w).AddBias(begin), entries(m, out, func(i, j int) float64 { return X.times(W.t()).at(i, j) + Begin.at(0, j) })},
+		"FrozenLinear with a bias": {ag.NewFrozenLinear(x, frozen).AddBias(begin), entries(m, out, func(i, j int) float64 { return X.times(W.t()).at(i, j) + Begin.at(0, j) })},
+		"LowRankLinear with a bias": {ag.NewLowRankLinear(x, frozen, a, b, 0.5, nil).AddBias(begin), entries(m, out, func(i, j int) float64 {
+			return Begin.at(0, j) + X.times(entries(n, out, func(i, j int) float64 { return W.at(j, i) + 0.5*delta.at(j, i) })).at(i, j)
+		})},
+		"ScaleCols with a bias": {ag.NewScaleCols(x, row).AddBias(bias), entries(m, n, func(i, j int) float64 { return X.at(i, j)*Row.at(0, j) + Bias.at(0, j) })},
+		"FrozenLinear":          {ag.NewFrozenLinear(x, frozen), X.times(W.t())},
+		"Product":               {ag.NewProduct(b, a, 0.5), entries(out, n, func(i, j int) float64 { return 0.5 * delta.at(i, j) })},
 		"LowRankLinear": {ag.NewLowRankLinear(x, frozen, a, b, 0.5, nil), X.times(entries(n, out, func(i, j int) float64 {
 			return W.at(j, i) + 0.5*delta.at(j, i)
 		}))},

@@ -85,7 +85,7 @@ func BenchmarkPacked(b *testing.B) {
 				MatMulPackedPlus(false, c.m, o.a.x, o.a.ld, p, NT, c.r, o.u.x, o.u.ld, o.q.x, o.q.ld, o.c.x, o.c.ld)
 			})
 			run("forward", 2*c.r, func() {
-				LowRankForward(c.m, c.r, o.a.x, o.a.ld, p, o.b.x, o.b.ld, o.q.x, o.q.ld, 2, o.u.x, o.u.ld, o.c.x, o.c.ld)
+				LowRankForward(c.m, c.r, o.a.x, o.a.ld, p, o.b.x, o.b.ld, o.q.x, o.q.ld, 2, o.u.x, o.u.ld, nil, o.c.x, o.c.ld)
 			})
 			for _, op := range []Op{NN, NT} {
 				b.Run(fmt.Sprintf("pack/%v/%dx%d", op, c.k, c.n), func(b *testing.B) {

@@ -73,6 +73,11 @@ func (g *product) block(index int) {
 	i0, j0 := index/g.columnBlocks*g.mc, index%g.columnBlocks*g.nc
 	i1, j1 := min(i0+g.mc, g.m), min(j0+g.nc, g.n)
 	b := g.blocking(i1-i0, j1-j0)
+	if g.bias != nil {
+		for i := i0; i < i1; i++ {
+			copy(g.c[i*g.ldc+j0:i*g.ldc+j1], g.bias[j0:])
+		}
+	}
 	w := bufferSets.get()
 	if b.packA {
 		atLeast(&w.a, (i1-i0)*(kc+transposeSlack))
@@ -207,7 +212,7 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 			switch {
 			case part.from == part.to:
 			case !g.turned && (whole || b.shape.masked):
-				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, endingOf(g.acc || p > 0))
+				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, endingOf(g.acc || g.bias != nil || p > 0))
 			default:
 				for j := part.from; j < part.to; j += maxWide {
 					w.tile = tileAt(strips, j-part.from)
@@ -221,7 +226,7 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 // aside computes tiles that are no direct part of C, of up to maxRows rows and maxWide
 // columns.
 func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first, last bool) {
-	s, acc := &shapes[g.level], g.acc || !first
+	s, acc := &shapes[g.level], g.acc || g.bias != nil || !first
 	if !g.turned {
 		tiles(g.level, h, s.width(columns), strips, w.edge[:], maxWide, stores)
 		storeEdge(h, columns, w.edge[:], g.c[i*g.ldc+j:], g.ldc, acc)

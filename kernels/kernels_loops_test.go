@@ -63,6 +63,13 @@ var vectorKernels = []kernel{
 		t.call = func() { MulAdd(dst.x, a.x, b.x) }
 		t.want(dst, true, func(i, j int) bounded { return a.old(i, j).mul(b.old(i, j)) })
 	}},
+	{name: "FillRows", draw: func(t *trial) {
+		rows, n := t.size(), t.length()
+		rows = t.few(rows)
+		x, y := t.in("x", 1, n), t.out("y", rows, n)
+		t.call = func() { FillRows(rows, n, x.x, y.x, y.ld) }
+		t.want(y, false, func(i, j int) bounded { return x.old(0, j) })
+	}},
 	{name: "ScaleRows", draw: func(t *trial) {
 		rows, n, acc := t.size(), t.length(), t.coin()
 		rows = t.few(rows)

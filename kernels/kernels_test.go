@@ -127,6 +127,27 @@ var productKernels = []kernel{
 		main, plus := productOf(k, a.old, right), productOf(r, u.old, low)
 		t.want(c, acc, func(i, j int) bounded { return main(i, j).add(plus(i, j)) })
 	}},
+	{name: "MatMulPackedFrom", draw: func(t *trial) {
+		m, n, k := t.sizes()
+		r := t.size()
+		a, u, b, q := t.in("a", m, k), t.in("u", m, r), t.in("b", k, n), t.in("q", r, n)
+		bias, from := t.bias(n)
+		c := t.out("c", m, n)
+		t.call = func() {
+			MatMulPackedFrom(bias, m, a.x, a.ld, Pack(NN, k, n, b.x, b.ld), NN, r, u.x, u.ld, q.x, q.ld, c.x, c.ld)
+		}
+		main, plus := productOf(k, a.old, b.old), productOf(r, u.old, q.old)
+		t.want(c, false, func(i, j int) bounded { return from(j).add(main(i, j)).add(plus(i, j)) })
+	}},
+}
+
+// bias draws n values that rows begin as, or nil.
+func (t *trial) bias(n int) (x []float32, at func(j int) bounded) {
+	if t.coin() {
+		return nil, func(int) bounded { return exactly(0) }
+	}
+	b := t.in("bias", 1, n)
+	return b.x, func(j int) bounded { return b.old(0, j) }
 }
 
 // rank draws r, and the scaling of the low-rank term.
@@ -139,11 +160,12 @@ var lowRankKernels = []kernel{
 		m, out, in := t.sizes()
 		r, s := t.rank()
 		x, w0, a, b := t.in("x", m, in), t.in("w0", out, in), t.in("a", r, in), t.in("b", out, r)
+		bias, from := t.bias(out)
 		u, y := t.out("u", m, r), t.out("y", m, out)
 		t.call = func() {
-			LowRankForward(m, r, x.x, x.ld, Pack(NT, in, out, w0.x, w0.ld), a.x, a.ld, b.x, b.ld, s, u.x, u.ld, y.x, y.ld)
+			LowRankForward(m, r, x.x, x.ld, Pack(NT, in, out, w0.x, w0.ld), a.x, a.ld, b.x, b.ld, s, u.x, u.ld, bias, y.x, y.ld)
 		}
-		t.wantLowRank(u, y, false, r, s, x, in, w0.oldT, a.oldT, b.oldT)
+		t.wantLowRank(u, y, false, r, s, x, in, w0.oldT, a.oldT, b.oldT, from)
 	}},
 	{name: "LowRankInputGrad", draw: func(t *trial) {
 		m, out, in := t.sizes()
@@ -154,7 +176,7 @@ var lowRankKernels = []kernel{
 		t.call = func() {
 			LowRankInputGrad(acc, m, r, dy.x, dy.ld, Pack(NN, out, in, w0.x, w0.ld), a.x, a.ld, b.x, b.ld, s, v.x, v.ld, dx.x, dx.ld)
 		}
-		t.wantLowRank(v, dx, acc, r, s, dy, out, w0.old, b.old, a.old)
+		t.wantLowRank(v, dx, acc, r, s, dy, out, w0.old, b.old, a.old, func(int) bounded { return exactly(0) })
 	}},
 	{name: "LowRankFactorGrads", draw: func(t *trial) {
 		m, out, in := t.sizes()
@@ -181,9 +203,9 @@ var lowRankKernels = []kernel{
 
 // wantLowRank demands u = s·X·down and y = X·W + u·up, each sum of what its own
 // line says: y of the u that was computed.
-func (t *trial) wantLowRank(u, y *operand, acc bool, r int, s float32, x *operand, k int, w, down, up func(i, j int) bounded) {
+func (t *trial) wantLowRank(u, y *operand, acc bool, r int, s float32, x *operand, k int, w, down, up func(i, j int) bounded, from func(j int) bounded) {
 	first, main := productOf(k, x.old, down), productOf(k, x.old, w)
 	t.want(u, false, func(i, j int) bounded { return first(i, j).mul(exactly(s)) })
 	plus := productOf(r, func(i, j int) bounded { return exactly(u.x[i*u.ld+j]) }, up)
-	t.want(y, acc, func(i, j int) bounded { return main(i, j).add(plus(i, j)) })
+	t.want(y, acc, func(i, j int) bounded { return from(j).add(main(i, j)).add(plus(i, j)) })
 }

@@ -5,18 +5,36 @@ package kernels
 // over k, in the same tiles. a is m×k and u is m×r; op says how q holds Q (r×n):
 // NN as r×n, NT as n×r. It panics if an operand is too short or a size negative.
 func MatMulPackedPlus(acc bool, m int, a []float32, lda int, p *Packed, op Op, r int, u []float32, ldu int, q []float32, ldq int, c []float32, ldc int) {
-	const fn = "MatMulPackedPlus"
+	matMulPackedPlus("MatMulPackedPlus", acc, m, a, lda, p, op, r, u, ldu, q, ldq, nil, c, ldc)
+}
+
+// MatMulPackedFrom is MatMulPackedPlus of a C whose rows begin as bias, n elements:
+// C_ij = bias_j, and then C += A·P + U·Q. A nil bias is zeros.
+func MatMulPackedFrom(bias []float32, m int, a []float32, lda int, p *Packed, op Op, r int, u []float32, ldu int, q []float32, ldq int, c []float32, ldc int) {
+	const fn = "MatMulPackedFrom"
+	checkBias(fn, p.n, bias)
+	matMulPackedPlus(fn, false, m, a, lda, p, op, r, u, ldu, q, ldq, bias, c, ldc)
+}
+
+// checkBias checks a bias, if there is one.
+func checkBias(fn string, n int, bias []float32) {
+	if bias != nil {
+		checkVector(fn, "bias", n, bias)
+	}
+}
+
+func matMulPackedPlus(fn string, acc bool, m int, a []float32, lda int, p *Packed, op Op, r int, u []float32, ldu int, q []float32, ldq int, bias, c []float32, ldc int) {
 	checkSize(fn, "m", m)
 	checkMatrix(fn, "a", m, p.k, a, lda)
 	right := checkRight(fn, "q", op, r, p.n, q, ldq)
 	checkMatrix(fn, "u", m, r, u, ldu)
 	checkMatrix(fn, "c", m, p.n, c, ldc)
-	multiplyPlus(acc, m, matrix{a, lda, 1}, p, r, matrix{u, ldu, 1}, right, c, ldc)
+	multiplyPlus(acc, m, matrix{a, lda, 1}, p, r, matrix{u, ldu, 1}, right, bias, c, ldc)
 }
 
-func multiplyPlus(acc bool, m int, a matrix, p *Packed, r int, u, q matrix, c []float32, ldc int) {
+func multiplyPlus(acc bool, m int, a matrix, p *Packed, r int, u, q matrix, bias, c []float32, ldc int) {
 	g := products.get()
-	g.level, g.acc, g.m, g.n, g.k = p.level, acc, m, p.n, p.k
+	g.level, g.acc, g.m, g.n, g.k, g.bias = p.level, acc, m, p.n, p.k, bias
 	g.a, g.packed, g.c, g.ldc = a, p, c, ldc
 	g.r, g.u, g.q = r, u, q
 	g.multiply()
@@ -29,10 +47,11 @@ func multiplyPlus(acc bool, m int, a matrix, p *Packed, r int, u, q matrix, c []
 //	y = x·W0ᵀ + u·Bᵀ
 //
 // with u (m×r) kept for the gradients and the second line in one pass over y
-// (m×out). x is m×in, a is r×in, b is out×r and w is W0ᵀ (in×out) packed: of a W0
+// (m×out), whose rows begin as bias, out elements, or if that is nil as zeros. x is
+// m×in, a is r×in, b is out×r and w is W0ᵀ (in×out) packed: of a W0
 // that is held as out×in, Pack(NT, in, out, W0, in). This is eq. 3 of LoRA,
 // arXiv 2106.09685. It panics if an operand is too short or a size negative.
-func LowRankForward(m, r int, x []float32, ldx int, w *Packed, a []float32, lda int, b []float32, ldb int, s float32, u []float32, ldu int, y []float32, ldy int) {
+func LowRankForward(m, r int, x []float32, ldx int, w *Packed, a []float32, lda int, b []float32, ldb int, s float32, u []float32, ldu int, bias, y []float32, ldy int) {
 	const fn = "LowRankForward"
 	checkSize(fn, "m", m)
 	checkSize(fn, "r", r)
@@ -40,12 +59,13 @@ func LowRankForward(m, r int, x []float32, ldx int, w *Packed, a []float32, lda 
 	checkMatrix(fn, "a", r, w.k, a, lda)
 	checkMatrix(fn, "b", w.n, r, b, ldb)
 	checkMatrix(fn, "u", m, r, u, ldu)
+	checkBias(fn, w.n, bias)
 	checkMatrix(fn, "y", m, w.n, y, ldy)
 
 	left := matrix{x, ldx, 1}
 	(&operation{w.level, false, m, r, w.k, left, matrix{a, 1, lda}, u, ldu}).multiply()
 	scaleMatrix(m, r, s, u, ldu)
-	multiplyPlus(false, m, left, w, r, matrix{u, ldu, 1}, matrix{b, 1, ldb}, y, ldy)
+	multiplyPlus(false, m, left, w, r, matrix{u, ldu, 1}, matrix{b, 1, ldb}, bias, y, ldy)
 }
 
 // LowRankInputGrad computes the gradient of LowRankForward by its input,
@@ -69,7 +89,7 @@ func LowRankInputGrad(acc bool, m, r int, dy []float32, lddy int, w *Packed, a [
 	left := matrix{dy, lddy, 1}
 	(&operation{w.level, false, m, r, w.k, left, matrix{b, ldb, 1}, v, ldv}).multiply()
 	scaleMatrix(m, r, s, v, ldv)
-	multiplyPlus(acc, m, left, w, r, matrix{v, ldv, 1}, matrix{a, lda, 1}, dx, lddx)
+	multiplyPlus(acc, m, left, w, r, matrix{v, ldv, 1}, matrix{a, lda, 1}, nil, dx, lddx)
 }
 
 // LowRankFactorGrads computes the gradients of LowRankForward by its factors,

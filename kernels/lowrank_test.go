@@ -33,7 +33,7 @@ func newLayer(m, r, in, out, pad int) *layer {
 }
 
 func (l *layer) run(acc bool) {
-	LowRankForward(l.m, l.r, l.x.x, l.x.ld, l.forward, l.a.x, l.a.ld, l.b.x, l.b.ld, l.s, l.u.x, l.u.ld, l.y.x, l.y.ld)
+	LowRankForward(l.m, l.r, l.x.x, l.x.ld, l.forward, l.a.x, l.a.ld, l.b.x, l.b.ld, l.s, l.u.x, l.u.ld, nil, l.y.x, l.y.ld)
 	LowRankInputGrad(acc, l.m, l.r, l.dy.x, l.dy.ld, l.backward, l.a.x, l.a.ld, l.b.x, l.b.ld, l.s, l.v.x, l.v.ld, l.dx.x, l.dx.ld)
 	LowRankFactorGrads(acc, l.m, l.r, l.in, l.out, l.x.x, l.x.ld, l.dy.x, l.dy.ld, l.u.x, l.u.ld, l.v.x, l.v.ld, l.da.x, l.da.ld, l.db.x, l.db.ld)
 }
@@ -204,10 +204,10 @@ func TestLowRankArguments(t *testing.T) {
 		want string
 		call func()
 	}{
-		{"kernels: LowRankForward: m = -1, need at least 0", func() { LowRankForward(-1, 2, x, 4, w, x, 4, x, 2, 1, x, 2, x, 6) }},
-		{"kernels: LowRankForward: r = -2, need at least 0", func() { LowRankForward(1, -2, x, 4, w, x, 4, x, 2, 1, x, 2, x, 6) }},
-		{"kernels: LowRankForward: len(a) = 40, need 44 (11 rows of 4, ld 4)", func() { LowRankForward(1, 11, x, 4, w, x, 4, x, 11, 1, x, 11, x, 6) }},
-		{"kernels: LowRankForward: ldb = 1, need at least 2 (columns of b)", func() { LowRankForward(1, 2, x, 4, w, x, 4, x, 1, 1, x, 2, x, 6) }},
+		{"kernels: LowRankForward: m = -1, need at least 0", func() { LowRankForward(-1, 2, x, 4, w, x, 4, x, 2, 1, x, 2, nil, x, 6) }},
+		{"kernels: LowRankForward: r = -2, need at least 0", func() { LowRankForward(1, -2, x, 4, w, x, 4, x, 2, 1, x, 2, nil, x, 6) }},
+		{"kernels: LowRankForward: len(a) = 40, need 44 (11 rows of 4, ld 4)", func() { LowRankForward(1, 11, x, 4, w, x, 4, x, 11, 1, x, 11, nil, x, 6) }},
+		{"kernels: LowRankForward: ldb = 1, need at least 2 (columns of b)", func() { LowRankForward(1, 2, x, 4, w, x, 4, x, 1, 1, x, 2, nil, x, 6) }},
 		{"kernels: LowRankInputGrad: len(dy) = 40, need 44 (11 rows of 4, ld 4)", func() { LowRankInputGrad(false, 11, 2, x, 4, w, x, 6, x, 2, 1, x, 2, x, 6) }},
 		{"kernels: LowRankInputGrad: lddx = 5, need at least 6 (columns of dx)", func() { LowRankInputGrad(false, 1, 2, x, 4, w, x, 6, x, 2, 1, x, 2, x, 5) }},
 		{"kernels: LowRankFactorGrads: out = -1, need at least 0", func() { LowRankFactorGrads(false, 1, 1, 1, -1, x, 1, x, 1, x, 1, x, 1, x, 1, x, 1) }},
@@ -230,7 +230,7 @@ func ExampleLowRankForward() {
 	u, y := make([]float32, 1), make([]float32, 2)
 
 	w := Pack(NT, 3, 2, w0, 3) // once, of a frozen weight
-	LowRankForward(1, 1, x, 3, w, a, 3, b, 1, 0.5, u, 1, y, 2)
+	LowRankForward(1, 1, x, 3, w, a, 3, b, 1, 0.5, u, 1, nil, y, 2)
 	fmt.Println("u =", u)
 	fmt.Println("y =", y)
 	// Output:

@@ -106,6 +106,13 @@ func (o *operands) allForms(rows [][2]int) map[string][]float32 {
 	if o.op == TN {
 		aStep = 1
 	}
+	if o.op != TN {
+		p := Pack(o.op, o.k, o.n, o.b.x, o.b.ld)
+		form(fmt.Sprintf("MatMulPackedFrom %v", o.op), func(i, m int) {
+			bias := o.q.x[:o.n] // any values
+			MatMulPackedFrom(bias, m, o.a.x[i*o.a.ld:], o.a.ld, p, o.qOp(), o.r, o.u.x[i*o.u.ld:], o.u.ld, o.q.x, o.q.ld, o.c.x[i*o.c.ld:], o.c.ld)
+		})
+	}
 	for _, acc := range []bool{false, true} {
 		form(fmt.Sprintf("MatMul %v acc=%t", o.op, acc), func(i, m int) {
 			MatMul(o.op, acc, m, o.n, o.k, o.a.x[i*aStep:], o.a.ld, o.b.x, o.b.ld, o.c.x[i*o.c.ld:], o.c.ld)
@@ -290,6 +297,7 @@ func TestMatMulArguments(t *testing.T) {
 		{"kernels: Repack: len(b) = 5, need 24 (4 rows of 6, ld 6)", func() { p.Repack(NN, x[:5], 6) }},
 		{"kernels: MatMulPacked: len(a) = 3, need 4 (1 rows of 4, ld 4)", func() { MatMulPacked(false, 1, x[:3], 4, p, x, 6) }},
 		{"kernels: MatMulPacked: ldc = 5, need at least 6 (columns of c)", func() { MatMulPacked(false, 1, x, 4, p, x, 5) }},
+		{"kernels: MatMulPackedFrom: len(bias) = 5, need 6", func() { MatMulPackedFrom(x[:5], 1, x, 4, p, NN, 0, nil, 0, nil, 6, x, 6) }},
 		{"kernels: MatMulPackedPlus: k = -1", func() { MatMulPackedPlus(false, 1, x, 4, p, NN, -1, x, 1, x, 6, x, 6) }},
 		{"kernels: MatMulPackedPlus: len(u) = 2, need 3 (1 rows of 3, ld 3)", func() { MatMulPackedPlus(false, 1, x, 4, p, NN, 3, x[:2], 3, x, 6, x, 6) }},
 	} {

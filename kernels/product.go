@@ -56,7 +56,8 @@ type product struct {
 	packed *Packed // B, if it is packed
 	r      int
 	u, q   matrix
-	turned bool // c holds Cᵀ
+	bias   []float32 // what each row of C begins with; nil: as acc says
+	turned bool      // c holds Cᵀ
 
 	mc, nc, columnBlocks    int // jobs are blocks of C: mc×nc, a row of blocks first
 	job, packJob, streamJob func(i int)

@@ -57,6 +57,15 @@ var (
 	mulAddSpans = spans[vectors]{body: func(v vectors, i, j int) { mulAdd(v.y[i:j], 1, v.a[i:j], v.b[i:j]) }}
 )
 
+// FillRows makes each of rows rows of y the n elements of x.
+func FillRows(rows, n int, x, y []float32, ldy int) {
+	checkSize("FillRows", "rows", rows)
+	checkSize("FillRows", "n", n)
+	checkVector("FillRows", "x", n, x)
+	checkMatrix("FillRows", "y", rows, n, y, ldy)
+	rowFilling.rows(rows, n, scaling{g: x[:n], y: table{y, ldy, n}})
+}
+
 // ScaleRows multiplies each of rows rows of n elements by its own factor,
 // y_ij = g_i·x_ij, and adds to y instead if acc is set. y may be x if it is not.
 func ScaleRows(rows, n int, x []float32, ldx int, g []float32, y []float32, ldy int, acc bool) {
@@ -79,7 +88,7 @@ func ScaleCols(rows, n int, x []float32, ldx int, g []float32, y []float32, ldy 
 	columnScaling.rows(rows, n, scaling{table{x, ldx, n}, g[:n], table{y, ldy, n}, acc})
 }
 
-// A scaling is a call of ScaleRows or ScaleCols.
+// A scaling is a call of ScaleRows or ScaleCols, or one of FillRows with g.
 type scaling struct {
 	x   table
 	g   []float32
@@ -90,7 +99,14 @@ type scaling struct {
 var (
 	rowScaling    = spans[scaling]{body: scaling.eachRow}
 	columnScaling = spans[scaling]{body: scaling.eachColumn}
+	rowFilling    = spans[scaling]{body: scaling.fill}
 )
+
+func (s scaling) fill(from, to int) {
+	for i := from; i < to; i++ {
+		copy(s.y.row(i), s.g)
+	}
+}
 
 func (s scaling) eachRow(from, to int) {
 	for i := from; i < to; i++ {

@@ -99,19 +99,12 @@ func (l *Linear) Forward(c *Context, x ag.Tensor) ag.Tensor {
 	if l.Adapter != nil {
 		return l.Adapter.Forward(c, x)
 	}
-	var y ag.Tensor
+	var bias ag.Tensor
+	if l.Bias != nil {
+		bias = l.Bias
+	}
 	if l.W.RequiresGrad() {
-		y = c.Run(ag.NewLinear(x, l.W))
-	} else {
-		y = c.Run(ag.NewFrozenLinear(x, l.Frozen()))
+		return c.Run(ag.NewLinear(x, l.W).AddBias(bias))
 	}
-	return l.AddBias(c, y)
-}
-
-// AddBias adds the map's bias to y, M×out, where there is one.
-func (l *Linear) AddBias(c *Context, y ag.Tensor) ag.Tensor {
-	if l.Bias == nil {
-		return y
-	}
-	return c.Run(ag.NewAddBias(y, l.Bias))
+	return c.Run(ag.NewFrozenLinear(x, l.Frozen()).AddBias(bias))
 }

@@ -56,7 +56,7 @@ func AdaptedForward(d, r, m int) *Work {
 	u, y := make([]float32, m*r), make([]float32, m*d)
 	p := pack(kernels.NT, d, d, w0)
 	w := adapted(peers.AdaptedForward, d, r, m, 2, func() {
-		kernels.LowRankForward(m, r, x, d, p, a, d, b, r, peers.Scaling, u, r, y, d)
+		kernels.LowRankForward(m, r, x, d, p, a, d, b, r, peers.Scaling, u, r, nil, y, d)
 	})
 	w.Outputs = [][]float32{u, y}
 	return w

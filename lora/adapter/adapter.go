@@ -36,6 +36,7 @@ type Map struct {
 	form  Form
 	gates ag.Tensor
 	x, y  ag.Tensor // of the last Forward
+	bias  ag.Tensor // that y holds
 	tape  *ag.Tape  // that it was on
 	uses  int       // how often it was built there
 	held  held
@@ -177,37 +178,61 @@ func (m *Map) Freestanding() (f Form, err error) {
 // Forward builds the adapted map on x, M×in.
 func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	f := m.formed(c)
+	bias := m.biasOf(c, f)
+	inner := bias // which the product adds, where no gain comes between
+	if f.Gain != nil {
+		inner = nil
+	}
 	var y ag.Tensor
 	if f.LowRank() {
 		if m.Router != nil {
 			m.gates = m.Router.Gates(c, m, x)
 			c.Own(m.gates)
 		}
-		product := ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, m.gates)
+		product := ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, m.gates).AddBias(inner)
 		if m.Dropout > 0 && c.Noise != nil {
 			product.Drop(m.Dropout, c.Noise)
 		}
 		y = c.Run(product)
 	} else {
-		y = c.Run(ag.NewLinear(x, f.W))
+		y = c.Run(ag.NewLinear(x, f.W).AddBias(inner))
 	}
-	m.use(c, x, y)
-	return m.finish(c, f, y)
+	m.use(c, x, y, inner)
+	if f.Gain != nil {
+		y = c.Run(ag.NewScaleCols(y, f.Gain).AddBias(bias))
+	}
+	return y
+}
+
+// biasOf builds the bias of a form, 1×out; nil: none.
+func (m *Map) biasOf(c *nn.Context, f Form) ag.Tensor {
+	var shift ag.Tensor
+	if f.Shift != nil {
+		shift = c.Run(ag.NewScale(f.Shift, m.Scaling))
+	}
+	switch {
+	case m.Bias == nil:
+		return shift
+	case shift == nil:
+		return m.Bias
+	}
+	return c.Run(ag.NewAdd(m.Bias, shift))
 }
 
 // use keeps what the map was last built on.
-func (m *Map) use(c *nn.Context, x, y ag.Tensor) {
+func (m *Map) use(c *nn.Context, x, y, bias ag.Tensor) {
 	if m.tape != c.Tape {
 		m.tape, m.uses = c.Tape, 0
 	}
-	m.x, m.y = x, y
+	m.x, m.y, m.bias = x, y, bias
 	m.uses++
 }
 
-// Product returns the input of the last Forward, M×in, and the product of the
-// form with it, M×out, before gain, shift and bias, and how often the map stands
-// in that graph. Both are nil before it, and for what is looked up.
-func (m *Map) Product() (x, y ag.Tensor, uses int) { return m.x, m.y, m.uses }
+// Product returns the input of the last Forward, M×in, and the product of the form
+// with it, M×out, before a gain, and how often the map stands in that graph. The
+// product holds the bias, 1×out, unless that is nil. All are nil before a Forward,
+// and for what is looked up.
+func (m *Map) Product() (x, y, bias ag.Tensor, uses int) { return m.x, m.y, m.bias, m.uses }
 
 // formed builds the form, whose tensors stay to be looked at.
 func (m *Map) formed(c *nn.Context) Form {
@@ -222,28 +247,26 @@ func (m *Map) formed(c *nn.Context) Form {
 // Lookup builds the adapted map on one-hot rows, given as ids.
 func (m *Map) Lookup(c *nn.Context, ids []int32) ag.Tensor {
 	f := m.formed(c)
-	m.use(c, nil, nil)
-	if !f.LowRank() {
-		return m.finish(c, f, c.Run(ag.NewLookup(f.W, ids, 1).Except(m.Padding)))
+	m.use(c, nil, nil, nil)
+	var y ag.Tensor
+	if f.LowRank() {
+		table := ag.Tensor(m.W)
+		if m.table != nil {
+			table = m.table
+		}
+		y = c.Run(ag.NewEmbedding(table, ids).Except(m.Padding))
+		u := c.Run(ag.NewLookup(f.A, ids, m.Scaling).Except(m.Padding)) // M×r
+		y = c.Run(ag.NewAdd(y, c.Run(ag.NewLinear(u, f.B))))
+	} else {
+		y = c.Run(ag.NewLookup(f.W, ids, 1).Except(m.Padding))
 	}
-	table := ag.Tensor(m.W)
-	if m.table != nil {
-		table = m.table
-	}
-	y := c.Run(ag.NewEmbedding(table, ids).Except(m.Padding))
-	u := c.Run(ag.NewLookup(f.A, ids, m.Scaling).Except(m.Padding)) // M×r
-	return m.finish(c, f, c.Run(ag.NewAdd(y, c.Run(ag.NewLinear(u, f.B)))))
-}
-
-// finish builds what the form does to the product y, M×out, and the bias.
-func (m *Map) finish(c *nn.Context, f Form, y ag.Tensor) ag.Tensor {
 	if f.Gain != nil {
 		y = c.Run(ag.NewScaleCols(y, f.Gain))
 	}
-	if f.Shift != nil {
-		y = c.Run(ag.NewAddBias(y, c.Run(ag.NewScale(f.Shift, m.Scaling))))
+	if bias := m.biasOf(c, f); bias != nil {
+		y = c.Run(ag.NewAddBias(y, bias))
 	}
-	return m.AddBias(c, y)
+	return y
 }
 
 // Merged returns W' as a new out×in matrix. A routed map has none: its weight

@@ -65,7 +65,7 @@ type outputs struct {
 }
 
 // outputs computes them a few rows at a time, from the product y that the graph
-// has: W0·x = y − ΔW·x.
+// has: W0·x = y − ΔW·x, less the bias.
 func (l *layer) outputs() (*outputs, error) {
 	if err := l.visited(); err != nil {
 		return &l.batch.outputs.v, err
@@ -79,12 +79,18 @@ func (l *layer) outputs() (*outputs, error) {
 			w.inner(l, n, r, x)
 		}
 		block := min(rowsAtOnce(out), n)
-		w.x, w.y = gram.Resize(w.x, block*out), gram.Resize(w.y, block*out)
+		w.x, w.y, w.z = gram.Resize(w.x, block*out), gram.Resize(w.y, block*out), gram.Resize(w.z, block*out)
 		var squares, change, base float64
 		for i := 0; i < n; i += block {
 			m := min(block, n-i)
 			z, w0 := w.x[:m*out], w.y[:m*out]
 			rows := y[i*out : (i+m)*out]
+			if l.batch.bias != nil {
+				rows = w.z[:copy(w.z, rows)]
+				for k := range m {
+					kernels.Axpy(-1, ag.Floats(l.batch.bias), rows[k*out:(k+1)*out])
+				}
+			}
 			if form.LowRank() {
 				kernels.MatMul(kernels.NT, false, m, out, r, w.p[i*r:], r, ag.Floats(form.B), r, z, out)
 				w.held(l, m, x[i*in:], z)

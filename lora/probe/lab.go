@@ -71,6 +71,7 @@ func (p *Probe) leaveLab() { p.lab = labState{} }
 // block they are gone afterwards.
 type onBatch struct {
 	x, y   ag.Tensor
+	bias   ag.Tensor // in y; nil: none
 	output *ag.Variable
 	sums   gradientSums
 
@@ -87,12 +88,12 @@ type onBatch struct {
 // open makes the pass that comes measure the gradient of the map's output while
 // it is there.
 func (b *onBatch) open(l *layer) {
-	x, y, uses := l.m.Product()
-	b.x, b.y, b.output, b.seen = nil, nil, nil, false
+	x, y, bias, uses := l.m.Product()
+	b.x, b.y, b.bias, b.output, b.seen = nil, nil, nil, nil, false
 	if x == nil || uses != 1 {
 		return
 	}
-	b.x, b.y = x, y
+	b.x, b.y, b.bias = x, y, bias
 	if v, ok := y.Value().(*ag.Variable); ok {
 		b.output = v
 		v.Watch(func(dy []float32) {
@@ -115,7 +116,7 @@ func (b *onBatch) close() {
 
 // visited returns why the probe batch shows nothing of the map.
 func (l *layer) visited() error {
-	_, _, uses := l.m.Product()
+	_, _, _, uses := l.m.Product()
 	switch {
 	case !l.p.lab.gradient && !l.p.lab.inside:
 		return noBatch

@@ -19,6 +19,7 @@ type workspace struct {
 	of         *layer
 	tick       int
 	x, y, p, q []float32 // stacked factors
+	z          []float32 // products without the bias
 	netA, netB []float32 // with those that the base holds
 	da, dbt    []float32 // what a step changed
 	df         []float32 // of one factor
