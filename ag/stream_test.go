@@ -61,8 +61,8 @@ func same(t *testing.T, d kernels.Dtype, got, want [][]float32) {
 func everyUse(t *testing.T, in, out int) func(w *ag.Weight) [][]float32 {
 	const m, r = 7, 4
 	x, a, b := agtest.Random(m, in, 1), agtest.Random(r, in, 2), agtest.Random(out, r, 3)
-	gates := agtest.Random(m, 2, 4)
-	leaves := []*ag.Variable{x, a, b, gates}
+	gates, bias := agtest.Random(m, 2, 4), agtest.Random(1, out, 5)
+	leaves := []*ag.Variable{x, a, b, gates, bias}
 	for _, v := range leaves {
 		v.SetRequiresGrad(true)
 	}
@@ -70,8 +70,8 @@ func everyUse(t *testing.T, in, out int) func(w *ag.Weight) [][]float32 {
 		tape := ag.NewTape()
 		norms := tape.Run(ag.NewRowNorms(w, a, b, 0.5))
 		terms := []ag.Tensor{
-			tape.Run(ag.NewFrozenLinear(x, w)),
-			tape.Run(ag.NewLowRankLinear(x, w, a, b, 0.75, nil)),
+			tape.Run(ag.NewFrozenLinear(x, w).AddBias(bias)),
+			tape.Run(ag.NewLowRankLinear(x, w, a, b, 0.75, nil).AddBias(bias)),
 			tape.Run(ag.NewLowRankLinear(x, w, a, b, 0.75, gates)),
 		}
 		attached := tape.Run(ag.NewRowNorms(w, a, b, 0.5).Attach())

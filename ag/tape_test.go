@@ -232,3 +232,38 @@ func TestIDsOutOfRange(t *testing.T) {
 		}
 	}
 }
+
+// Sums hand their gradient on with its memory; where each output keeps its own, the
+// gradients are the same. One stands in a sum twice.
+func TestSumsHandOn(t *testing.T) {
+	gradients := func(retain bool) (all []float32) {
+		x, bias := agtest.Random(4, 6, 1), agtest.Random(1, 6, 2)
+		tape := ag.NewTape()
+		run := func(f ag.Function) ag.Tensor {
+			y := tape.Run(f)
+			if v, ok := y.Value().(*ag.Variable); ok && retain {
+				v.Retain()
+			}
+			return y
+		}
+		a := run(ag.NewScale(x, 2))
+		b := run(ag.NewMul(a, x))
+		c := run(ag.NewScale(x, 5))
+		twice := run(ag.NewAdd(c, c))
+		sum := run(ag.NewAddBias(run(ag.NewAdd(twice, a)), bias))
+		sum = run(ag.NewAdd(run(ag.NewMul(sum, b)), sum))
+		loss := run(ag.NewMeanSquare(run(ag.NewAdd(run(ag.NewTanh(sum)), run(ag.NewScale(a, 3)))), make([]float32, 24)))
+		for range 2 {
+			x.ZeroGrad()
+			bias.ZeroGrad()
+			tape.Replay()
+			if err := tape.Backward(loss); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return slices.Concat(x.GradFloats(), bias.GradFloats())
+	}
+	if got, want := gradients(false), gradients(true); !slices.Equal(got, want) {
+		t.Errorf("gradients %v, where all are kept %v", got, want)
+	}
+}

@@ -247,6 +247,8 @@ func TestFunctionalDrift(t *testing.T) {
 		{delta.SVD{}, "random"}, {delta.VeRA{}, "random"}, {delta.HiRA{}, "random"}, {delta.Full{}, "whole"},
 	} {
 		m := newMap(t, c.d, nil, 32, 24, 3)
+		m.Bias = ag.NewVariable(1, 32, nil)
+		fill(m.Bias.Floats(), 1, rand.New(rand.NewPCG(4, 4)))
 		start(m, c.how)
 		train := newRun(m)
 		p := New([]*adapter.Map{m})
