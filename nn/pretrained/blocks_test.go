@@ -59,24 +59,10 @@ func visionLike(model, architecture, more string) string {
 func TestBlocks(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(families)) {
 		t.Run(name, func(t *testing.T) {
-			build, err := families[name].read([]byte(tiny[name]))
-			if err != nil {
-				t.Fatal(err)
-			}
 			var passes [2][][]float32
 			var bytes [2]int
 			for i := range passes {
-				rng := rand.New(rand.NewPCG(1, 2))
-				model, err := build(nn.Floats(func(_ string, shape ...int) ([]float32, error) {
-					n := 1
-					for _, d := range shape {
-						n *= d
-					}
-					return draw(rng, n), nil
-				}))
-				if err != nil {
-					t.Fatal(err)
-				}
+				model, rng := drawn(t, name, tiny[name])
 				model.(interface{ SetTrained(bool) }).SetTrained(true)
 				c := inputs(model, rng)
 				c.Tape, c.Checkpoint = ag.NewTape(), i == 1
@@ -116,6 +102,28 @@ func TestBlocks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// drawn returns the model of a configuration with random values, always the same, and
+// where they came from.
+func drawn(t *testing.T, family, config string) (nn.Model, *rand.Rand) {
+	t.Helper()
+	build, err := families[family].read([]byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	model, err := build(nn.Floats(func(_ string, shape ...int) ([]float32, error) {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		return draw(rng, n), nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model, rng
 }
 
 func draw(rng *rand.Rand, n int) []float32 {

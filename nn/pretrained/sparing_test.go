@@ -2,7 +2,6 @@ package pretrained
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -63,21 +62,7 @@ type pass struct {
 // returns what it left.
 func spared(t *testing.T, name, config, padding string, sparing bool) pass {
 	t.Helper()
-	build, err := families[name].read([]byte(config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	model, err := build(nn.Floats(func(_ string, shape ...int) ([]float32, error) {
-		n := 1
-		for _, d := range shape {
-			n *= d
-		}
-		return draw(rng, n), nil
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	model, rng := drawn(t, name, config)
 	model.(interface{ SetTrained(bool) }).SetTrained(true)
 	c := inputs(model, rng)
 	c.Tape, c.Sparing = ag.NewTape(), sparing
@@ -117,21 +102,7 @@ func spared(t *testing.T, name, config, padding string, sparing bool) pass {
 // Who wants the logits of the last token alone gets those that it has among all.
 func TestLast(t *testing.T) {
 	for _, name := range []string{"gpt2", "llama", "mistral"} {
-		build, err := families[name].read([]byte(tiny[name]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rng := rand.New(rand.NewPCG(1, 2))
-		model, err := build(nn.Floats(func(_ string, shape ...int) ([]float32, error) {
-			n := 1
-			for _, d := range shape {
-				n *= d
-			}
-			return draw(rng, n), nil
-		}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		model, _ := drawn(t, name, tiny[name])
 		ids := []int32{3, 8, 2, 11, 5, 16, 7}
 		all := ag.Floats(model.Forward(&nn.Context{Tape: ag.NewTape(), Batch: 1, Tokens: len(ids), IDs: ids}))
 		cache := nn.NewCache(len(ids))
