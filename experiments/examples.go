@@ -28,6 +28,7 @@ type examples struct {
 	list      []example
 	truncated int // how many were longer
 	longest   int // tokens
+	width     int // tokens or labels of one, the most
 	unlabeled int // how many have no label that counts, since they were longer
 }
 
@@ -37,6 +38,7 @@ func (x *examples) add(e example, cut bool) {
 		x.truncated++
 	}
 	x.longest = max(x.longest, len(e.ids))
+	x.width = max(x.width, x.longest, len(e.labels))
 	x.list = append(x.list, e)
 }
 

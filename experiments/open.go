@@ -131,8 +131,10 @@ func (o *opening) encode() (err error) {
 			return err
 		}
 		s.train, s.held = o.examples.list, o.eval.list
+		s.width = max(o.examples.width, o.eval.width)
 		return nil
 	}
+	s.width = o.examples.width
 	s.train, s.held, err = o.examples.apart(o.config.Data.HeldOut)
 	return err
 }

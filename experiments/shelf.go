@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,7 @@ import (
 type shelf struct {
 	task   string
 	words  *vocabulary      // nil for images
+	width  int              // tokens that texts are padded to, those of the longest; 0: as many as there may be
 	pixels *image.Processor // nil for texts
 	values int              // labels of a row that are numbers; 0: they are classes
 	shift  func(labels []int32, tokens int) []int32
@@ -35,7 +37,8 @@ func (s *shelf) open(rows, _ int) *batch {
 	if s.pixels != nil {
 		c.Pixels = ag.NewVariable(rows, s.pixels.Len(), nil)
 	} else {
-		c.Tokens, c.IDs = s.words.most, make([]int32, rows*s.words.most)
+		c.Tokens = cmp.Or(s.width, s.words.most)
+		c.IDs = make([]int32, rows*c.Tokens)
 		c.First, c.End = make([]int, rows), make([]int, rows)
 		if s.words.types {
 			c.Types = make([]int32, len(c.IDs))

@@ -120,7 +120,7 @@ func TestScoresWhateverTheBatch(t *testing.T) {
 	}
 }
 
-// Padding changes nothing: a longer one gives the same measures.
+// Padding changes nothing: beside a longer example others have the same measures.
 func TestPaddingIsNotSeen(t *testing.T) {
 	for _, k := range taskCases {
 		if k.name == "text" || k.name == "masked text" || k.name == "images" { // which have none, or are cut otherwise
@@ -128,11 +128,24 @@ func TestPaddingIsNotSeen(t *testing.T) {
 		}
 		t.Run(k.name, func(t *testing.T) {
 			c := taskConfig(t, k)
+			c.Train.Tokens, c.Data.Eval, c.Data.HeldOut = 37, c.Data.Train, 0
+			long := opinions(64)
+			for _, field := range []string{"text", "prompt", "second"} {
+				if text, ok := long[0][field].(string); ok {
+					long[0][field] = text + " " + text + " " + text
+				}
+			}
 			var want []measure
-			for _, tokens := range []int{20, 37} {
-				c.Train.Tokens = tokens
+			width := 0
+			for _, train := range []string{c.Data.Train, dataFile(t, long...)} {
+				c.Data.Train = train
 				s := openTask(t, c)
-				g, err := newGraph(s.Base.Clone(), s.feed.open(4, 0), 1)
+				b := s.feed.open(4, 0)
+				if b.input.Tokens <= width {
+					t.Fatalf("%d tokens beside the longer example, %d before", b.input.Tokens, width)
+				}
+				width = b.input.Tokens
+				g, err := newGraph(s.Base.Clone(), b, 1)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -146,7 +159,7 @@ func TestPaddingIsNotSeen(t *testing.T) {
 				}
 				for i := range want { // a sum over more keys, of which all but the same are 0
 					if math.Abs(have[i].value-want[i].value) > 1e-5*math.Abs(want[i].value) {
-						t.Errorf("%d tokens: have %v, want %v", tokens, have, want)
+						t.Errorf("%d tokens: have %v, want %v", width, have, want)
 					}
 				}
 			}
