@@ -3,6 +3,7 @@ package geometry
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -111,6 +112,11 @@ func (d SVD) turned() SVD {
 // Head returns the first k triplets, or all there are, and Tail the last.
 func (d SVD) Head(k int) SVD { return d.cut(0, min(k, len(d.S))) }
 func (d SVD) Tail(k int) SVD { return d.cut(max(len(d.S)-k, 0), len(d.S)) }
+
+// Copy returns d in memory of its own.
+func (d SVD) Copy() SVD {
+	return SVD{U: mat.DenseCopyOf(d.U), V: mat.DenseCopyOf(d.V), S: slices.Clone(d.S)}
+}
 
 func (d SVD) cut(i, j int) SVD {
 	out, _ := d.U.Dims()

@@ -17,8 +17,9 @@ type baseWeight struct {
 	trailing geometry.SVD
 }
 
-// small is the size up to which a weight is decomposed as a whole.
-const small = 256
+// small is the size up to which a weight is decomposed as a whole, and all of it kept.
+// Up to middling that takes less time than to look for what is wanted.
+const small, middling = 256, 512
 
 // What is looked for among the leading left singular vectors of W' (arXiv
 // 2410.21228, section 3; PEFT's defaults).
@@ -38,13 +39,18 @@ func (l *layer) prepare(w0 *mat.Dense) (err error) {
 	if b.known {
 		return nil
 	}
-	if min(l.m.In, l.m.Out) <= small {
-		if b.leading, err = geometry.Decompose(w0); err != nil {
+	first := max(4*l.m.Rank, 4*intruderCount)
+	switch n := min(l.m.In, l.m.Out); {
+	case n <= middling:
+		all, err := geometry.Decompose(w0)
+		if err != nil {
 			return err
 		}
-		b.trailing = b.leading.Tail(l.m.Rank)
-	} else {
-		if b.leading, err = geometry.Leading(w0, max(4*l.m.Rank, 4*intruderCount), l.rng()); err != nil {
+		if b.leading, b.trailing = all, all.Tail(l.m.Rank); n > small {
+			b.leading, b.trailing = all.Head(first).Copy(), b.trailing.Copy()
+		}
+	default:
+		if b.leading, err = geometry.Leading(w0, first, l.rng()); err != nil {
 			return err
 		}
 		if b.trailing, err = geometry.Trailing(w0, l.m.Rank, l.rng()); err != nil {
