@@ -19,17 +19,23 @@ func TestTiledLoss(t *testing.T) {
 		targets[i] = int32(i*i%(classes+1)) - 1
 	}
 	s, _ := kept(t, classes, in, kernels.BF16)
-	for name, w := range map[string]*ag.Weight{
-		"packed":   ag.NewWeight(classes, in, agtest.Random(classes, in, 1).Floats()),
-		"streamed": ag.NewStreamedWeight(classes, in, ag.Values{Stored: s}),
+	packed := ag.NewWeight(classes, in, agtest.Random(classes, in, 1).Floats())
+	for name, c := range map[string]struct {
+		w    *ag.Weight
+		bias ag.Tensor
+	}{
+		"packed":   {packed, nil},
+		"biased":   {packed, frozen(agtest.Random(1, classes, 3))},
+		"streamed": {ag.NewStreamedWeight(classes, in, ag.Values{Stored: s}), nil},
 	} {
+		w, bias := c.w, c.bias
 		x := agtest.Random(m, in, 2)
 		x.SetRequiresGrad(true)
 		// A graph whose logits are read in whole, by Scale, or not.
 		graph := func(whole bool) (*ag.Tape, ag.Tensor, ag.Tensor, *ag.CrossEntropy) {
 			tape := ag.NewTape()
 			h := tape.Run(ag.NewScale(x, 0.75))
-			z := tape.Run(ag.NewFrozenLinear(h, w))
+			z := tape.Run(ag.NewFrozenLinear(h, w).AddBias(bias))
 			logits := z
 			if whole {
 				logits = tape.Run(ag.NewScale(z, 1))
@@ -64,7 +70,7 @@ func TestTiledLoss(t *testing.T) {
 		if n := testing.AllocsPerRun(2, func() { tiled.Replay() }); n > 0 {
 			t.Errorf("%s: %v allocations a pass", name, n)
 		}
-		if y := ag.Floats(ag.NewTape().Run(ag.NewFrozenLinear(ag.NewVariable(m, in, scaled(x, 0.75)), w))); !slices.Equal(ag.Floats(z), y) {
+		if y := ag.Floats(ag.NewTape().Run(ag.NewFrozenLinear(ag.NewVariable(m, in, scaled(x, 0.75)), w).AddBias(bias))); !slices.Equal(ag.Floats(z), y) {
 			t.Errorf("%s: the logits that are asked for differ", name)
 		}
 	}
@@ -74,4 +80,25 @@ func scaled(x *ag.Variable, s float32) []float32 {
 	y := slices.Clone(x.Floats())
 	kernels.Scale(s, y)
 	return y
+}
+
+// A bias that is trained has its gradient, for which logits are there in whole.
+func TestTrainedBiasOfManyLogits(t *testing.T) {
+	const m, in, classes = 300, 24, 9000
+	targets := make([]int32, m)
+	w := ag.NewWeight(classes, in, agtest.Random(classes, in, 1).Floats())
+	gradient := func(whole bool) []float32 {
+		bias, tape := agtest.Random(1, classes, 3), ag.NewTape()
+		z := tape.Run(ag.NewFrozenLinear(agtest.Random(m, in, 2), w).AddBias(bias))
+		if whole {
+			z = tape.Run(ag.NewScale(z, 1))
+		}
+		if err := tape.Backward(tape.Run(ag.NewCrossEntropy(z, targets))); err != nil {
+			t.Fatal(err)
+		}
+		return bias.GradFloats()
+	}
+	if got, want := gradient(false), gradient(true); len(got) != classes || !slices.Equal(got, want) {
+		t.Errorf("a gradient of %d values, beside one of %d that differs", len(got), len(want))
+	}
 }

@@ -98,3 +98,24 @@ func BenchmarkPacked(b *testing.B) {
 		})
 	}
 }
+
+func benchAttention(b *testing.B, flops float64, run func(c *attentionCase)) {
+	for _, tokens := range []int{128, 256, 512, 1024, 2048} {
+		b.Run(fmt.Sprintf("heads=8/dim=64/tokens=%d", tokens), func(b *testing.B) {
+			c := attentionCase{batch: 1, tokens: tokens, heads: 8, kvHeads: 8, dim: 64, mask: causal}.draw()
+			c.forward()
+			eachLevelBench(b, func(b *testing.B) {
+				for b.Loop() {
+					run(c)
+				}
+				reportFlops(b, flops*float64(b.N)*float64(c.heads*c.dim*tokens*(tokens+1)/2))
+			})
+		})
+	}
+}
+
+func BenchmarkAttention(b *testing.B) { benchAttention(b, 4, (*attentionCase).forward) }
+
+func BenchmarkAttentionGrad(b *testing.B) {
+	benchAttention(b, 10, func(c *attentionCase) { c.backward(false) })
+}

@@ -212,7 +212,7 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 			switch {
 			case part.from == part.to:
 			case !g.turned && (whole || b.shape.masked):
-				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, endingOf(g.acc || g.bias != nil || p > 0))
+				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, endingOf(g.acc || p > 0))
 			default:
 				for j := part.from; j < part.to; j += maxWide {
 					w.tile = tileAt(strips, j-part.from)
@@ -226,7 +226,7 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 // aside computes tiles that are no direct part of C, of up to maxRows rows and maxWide
 // columns.
 func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first, last bool) {
-	s, acc := &shapes[g.level], g.acc || g.bias != nil || !first
+	s, acc := &shapes[g.level], g.acc || !first
 	if !g.turned {
 		tiles(g.level, h, s.width(columns), strips, w.edge[:], maxWide, stores)
 		storeEdge(h, columns, w.edge[:], g.c[i*g.ldc+j:], g.ldc, acc)

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -87,4 +88,35 @@ func TestExp(t *testing.T) {
 
 func BenchmarkExp(b *testing.B) {
 	benchElements(b, 2, func(x [][]float32) { Exp(x[0], x[1]) })
+}
+
+// 2^x to 2 units in the last place, which are 2^-23 of it at most, where that is a normal
+// number, 0 below, and 1 at 0; its sum is of float32 numbers up to three at a time.
+func TestExp2(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		x := make([]float32, 5003)
+		for i := range x {
+			x[i] = -float32(i) / 39.7
+		}
+		x[5001], x[5002] = float32(math.Inf(-1)), -1e30
+		y, p, d := make([]float32, len(x)), slices.Clone(x), make([]float32, len(x))
+		for i := range d {
+			d[i] = 2
+		}
+		total, want := exp2Sum(y, x, 0), 0.0
+		scoreGrad(p, d, 0, 1)
+		for i, v := range x {
+			e := math.Exp2(float64(v))
+			want += e
+			if diff := math.Abs(float64(y[i]) - e); diff > 2*0x1p-23*e+0x1p-126 || p[i] != y[i] || d[i] != y[i] {
+				t.Fatalf("2^%g is %g, %g in its gradient with the slope %g, want %g", v, y[i], p[i], d[i], e)
+			}
+		}
+		if y[0] != 1 || y[5001] != 0 || y[5002] != 0 {
+			t.Errorf("2^0, 2^-Inf and 2^-1e30 are %g, %g and %g", y[0], y[5001], y[5002])
+		}
+		if math.Abs(total-want) > 4*unit*want {
+			t.Errorf("the sum is %g, want %g", total, want)
+		}
+	})
 }

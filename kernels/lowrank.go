@@ -34,7 +34,7 @@ func matMulPackedPlus(fn string, acc bool, m int, a []float32, lda int, p *Packe
 
 func multiplyPlus(acc bool, m int, a matrix, p *Packed, r int, u, q matrix, bias, c []float32, ldc int) {
 	g := products.get()
-	g.level, g.acc, g.m, g.n, g.k, g.bias = p.level, acc, m, p.n, p.k, bias
+	g.level, g.acc, g.m, g.n, g.k, g.bias = p.level, acc || bias != nil, m, p.n, p.k, bias
 	g.a, g.packed, g.c, g.ldc = a, p, c, ldc
 	g.r, g.u, g.q = r, u, q
 	g.multiply()

@@ -56,7 +56,7 @@ type product struct {
 	packed *Packed // B, if it is packed
 	r      int
 	u, q   matrix
-	bias   []float32 // what each row of C begins with; nil: as acc says
+	bias   []float32 // what each row of C begins as, for acc to add to; nil: what it was
 	turned bool      // c holds Cᵀ
 
 	mc, nc, columnBlocks    int // jobs are blocks of C: mc×nc, a row of blocks first

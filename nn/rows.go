@@ -2,8 +2,8 @@ package nn
 
 import "github.com/lowrank/lowrank/ag"
 
-// Rows are one row of each sequence, the only one of the last hidden states that a
-// classifier reads, or who generates. Nil are all rows.
+// Rows are one row of each sequence: that of the last hidden states which a classifier
+// reads, or which the next token is drawn from. Nil are all rows.
 type Rows struct {
 	at []int32 // in M×n
 }

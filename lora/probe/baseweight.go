@@ -40,8 +40,7 @@ func (l *layer) prepare(w0 *mat.Dense) (err error) {
 		return nil
 	}
 	first := max(4*l.m.Rank, 4*intruderCount)
-	switch n := min(l.m.In, l.m.Out); {
-	case n <= middling:
+	if n := min(l.m.In, l.m.Out); n <= middling {
 		all, err := geometry.Decompose(w0)
 		if err != nil {
 			return err
@@ -49,7 +48,7 @@ func (l *layer) prepare(w0 *mat.Dense) (err error) {
 		if b.leading, b.trailing = all, all.Tail(l.m.Rank); n > small {
 			b.leading, b.trailing = all.Head(first).Copy(), b.trailing.Copy()
 		}
-	default:
+	} else {
 		if b.leading, err = geometry.Leading(w0, first, l.rng()); err != nil {
 			return err
 		}
