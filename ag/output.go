@@ -4,7 +4,7 @@ import "github.com/nlpodyssey/spago/mat"
 
 // An output is what every operator of this package has: the matrix y that Forward
 // writes. Its memory is the operator's own, made when it is first asked for, or
-// what a tape has lent it before: see [Tape.Checkpoint].
+// what a tape has given it before: see [Tape.Block].
 type output struct{ y *Variable }
 
 func newOutput(rows, cols int) output {

@@ -47,3 +47,5 @@ func (f *ScaleCols) Backward(gy Tensor) error {
 	})
 	return nil
 }
+
+func (f *ScaleCols) reads() (operands, output bool) { return true, false }

@@ -15,10 +15,11 @@ type Tape struct {
 	ws    *Workspace
 
 	blocks   []block
-	building bool        // the last of them
-	lent     *lending    // the memory that they share
-	taken    map[int]int // how many of a size the block that is being built has
-	between  func()      // see [Tape.Between]
+	building *building // nil: none
+	lent     *lending  // what checkpointed blocks share
+	spare    *lending  // what other blocks need no more
+	spoilt   bool      // Backward has written over outputs that it needs
+	between  func()    // see [Tape.Between]
 }
 
 type step struct {
@@ -42,16 +43,15 @@ func (s *step) run(wanted bool) {
 }
 
 // NewTape returns an empty tape with a workspace of its own.
-func NewTape() *Tape { return &Tape{ws: NewWorkspace(), lent: &lending{}} }
+func NewTape() *Tape { return &Tape{ws: NewWorkspace(), lent: newLending(), spare: newLending()} }
 
 // Run records f, runs it forward and returns its output.
 func (t *Tape) Run(f Function) Tensor {
 	if len(t.blocks) > 0 {
 		t.checkOperands(f)
 	}
-	if t.building {
-		t.lend(f)
-		t.lent.hold(t, len(t.blocks)-1)
+	if t.building != nil {
+		t.building.place(f)
 	}
 	op := ag.NewOperator(f).Run()
 	v, _ := op.Value().(*Variable)
@@ -75,7 +75,10 @@ func (t *Tape) Replay() {
 	for i := range t.steps {
 		t.steps[i].run(true)
 	}
-	t.lent.hold(t, len(t.blocks)-1)
+	for i, b := range t.blocks {
+		b.memory.hold(t, i)
+	}
+	t.spoilt = false
 }
 
 // Backward adds to the leaves that require it the gradient of root, a 1×1
@@ -84,6 +87,9 @@ func (t *Tape) Replay() {
 func (t *Tape) Backward(root Tensor) error {
 	if rows, cols := Dims(root); rows != 1 || cols != 1 {
 		return fmt.Errorf("ag: Backward: the root is %d×%d: must be 1×1", rows, cols)
+	}
+	if t.spoilt {
+		t.Replay()
 	}
 	for _, s := range t.steps { // what was retained, or left by a pass that was cut short
 		if s.op != nil {
@@ -128,8 +134,5 @@ func (t *Tape) Bytes() int {
 			n += 4 * f.saved()
 		}
 	}
-	for size, list := range t.lent.buffers {
-		n += 4 * size * len(list)
-	}
-	return n
+	return n + t.lent.bytes() + t.spare.bytes()
 }

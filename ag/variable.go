@@ -28,7 +28,7 @@ type Variable struct {
 	lazy       bool                 // data is still to be made
 	fill       func(data []float32) // makes it; nil: what an operator writes
 	product    *FrozenLinear        // whose output this is
-	lent       int                  // data is what the blocks of a tape share, of which this is the number, from 1; 0: its own
+	lent       int                  // data is the block's of a tape of this number, from 1, until others use it; 0: its own
 	stored     *stored              // nil: data has been there from the start
 	release    func()               // of the values that were given, see [Values]
 

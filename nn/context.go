@@ -54,15 +54,15 @@ func (c *Context) Keep(x ag.Tensor) ag.Tensor {
 	return x
 }
 
-// Block builds a block of a model, as build does. With Checkpoint its output is all
-// that is kept of it: the rest is computed again when gradients need it, which
-// takes the time of one more forward pass and leaves them as they are, bit for bit
-// (see [ag.Tape.Checkpoint]).
+// Block builds a block of a model, as build does. Outputs of it that no gradient reads
+// are not kept (see [ag.Tape.Block]); with Checkpoint its result is all that is: the
+// rest is computed again when gradients need it, which takes the time of one more
+// forward pass and leaves them as they are, bit for bit (see [ag.Tape.Checkpoint]).
 func (c *Context) Block(build func() ag.Tensor) ag.Tensor {
 	if c.Checkpoint {
 		return c.Tape.Checkpoint(build)
 	}
-	return build()
+	return c.Tape.Block(build)
 }
 
 // CheckTokens returns an error when the ids are not batch·tokens within the

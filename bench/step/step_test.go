@@ -143,10 +143,7 @@ func TestWriteRandom(t *testing.T) {
 	if !(losses[0] > losses[2]) || losses[0] < 5 || losses[0] > 6 { // ln 256 is 5.55
 		t.Errorf("losses %v", losses)
 	}
-	plain, err := New(Study, "lora", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	plain := started(t, Study, "lora")
 	if m, p := training.Memory(), plain.Memory(); 3*m.Base > p.Base || 2*m.Activations > p.Activations {
 		t.Errorf("%+v, and of the plain one %+v", m, p)
 	}

@@ -67,6 +67,140 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
+// Outputs of a block that no Backward reads give their memory to the blocks behind:
+// losses and gradients stay, of a second pass backward too, and a watch sees what was
+// there.
+func TestBlock(t *testing.T) {
+	const m, n, blocks = 64, 32, 5
+	w := agtest.Random(n, n, 9)
+	w.SetRequiresGrad(true)
+	x, runs := agtest.Random(m, n, 8), 0
+	graph := func(tape *ag.Tape, block func(func() ag.Tensor) ag.Tensor) (loss ag.Tensor, dead []ag.Tensor) {
+		y := ag.Tensor(x)
+		for i := range blocks {
+			y = block(func() ag.Tensor {
+				add := y
+				if i != 2 && i != 4 {
+					add = tape.Run(counted{ag.NewLinear(y, w), &runs})
+					dead = append(dead, add)
+				}
+				return tape.Run(ag.NewGELU(tape.Run(ag.NewAdd(y, add))))
+			})
+		}
+		return tape.Run(ag.NewMeanSquare(y, make([]float32, m*n))), dead
+	}
+	plain, tape := ag.NewTape(), ag.NewTape()
+	want, all := graph(plain, func(build func() ag.Tensor) ag.Tensor { return build() })
+	got, dead := graph(tape, tape.Block)
+	tape.Between(func() { t.Error("it is called between blocks that are no checkpoints") })
+	// Add reads nothing, so that the memory of the maps' outputs goes from block 0 to
+	// the map of 1 and the sum of 2, and from 3 to the sum of 4.
+	if less := plain.Bytes() - tape.Bytes(); less != 3*4*m*n {
+		t.Errorf("blocks take %d bytes less, want %d", less, 3*4*m*n)
+	}
+	gradient := func(tape *ag.Tape, loss ag.Tensor) []float32 {
+		w.ZeroGrad()
+		if err := tape.Backward(loss); err != nil {
+			t.Fatal(err)
+		}
+		return slices.Clone(w.GradFloats())
+	}
+	for _, watched := range []bool{false, true, false} {
+		plain.Replay()
+		tape.Replay()
+		seen := 0
+		for i, y := range dead {
+			f := func([]float32) {
+				seen++
+				if !slices.Equal(ag.Floats(y), ag.Floats(all[i])) {
+					t.Errorf("output %d is not what it was", i)
+				}
+			}
+			if !watched {
+				f = nil
+			}
+			y.Value().(*ag.Variable).Watch(f)
+		}
+		before := runs
+		for pass := range 2 {
+			if !slices.Equal(ag.Floats(got), ag.Floats(want)) || !slices.Equal(gradient(tape, got), gradient(plain, want)) {
+				t.Errorf("watched %t, pass %d: the loss or the gradient differs", watched, pass)
+			}
+		}
+		if runs -= before; !watched && runs != 0 {
+			t.Errorf("%d maps ran again", runs)
+		}
+		if watched && seen != 2*len(dead) {
+			t.Errorf("%d outputs were seen, want %d", seen, 2*len(dead))
+		}
+	}
+	if err := ag.Guard(func() { tape.Run(ag.NewScale(dead[0], 2)) }); err == nil {
+		t.Error("an output that others write over is read outside of its block")
+	}
+}
+
+// What is owned keeps its values while blocks behind it, and a watch, make others.
+func TestOwn(t *testing.T) {
+	const m, n, blocks = 4, 6, 4
+	for _, light := range []bool{false, true} {
+		w := agtest.Random(n, n, 3)
+		w.SetRequiresGrad(true)
+		tape := ag.NewTape()
+		block := tape.Block
+		if light {
+			block = tape.Checkpoint
+		}
+		var kept []ag.Tensor
+		var view ag.Tensor
+		y := ag.Tensor(agtest.Random(m, n, 4))
+		for i := range blocks {
+			y = block(func() ag.Tensor {
+				first := tape.Run(ag.NewLinear(y, w))
+				first.Value().(*ag.Variable).Watch(func([]float32) {})
+				second := tape.Run(ag.NewLinear(first, w))
+				view = tape.Run(ag.NewReshape(first, n, m))
+				if i > 0 {
+					tape.Own(second)
+					tape.Own(view)
+					kept = append(kept, second, view)
+				}
+				return tape.Run(ag.NewAdd(first, second))
+			})
+			if i == 0 && light {
+				if err := ag.Guard(func() { tape.Run(ag.NewScale(view, 2)) }); err == nil {
+					t.Error("a view of what others write over is read outside of its block")
+				}
+			}
+		}
+		// The results, what is owned, and with checkpoints a first and a second that blocks
+		// share, else a first of each: that of block 1 has what block 0 had for its second.
+		want := blocks + len(kept) + blocks
+		if light {
+			want = blocks + len(kept) + 2
+		}
+		if got := tape.Bytes(); got != 4*m*n*want {
+			t.Errorf("light %t: %d bytes, want %d", light, got, 4*m*n*want)
+		}
+		loss := tape.Run(ag.NewMeanSquare(y, make([]float32, m*n)))
+		tape.Replay()
+		var before [][]float32
+		for _, x := range kept {
+			before = append(before, slices.Clone(ag.Floats(x)))
+		}
+		if err := tape.Backward(loss); err != nil {
+			t.Fatal(err)
+		}
+		for i, x := range kept {
+			if !slices.Equal(ag.Floats(x), before[i]) {
+				t.Errorf("light %t: output %d is not what it was", light, i)
+			}
+			if err := ag.Guard(func() { tape.Run(ag.NewScale(x, 2)) }); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // Tapes beside each other have the gradients that each has alone, whichever has run
 // last, and in turns between their blocks; they share the memory of the blocks.
 func TestBeside(t *testing.T) {
@@ -202,10 +336,14 @@ func TestCheckpointRunsAgain(t *testing.T) {
 			return tape.Run(ag.NewAdd(y, tape.Run(counted{ag.NewLinear(h, b), &last[i]})))
 		})
 	}
-	if err := tape.Backward(tape.Run(ag.NewMeanSquare(y, make([]float32, m*n)))); err != nil {
-		t.Fatal(err)
-	}
-	if first != [3]int{2, 2, 1} || last != [3]int{1, 1, 1} {
-		t.Errorf("the maps ran %v and %v times", first, last)
+	loss := tape.Run(ag.NewMeanSquare(y, make([]float32, m*n)))
+	for pass := 1; pass < 3; pass++ {
+		if err := tape.Backward(loss); err != nil {
+			t.Fatal(err)
+		}
+		if first != [3]int{2 * pass, 2 * pass, pass} || last != [3]int{pass, pass, pass} {
+			t.Errorf("pass %d: the maps ran %v and %v times", pass, first, last)
+		}
+		tape.Replay()
 	}
 }
