@@ -42,9 +42,9 @@ func (g *product) blocking(m, n int) blocking {
 			b.k = max(1, machine.L2/2/(4*kc*n)) * kc
 		}
 	default:
-		// As many panels as a quarter of the second-level cache holds: there they stay
+		// As many panels as a third of the second-level cache holds: there they stay
 		// while the rows of A go by.
-		b.n = max(1, machine.L2/4/(4*max(1, min(kc, g.k+g.r))*step)) * step
+		b.n = max(1, machine.L2/3/(4*max(1, min(kc, g.k+g.r))*step)) * step
 		b.packA = g.a.col != 1 || g.a.oneSet()
 	}
 	if g.a.oneSet() && !b.packA {

@@ -130,10 +130,10 @@ func (t *tile) body(s shape, kind string, h int) {
 
 	step := func() {
 		if s.vectors > 1 && !long {
-			if !t.evex {
-				c.PREFETCHT0(Mem{Base: b, Index: bRow, Scale: 8})
-			}
+			// The rows of B that come soon, which lie in the second-level cache, and of a
+			// stream those that come later.
 			for v := 0; v < s.vectors*s.lanes; v += line {
+				c.PREFETCHT0(Mem{Base: b, Index: bRow, Scale: 8, Disp: 4 * v})
 				c.PREFETCHT1(Mem{Base: b, Index: ahead, Scale: 4, Disp: 4 * v})
 			}
 		}
