@@ -134,7 +134,7 @@ func (g *product) multiply() {
 	}
 	threads := 1
 	if work := g.m * g.n * (g.k + g.r); work >= parallelWork {
-		threads = min(Threads(), max(2, work/parallelWork))
+		threads = min(Threads(), max(2, min(work/parallelWork, max(someThreads, work/manyWork))))
 	}
 	if threads == 1 || g.packed != nil || g.inPlace(g.m, 0) || g.jobsPack(threads) {
 		g.run(threads)
@@ -175,6 +175,10 @@ const selfPackRows = 96
 // work, and the least for each of many threads: a helper that looks for it takes its
 // part in a third of one, but all of them look at the same line of the cache.
 const parallelWork = 1 << 17
+
+// manyWork is the least m·n·k for each of more than someThreads, who wait longer for
+// the last of them.
+const manyWork, someThreads = 1 << 21, 8
 
 // even tells whether a job a thread is best: waiting for the last of so short ones
 // takes less time than what one thread has in its caches takes to come into another's.
