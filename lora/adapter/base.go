@@ -187,6 +187,9 @@ func (m *Map) rebase() {
 		from = ag.Values{Floats: w, Passed: m.Kind == nn.Dense}
 	}
 	m.setBase(from)
+	if from.Passed {
+		m.Base.Forward() // packed now, so that no two maps' values are held
+	}
 	if m.W != nil {
 		m.Frozen().Release()
 	}

@@ -109,3 +109,24 @@ func plain(m *adapter.Map, w []float32) *adapter.Map {
 	}
 	return n
 }
+
+// A base of its own is packed where it is made, and let go of: of no more than one map
+// the values are held. Packed, it has the same bits.
+func TestBaseIsPacked(t *testing.T) {
+	m := filled(t, nn.Dense)
+	w0 := slices.Clone(m.W0())
+	m.Offset()
+	if n := m.BaseValues(); n != 0 {
+		t.Errorf("%d values of a base that is packed are held", n)
+	}
+	a, b := ag.Floats(m.Factor("A")), ag.Floats(m.Factor("B"))
+	for i, w := range m.Base.Floats() {
+		sum := float64(w0[i])
+		for k := range m.Rank {
+			sum -= float64(m.Scaling) * float64(b[i/m.In*m.Rank+k]) * float64(a[k*m.In+i%m.In])
+		}
+		if w != float32(sum) {
+			t.Errorf("value %d is %v, want %v", i, w, float32(sum))
+		}
+	}
+}
