@@ -20,8 +20,9 @@ func (t *Tape) Beside() *Tape { return &Tape{ws: t.ws, lent: t.lent, spare: newL
 func (t *Tape) Between(f func()) { t.between = f }
 
 // Block builds a block of the graph, as build does, and returns what build returns.
-// Outputs of the block that no Backward reads lie in memory that the blocks after it
-// use in turn; if one of the block's outputs is watched, Backward makes them again.
+// Outputs of the block that no Backward reads, and those of cheap operators, lie in memory
+// that the blocks after it use in turn. Backward makes the latter again, and the former
+// if one of the block's outputs is watched.
 // Who reads an output of the block other than its result once it has been built calls
 // [Tape.Own] for it while the block is built. Inside another block Block is build alone.
 func (t *Tape) Block(build func() Tensor) Tensor { return t.build(build, t.spare, false) }
@@ -98,6 +99,7 @@ func (t *Tape) finish() {
 		if _, ours := s.fn.(maker); !ours || v == nil || v.lazy {
 			continue
 		}
+		_, little := s.fn.(cheap)
 		switch {
 		case v.shared:
 			for _, x := range s.fn.Operands() {
@@ -110,7 +112,7 @@ func (t *Tape) finish() {
 				b.memory.give(v.data)
 				v.bind(slices.Clone(v.data))
 			}
-		case b.light || !read[v]:
+		case b.light || little || !read[v]:
 			v.lent = len(t.blocks)
 			b.memory.give(v.data)
 		}

@@ -139,6 +139,51 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// What a cheap operator makes is made once more for the gradients that read it.
+func TestCheap(t *testing.T) {
+	const m, n, blocks = 16, 12, 4
+	w, gain := agtest.Random(n, n, 5), agtest.Random(1, n, 6)
+	w.SetRequiresGrad(true)
+	gain.SetRequiresGrad(true)
+	graph := func(tape *ag.Tape, block func(func() ag.Tensor) ag.Tensor) ag.Tensor {
+		y := ag.Tensor(agtest.Random(m, n, 7))
+		for range blocks {
+			y = block(func() ag.Tensor {
+				return tape.Run(ag.NewLinear(tape.Run(ag.NewScaleCols(tape.Run(ag.NewLinear(y, w)), gain)), w))
+			})
+		}
+		return tape.Run(ag.NewMeanSquare(y, make([]float32, m*n)))
+	}
+	plain, tape := ag.NewTape(), ag.NewTape()
+	want := graph(plain, func(build func() ag.Tensor) ag.Tensor { return build() })
+	got := graph(tape, tape.Block)
+	// The first map of each block has the memory that the block before scaled into.
+	if less := plain.Bytes() - tape.Bytes(); less != (blocks-1)*4*m*n {
+		t.Errorf("blocks take %d bytes less, want %d", less, (blocks-1)*4*m*n)
+	}
+	for pass := range 3 {
+		if pass == 2 { // the one before had no forward pass of its own
+			plain.Replay()
+			tape.Replay()
+		}
+		var gradients [2][]float32
+		for i, g := range []struct {
+			tape *ag.Tape
+			loss ag.Tensor
+		}{{plain, want}, {tape, got}} {
+			w.ZeroGrad()
+			gain.ZeroGrad()
+			if err := g.tape.Backward(g.loss); err != nil {
+				t.Fatal(err)
+			}
+			gradients[i] = slices.Concat(w.GradFloats(), gain.GradFloats())
+		}
+		if !slices.Equal(gradients[0], gradients[1]) {
+			t.Errorf("pass %d: the gradient differs", pass)
+		}
+	}
+}
+
 // What is owned keeps its values while blocks behind it, and a watch, make others.
 func TestOwn(t *testing.T) {
 	const m, n, blocks = 4, 6, 4

@@ -26,7 +26,8 @@ func (t *Tape) restore(i int) {
 	}
 	steps := t.steps[b.from:b.to]
 	watched := slices.ContainsFunc(steps, func(s step) bool { return s.v != nil && s.v.watch != nil })
-	if b.light || watched {
+	again := slices.ContainsFunc(steps, func(s step) bool { return s.again })
+	if again || watched {
 		t.spoilt = t.spoilt || !b.light
 		for i := range steps {
 			s := &steps[i]
@@ -35,6 +36,10 @@ func (t *Tape) restore(i int) {
 	}
 	b.memory.hold(t, at)
 }
+
+// A cheap operator takes so little time beside what is made of its output that a block
+// does not keep that: it runs once more.
+type cheap interface{ cheap() }
 
 // A reader is an operator that says which values its Backward reads: those of the
 // operands, that of its output. Of others it is taken to be all.
