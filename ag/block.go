@@ -20,11 +20,11 @@ func (t *Tape) Beside() *Tape { return &Tape{ws: t.ws, lent: t.lent, spare: newL
 func (t *Tape) Between(f func()) { t.between = f }
 
 // Block builds a block of the graph, as build does, and returns what build returns.
-// Outputs of the block that no Backward reads, and those of cheap operators, lie in memory
-// that the blocks after it use in turn. Backward makes the latter again, and the former
-// if one of the block's outputs is watched.
-// Who reads an output of the block other than its result once it has been built calls
-// [Tape.Own] for it while the block is built. Inside another block Block is build alone.
+// Outputs that no Backward reads, and those of cheap operators, lie in memory that the
+// blocks after this one use in turn. Backward makes the latter again, and the former too
+// if one of the block's outputs is watched. Who reads an output other than the result
+// once the block has been built calls [Tape.Own] for it while it is built. Inside another
+// block Block is build alone.
 func (t *Tape) Block(build func() Tensor) Tensor { return t.build(build, t.spare, false) }
 
 // Checkpoint is Block, and keeps of the block's outputs the result alone: the others
@@ -99,7 +99,7 @@ func (t *Tape) finish() {
 		if _, ours := s.fn.(maker); !ours || v == nil || v.lazy {
 			continue
 		}
-		_, little := s.fn.(cheap)
+		_, again := s.fn.(cheap)
 		switch {
 		case v.shared:
 			for _, x := range s.fn.Operands() {
@@ -112,7 +112,7 @@ func (t *Tape) finish() {
 				b.memory.give(v.data)
 				v.bind(slices.Clone(v.data))
 			}
-		case b.light || little || !read[v]:
+		case b.light || again || !read[v]:
 			v.lent = len(t.blocks)
 			b.memory.give(v.data)
 		}
@@ -126,7 +126,7 @@ func (t *Tape) finish() {
 func (t *Tape) checkOperands(f Function) {
 	for _, x := range f.Operands() {
 		if v, ok := x.Value().(*Variable); ok && v.lent > 0 {
-			fail("Checkpoint", "an operand of %T, %d×%d, is of block %d of the tape, whose memory others use: own it there", f, v.rows, v.cols, v.lent)
+			fail("Block", "an operand of %T, %d×%d, is of block %d of the tape, whose memory others use: own it there", f, v.rows, v.cols, v.lent)
 		}
 	}
 }

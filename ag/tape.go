@@ -18,7 +18,7 @@ type Tape struct {
 	building *building // nil: none
 	lent     *lending  // what checkpointed blocks share
 	spare    *lending  // what other blocks need no more
-	spoilt   bool      // Backward has written over outputs that it needs
+	spoilt   bool      // Backward has written over outputs that another one needs
 	between  func()    // see [Tape.Between]
 }
 
@@ -84,6 +84,9 @@ func (t *Tape) Replay() {
 // Backward adds to the leaves that require it the gradient of root, a 1×1
 // output of this tape. The gradients of recorded outputs are gone afterwards,
 // except where [Variable.Retain] asked for them.
+//
+// A pass of a tape with blocks may write over outputs: one more without a forward
+// pass before it then begins with a replay, on what the inputs hold by then.
 func (t *Tape) Backward(root Tensor) error {
 	if rows, cols := Dims(root); rows != 1 || cols != 1 {
 		return fmt.Errorf("ag: Backward: the root is %d×%d: must be 1×1", rows, cols)
