@@ -1,7 +1,5 @@
 package ag
 
-import "slices"
-
 // A block is a part of a tape that gives up outputs once it has been built.
 type block struct {
 	from, to int  // of the tape's steps
@@ -13,6 +11,13 @@ type block struct {
 // the memory of those of t. The tapes may run in turns: one after the other forward, and
 // backward from one block to the next (see [Tape.Between]).
 func (t *Tape) Beside() *Tape { return &Tape{ws: t.ws, lent: t.lent, spare: newLending()} }
+
+// Instead returns an empty tape whose outputs and gradients lie in the memory of
+// those of t: one for the same graph on a batch of another shape. The tapes run in
+// turns, each forward and backward before another runs forward, after which the outputs
+// of those before are no more. They take no more memory than that of the largest shape
+// if it was the first.
+func (t *Tape) Instead() *Tape { return tapeIn(workspaceIn(t.ws.slabs)) }
 
 // Between lets f run in Backward whenever the outputs of a checkpointed block are about
 // to be computed again: when nothing that the tape still needs lies in the memory that
@@ -82,9 +87,16 @@ func (t *Tape) Own(x Tensor) {
 	}
 	t.building.owned[v] = true
 	if v.shared {
-		v.bind(slices.Clone(v.Floats()))
+		v.keep()
 		v.shared = false
 	}
+}
+
+// keep moves the values of v to memory of its own.
+func (v *Variable) keep() {
+	data := v.floats(v.rows * v.cols)
+	copy(data, v.Floats())
+	v.bind(data)
 }
 
 // finish ends the block: what it need not keep is free for others.
@@ -110,7 +122,7 @@ func (t *Tape) finish() {
 		case b.owned[v]:
 			if b.borrowed[v] {
 				b.memory.give(v.data)
-				v.bind(slices.Clone(v.data))
+				v.keep()
 			}
 		case b.light || again || !read[v]:
 			v.lent = len(t.blocks)

@@ -27,6 +27,14 @@ func (n *Noise) Rest() {
 	}
 }
 
+// Restart makes the dropouts that are made from now on have the places of the first
+// ones: the graph to come is another form of that which has those.
+func (n *Noise) Restart() {
+	if n != nil {
+		n.places = 0
+	}
+}
+
 // A dropping is one dropout of entries with probability p; nil: none.
 type dropping struct {
 	p     float64

@@ -67,6 +67,10 @@ func TestDraws(t *testing.T) {
 			t.Errorf("%s drops the same", name)
 		}
 	}
+	noise.Restart() // the places of another form of the graph
+	if again := draw(noise); !slices.Equal(first, again) {
+		t.Errorf("the first place: %v, again %v", first, again)
+	}
 	noise.Draw = 8
 	tape.Replay()
 	noise.Draw = 7

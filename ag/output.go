@@ -3,8 +3,8 @@ package ag
 import "github.com/nlpodyssey/spago/mat"
 
 // An output is what every operator of this package has: the matrix y that Forward
-// writes. Its memory is the operator's own, made when it is first asked for, or
-// what a tape has given it before: see [Tape.Block].
+// writes. Its memory is the tape's, or the operator's own where there is none, made
+// when it is first asked for, or what a block has given it before: see [Tape.Block].
 type output struct{ y *Variable }
 
 func newOutput(rows, cols int) output {
@@ -29,6 +29,9 @@ func (v *Variable) bind(data []float32) {
 
 // forget gives up the values of v, to be made again when they are asked for.
 func (v *Variable) forget() {
+	if v.ws != nil {
+		v.ws.drop(v.data)
+	}
 	empty := newDense(0, 0)
 	empty.SetRequiresGrad(v.Dense.RequiresGrad())
 	v.Dense, v.data, v.lazy = empty, nil, true

@@ -43,12 +43,17 @@ func (s *step) run(wanted bool) {
 }
 
 // NewTape returns an empty tape with a workspace of its own.
-func NewTape() *Tape { return &Tape{ws: NewWorkspace(), lent: newLending(), spare: newLending()} }
+func NewTape() *Tape { return tapeIn(NewWorkspace()) }
+
+func tapeIn(w *Workspace) *Tape { return &Tape{ws: w, lent: newLending(), spare: newLending()} }
 
 // Run records f, runs it forward and returns its output.
 func (t *Tape) Run(f Function) Tensor {
 	if len(t.blocks) > 0 {
 		t.checkOperands(f)
+	}
+	if o, ok := f.(maker); ok {
+		o.result().ws = t.ws
 	}
 	if t.building != nil {
 		t.building.place(f)

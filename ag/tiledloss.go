@@ -70,7 +70,7 @@ func (t *tiledLoss) gradient(f *CrossEntropy, s float32) {
 // backward adds g times dx to the gradient of the map's input.
 func (t *tiledLoss) backward(f *CrossEntropy, s, g float32) {
 	if t.dx == nil {
-		t.dx = make([]float32, t.p.m*t.p.w.In)
+		t.dx = t.p.y.floats(t.p.m * t.p.w.In)
 	}
 	if !t.ready {
 		t.gradient(f, s)

@@ -33,7 +33,7 @@ type Variable struct {
 	release    func()               // of the values that were given, see [Values]
 
 	mu     sync.Mutex          // spago's own Backward writes gradients concurrently
-	ws     *Workspace          // where the gradient buffer comes from; nil: its own
+	ws     *Workspace          // where an output and its gradient lie; nil: in memory of its own
 	grad   *mat.Dense[float32] // the buffer, or nil before the first gradient and after a lent one went back
 	has    bool
 	retain bool
@@ -82,7 +82,7 @@ func (v *Variable) settle() {
 	case v.lazy:
 		v.lazy = false
 		if v.data == nil {
-			v.bind(make([]float32, v.rows*v.cols))
+			v.bind(v.floats(v.rows * v.cols))
 		}
 		if v.fill != nil {
 			v.fill(v.data)
@@ -90,6 +90,14 @@ func (v *Variable) settle() {
 	case v.stored != nil:
 		v.decode()
 	}
+}
+
+// floats returns memory for n values that belong to v.
+func (v *Variable) floats(n int) []float32 {
+	if v.ws == nil {
+		return make([]float32, n)
+	}
+	return v.ws.floats(n)
 }
 
 // row returns row i of the values.

@@ -106,7 +106,11 @@ func pretrain(ctx context.Context, model *llama.Model, p Pretraining, text *data
 			return 0, err
 		}
 		g.bytes().Draw(text.Train, p.Seed, "pretrain", step)
-		loss := g.forward() / float64(p.Batch*p.Tokens)
+		sum, err := g.forward()
+		if err != nil {
+			return 0, err
+		}
+		loss := sum / float64(p.Batch*p.Tokens)
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return 0, fmt.Errorf("pretraining diverged at step %d", step)
 		}

@@ -5,13 +5,84 @@ import (
 	"github.com/lowrank/lowrank/nn"
 )
 
-// A batch is what a graph reads anew in every pass: rows of inputs of one
-// shape, and what the loss compares the outputs with.
+// A batch is what a graph reads anew in every pass: rows of inputs, and what the
+// loss compares the outputs with.
 type batch struct {
-	rows   int
+	rows int
+	form
+	order order // of the examples that fill it
+
+	widest form
+	forms  map[[2]int]form
+}
+
+// A form is a batch of one shape.
+type form struct {
 	input  *nn.Context
 	labels nn.Labels
-	order  order // of the examples that fill it
+}
+
+// fit gives the batch room for sequences of so many tokens, and of so many of a
+// decoder, of what it was opened with. What it holds is lost.
+func (b *batch) fit(tokens, decoded int) {
+	if b.forms == nil {
+		b.widest, b.forms = b.form, map[[2]int]form{}
+	}
+	w := b.widest.input
+	tokens = roomFor(tokens, w.Tokens)
+	if w.Decoder != nil {
+		decoded = roomFor(decoded, w.Decoder.Tokens)
+	}
+	f, ok := b.forms[[2]int{tokens, decoded}]
+	if !ok {
+		f = b.widest.of(b.rows, tokens, decoded)
+		b.forms[[2]int{tokens, decoded}] = f
+	}
+	b.form = f
+}
+
+// roomFor rounds a width up to one of eight that are as many as there are at most,
+// each of which has a graph.
+func roomFor(width, most int) int {
+	step := (most + 7) / 8
+	return min((width+step-1)/step*step, most)
+}
+
+// of returns the form with fewer tokens, in the same memory.
+func (f form) of(rows, tokens, decoded int) form {
+	c := *f.input
+	c.Tape, c.Losses, c.Hidden = nil, nil, nil
+	c.Tokens, c.IDs = tokens, c.IDs[:rows*tokens]
+	if c.Types != nil {
+		c.Types = c.Types[:rows*tokens]
+	}
+	labels, width := f.labels, tokens
+	if c.Decoder != nil {
+		d := *c.Decoder
+		d.Tape, d.Losses, d.Hidden = nil, nil, nil
+		d.Tokens, d.IDs = decoded, d.IDs[:rows*decoded]
+		c.Decoder, width = &d, decoded
+	}
+	if len(labels.Classes) > rows {
+		labels.Classes = labels.Classes[:rows*width]
+	}
+	return form{&c, labels}
+}
+
+// tokens counts those that are no padding.
+func (b *batch) tokens() (n int) {
+	c := b.input
+	for row := range b.rows {
+		from, to := 0, c.Tokens
+		if c.First != nil {
+			from = c.First[row]
+		}
+		if c.End != nil {
+			to = c.End[row]
+		}
+		n += to - from
+	}
+	return n
 }
 
 // A feed is where batches come from. Batch index of a stream can be drawn
@@ -51,7 +122,7 @@ func (e exam) results(s *score) []measure {
 // byteBatch is a batch of bytes as tokens.
 func byteBatch(rows, tokens int) *batch {
 	b := data.NewBatch(rows, tokens)
-	return &batch{rows: rows, input: &nn.Context{Batch: rows, Tokens: tokens, IDs: b.IDs}, labels: nn.Labels{Classes: b.Targets}}
+	return &batch{rows: rows, form: form{&nn.Context{Batch: rows, Tokens: tokens, IDs: b.IDs}, nn.Labels{Classes: b.Targets}}}
 }
 
 // bytes is the batch as package data fills it.

@@ -209,21 +209,24 @@ func (p *passes) told(bytes int64, run func(batch int) error) func(batch int) er
 }
 
 // batch returns what runs the model forward, and backward if it is to be, on batches
-// of a random stream of their own, in one graph on the tape.
+// of a random stream of their own, in one graph whose first is on the tape.
 func (p *passes) batch(tape *ag.Tape, backward bool) func(batch int) error {
 	c := p.Config.Train
 	feed := &p.Setting.feed
+	b := blockwise(feed.open(c.Batch, c.Tokens), p.Config.Checkpoint.Blocks)
 	var g *graph
 	return func(batch int) (err error) {
-		if g == nil {
-			if g, err = graphOn(tape, p.model, blockwise(feed.open(c.Batch, c.Tokens), p.Config.Checkpoint.Blocks), 1); err != nil {
-				return err
-			}
-		}
-		if err := feed.draw(g.batch, c.Seed, "calibration", batch); err != nil {
+		if err := feed.draw(b, c.Seed, "calibration", batch); err != nil {
 			return err
 		}
-		g.forward()
+		if g == nil {
+			g, err = graphOn(tape, p.model, b, 1)
+		} else {
+			err = g.run()
+		}
+		if err != nil {
+			return err
+		}
 		if !backward {
 			return nil
 		}

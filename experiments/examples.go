@@ -1,11 +1,13 @@
 package experiments
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/lowrank/lowrank/experiments/data"
 )
@@ -58,6 +60,13 @@ func (x *examples) apart(fraction float64) (train, held []example, err error) {
 		}
 	}
 	return train, held, nil
+}
+
+// byLength sorts examples so that those of a batch need little padding.
+func byLength(list []example) {
+	slices.SortStableFunc(list, func(a, b example) int {
+		return cmp.Or(cmp.Compare(len(a.ids), len(b.ids)), cmp.Compare(len(a.labels), len(b.labels)))
+	})
 }
 
 // hashExamples adds all that the examples are to a hash.

@@ -51,8 +51,15 @@ func (t *training) forgetting() (f probe.Forgetting, err error) {
 				return f, err
 			}
 		}
-		f.Base += base.forward()
-		f.Loss += t.eval.forward()
+		was, err := base.forward()
+		if err != nil {
+			return f, err
+		}
+		is, err := t.eval.forward()
+		if err != nil {
+			return f, err
+		}
+		f.Base, f.Loss = f.Base+was, f.Loss+is
 		kl, n := divergence(ag.Floats(base.logits), ag.Floats(t.eval.logits), t.eval.labels.Classes)
 		f.KL += kl
 		labels += n

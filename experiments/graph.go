@@ -9,13 +9,24 @@ import (
 	"github.com/lowrank/lowrank/nn"
 )
 
-// A graph is a model on batches of one shape: inputs go in, the loss of their
-// labels comes out. It is built once; every further batch is a replay on the
-// same buffers.
+// A graph is a model on batches: inputs go in, the loss of their labels comes out. It
+// is built once for each shape that a batch has, in the same memory; every further
+// batch is a replay on the same buffers.
 type graph struct {
 	*batch
+	*built // for the batch that ran last
+
+	model  nn.Model
+	task   nn.Task
+	passes int
+	first  *ag.Tape
+	all    map[*nn.Context]*built
+	among  int // labels that those of a pass share a step with; 0: they have it for themselves
+}
+
+// A built is a graph for batches of one shape.
+type built struct {
 	tape    *ag.Tape
-	task    nn.Task
 	logits  ag.Tensor
 	classes *ag.CrossEntropy // the model's own loss, of labels that are classes; else nil
 	extra   []nn.Loss        // what layers add to it
@@ -33,11 +44,11 @@ func blockwise(b *batch, wanted bool) *batch {
 // forwardOnly makes it a batch of a graph that has no gradients and of which the
 // outputs alone are read.
 func forwardOnly(b *batch) *batch {
-	b.input.Sparing = true
+	b.input.Sparing, b.input.Aside = true, true
 	return blockwise(b, true)
 }
 
-// newGraph builds the model on a batch, of which passes make one step: each
+// newGraph builds the model on a batch as it is, of which passes make one step: each
 // counts for its share of the step's labels, so that any split of a batch gives
 // the same gradient.
 func newGraph(model nn.Model, b *batch, passes int) (*graph, error) {
@@ -46,58 +57,78 @@ func newGraph(model nn.Model, b *batch, passes int) (*graph, error) {
 
 // graphOn builds it on a tape.
 func graphOn(tape *ag.Tape, model nn.Model, b *batch, passes int) (*graph, error) {
-	g := &graph{batch: b, tape: tape, task: model.Task()}
-	c := b.input
-	c.Tape = g.tape
+	g := &graph{batch: b, model: model, task: model.Task(), passes: passes, first: tape, all: map[*nn.Context]*built{}}
+	return g, g.build(tape)
+}
+
+// build builds the graph for the shape that the batch has.
+func (g *graph) build(tape *ag.Tape) error {
+	b := &built{tape: tape}
+	c := g.input
+	c.Tape = tape
+	c.Noise.Restart() // a place of dropout drops the same in every shape
 	if c.Decoder != nil {
 		c.Decoder.Noise = c.Noise
 	}
-	err := ag.Guard(func() {
-		g.logits = model.Forward(c)
-		own, weight := g.own(passes)
-		terms, weights := []ag.Tensor{g.tape.Run(own)}, []float32{weight}
+	g.all[c], g.built = b, b
+	return ag.Guard(func() {
+		b.logits = g.model.Forward(c)
+		own, weight := g.own()
+		terms, weights := []ag.Tensor{tape.Run(own)}, []float32{weight}
 		losses := c.Losses
 		if c.Decoder != nil {
 			losses = append(losses, c.Decoder.Losses...)
 		}
 		for _, l := range losses {
-			terms, weights = append(terms, l.Value), append(weights, l.Weight/float32(passes))
+			terms, weights = append(terms, l.Value), append(weights, l.Weight/float32(g.passes))
 		}
-		g.extra = losses
-		g.loss = g.tape.Run(ag.NewSum(weights, terms...))
-		g.alone = g.tape.Run(ag.NewScale(g.loss, float32(passes)))
+		b.extra = losses
+		b.loss = tape.Run(ag.NewSum(weights, terms...))
+		b.alone = tape.Run(ag.NewScale(b.loss, float32(g.passes)))
 	})
-	return g, err
 }
 
 // own returns the loss of the labels, and what it counts for. That of classes
 // has the step's labels as its divisor, see [graph.share]; numbers are as many
 // in every pass.
-func (g *graph) own(passes int) (ag.Function, float32) {
+func (g *graph) own() (ag.Function, float32) {
 	switch {
 	case g.labels.Values == nil:
 		g.classes = ag.NewCrossEntropy(g.logits, g.labels.Classes)
 		return g.classes, 1
 	case g.task == nn.Regression:
-		return ag.NewMeanSquare(g.logits, g.labels.Values), 1 / float32(passes)
+		return ag.NewMeanSquare(g.logits, g.labels.Values), 1 / float32(g.passes)
 	default:
-		return ag.NewBinaryCrossEntropy(g.logits, g.labels.Values), 1 / float32(passes)
+		return ag.NewBinaryCrossEntropy(g.logits, g.labels.Values), 1 / float32(g.passes)
 	}
 }
 
 // share makes each label of the passes to come count for its share of so many,
 // those of a whole step. Without it they share among those of their pass.
-func (g *graph) share(labels int) {
-	if g.classes != nil {
-		g.classes.SetDivisor(float32(max(labels, 1)))
+func (g *graph) share(labels int) { g.among = max(labels, 1) }
+
+// run runs the model forward on what the batch now holds.
+func (g *graph) run() error {
+	b, ok := g.all[g.input]
+	if !ok {
+		if err := g.build(g.first.Instead()); err != nil {
+			return err
+		}
+		b = g.built
 	}
+	if g.built = b; b.classes != nil && g.among > 0 {
+		b.classes.SetDivisor(float32(g.among))
+	}
+	b.tape.Replay()
+	return nil
 }
 
-// forward runs the model on what the batch now holds and returns the summed
-// loss of its labels.
-func (g *graph) forward() float64 {
-	g.tape.Replay()
-	return g.sum(g.rows)
+// forward is run, and returns the summed loss of the labels.
+func (g *graph) forward() (float64, error) {
+	if err := g.run(); err != nil {
+		return 0, err
+	}
+	return g.sum(g.rows), nil
 }
 
 // sum returns the loss of the first rows of the batch, as of the last forward.
@@ -155,7 +186,9 @@ func (g *graph) evaluate(ctx context.Context, e exam, most int) (*score, error) 
 		if err != nil {
 			return nil, fmt.Errorf("held-out batch %d: %w", i+1, err)
 		}
-		g.tape.Replay()
+		if err := g.run(); err != nil {
+			return nil, err
+		}
 		s.loss += g.sum(rows)
 		s.count += g.counted(rows)
 		if s.classifier {

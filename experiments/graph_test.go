@@ -43,7 +43,7 @@ func gradientOf(t *testing.T, all *data.Batch, rows int) []float64 {
 	for at := 0; at < len(all.IDs); at += rows * all.Tokens {
 		copy(g.input.IDs, all.IDs[at:])
 		copy(g.labels.Classes, all.Targets[at:])
-		g.forward()
+		forward(t, g)
 		if err := g.backward(); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestARowStandsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	all.bytes().Draw(tinySetting(t).Adapt.Train, 1, "rows", 0)
-	all.forward()
+	forward(t, all)
 	want := slices.Clone(all.classes.Losses())
 	for _, rows := range []int{1, 3, 5} {
 		some, err := newGraph(model, byteBatch(rows, 16), 1)
@@ -108,7 +108,7 @@ func TestARowStandsAlone(t *testing.T) {
 		for row := 0; row+rows <= 16; row++ {
 			copy(some.input.IDs, all.input.IDs[row*16:])
 			copy(some.labels.Classes, all.labels.Classes[row*16:])
-			some.forward()
+			forward(t, some)
 			if have := some.classes.Losses(); !slices.Equal(have, want[row*16:(row+rows)*16]) {
 				t.Errorf("rows %d to %d alone: have losses %v, want %v", row, row+rows-1, have, want[row*16:(row+rows)*16])
 			}

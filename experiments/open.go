@@ -132,11 +132,14 @@ func (o *opening) encode() (err error) {
 		}
 		s.train, s.held = o.examples.list, o.eval.list
 		s.width = max(o.examples.width, o.eval.width)
-		return nil
+	} else {
+		s.width = o.examples.width
+		if s.train, s.held, err = o.examples.apart(o.config.Data.HeldOut); err != nil {
+			return err
+		}
 	}
-	s.width = o.examples.width
-	s.train, s.held, err = o.examples.apart(o.config.Data.HeldOut)
-	return err
+	byLength(s.held)
+	return nil
 }
 
 // part makes the examples of a source, and has the model look at them.

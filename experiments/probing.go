@@ -3,7 +3,6 @@ package experiments
 import (
 	"slices"
 
-	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/lora/probe"
 )
@@ -34,7 +33,7 @@ func (t *training) openProbe() error {
 	if err := t.Setting.feed.draw(t.train.batch, probeSeed, probeStream, 0); err != nil {
 		return err
 	}
-	t.probe.Lab = &probe.Lab{Again: t.again, Gradient: t.probeBatch, Ray: t.ray, Halves: t.train.batch.halves()}
+	t.probe.Lab = &probe.Lab{Again: t.again, Forward: t.probeBatch, Backward: t.probeGradient, Ray: t.ray, Halves: t.train.batch.halves()}
 	if _, ok := t.Setting.feed.general(); ok {
 		t.probe.Lab.Forgetting = t.forgetting
 	}
@@ -43,7 +42,7 @@ func (t *training) openProbe() error {
 
 // again is the objective of the step's batches after it.
 func (t *training) again() (float64, error) {
-	loss, penalties, err := t.passes(func() error { return nil })
+	loss, penalties, _, err := t.passes(func() error { return nil })
 	return loss + t.train.weigh(penalties), err
 }
 
@@ -51,17 +50,21 @@ func (t *training) again() (float64, error) {
 // is the same for every seed.
 const probeStream, probeSeed = "probe", 0
 
-// probeBatch runs the probe batch forward and backward in the training's graph.
-func (t *training) probeBatch() (float64, error) {
+// probeBatch runs the probe batch forward in the training's graph.
+func (t *training) probeBatch() error {
 	feed, g := &t.Setting.feed, t.train
-	t.opt.ZeroGrad()
 	if err := feed.draw(g.batch, probeSeed, probeStream, 0); err != nil {
-		return 0, err
+		return err
 	}
 	halves := g.halves()
 	g.share((halves[0].Labels + halves[1].Labels) * t.Config.Train.Accumulate) // its losses are for so many passes
-	g.forward()
-	return float64(ag.Floats(g.alone)[0]), g.tape.Backward(g.alone)
+	return g.run()
+}
+
+// probeGradient runs it backward.
+func (t *training) probeGradient() error {
+	t.opt.ZeroGrad()
+	return t.train.tape.Backward(t.train.alone)
 }
 
 // undefined lists what was asked of the probe and never had, a line a metric and

@@ -27,6 +27,7 @@ type progress struct {
 	Step    int         `json:"step"`
 	Updates int         `json:"updates"`
 	Seconds float64     `json:"seconds"`
+	Tokens  int64       `json:"tokens"`
 	Eval    record.Eval `json:"eval"`
 
 	Probe map[string]uint64 `json:"probe,omitempty"` // what the instruments remember
@@ -58,7 +59,7 @@ func (t *training) checkpoint() error {
 	for name, v := range probed.Tensors {
 		add("probe/", name, v)
 	}
-	p, err := json.Marshal(progress{t.step, updates, t.spent, t.rec.Eval, probed.Numbers})
+	p, err := json.Marshal(progress{t.step, updates, t.spent, t.tokens, t.rec.Eval, probed.Numbers})
 	if err != nil {
 		return err
 	}
@@ -129,6 +130,6 @@ func (t *training) resume() error {
 	if t.probe != nil {
 		t.probe.Restore(probed)
 	}
-	t.step, t.spent, t.rec.Eval = p.Step, p.Seconds, p.Eval
+	t.step, t.spent, t.tokens, t.rec.Eval = p.Step, p.Seconds, p.Tokens, p.Eval
 	return t.log.TruncateAfter(p.Step)
 }

@@ -125,10 +125,11 @@ type training struct {
 
 	objective float64 // of the last step's batches before it, penalties and all
 
-	step  int                      // steps taken
-	spent float64                  // seconds that they took
-	times []float64                // seconds of each step of this process
-	still map[*adapter.Factor]bool // trained factors that have had no gradient yet
+	step   int                      // steps taken
+	spent  float64                  // seconds that they took
+	tokens int64                    // that they were of, without padding
+	times  []float64                // seconds of each step of this process
+	still  map[*adapter.Factor]bool // trained factors that have had no gradient yet
 }
 
 // open starts the records.
@@ -254,17 +255,16 @@ func (t *training) close(ctx context.Context) error {
 	if err := t.log.Sync(); err != nil {
 		return err
 	}
-	perStep := int64(c.Batch * t.train.input.Tokens * c.Accumulate)
-	r.Train.Steps, r.Train.Tokens = t.step, int64(t.step)*perStep
+	r.Train.Steps, r.Train.Tokens = t.step, t.tokens
 	r.Train.Seconds = t.spent
 	if n := len(t.times); n > 0 {
 		slices.Sort(t.times)
 		r.Train.StepMS = 1000 * t.times[n/2]
-		r.Train.TokensPerSecond = float64(perStep) / t.times[n/2]
+		r.Train.TokensPerSecond = float64(t.tokens) / t.spent
 	}
 	r.Undefined = t.undefined()
 	r.Train.PeakRSSBytes = record.PeakRSS()
-	r.Train.GraphBytes = int64(t.train.tape.Bytes())
+	r.Train.GraphBytes = int64(t.train.first.Bytes())
 	if r.Status == record.Done {
 		if err := t.writeAdapter(); err != nil {
 			return err

@@ -31,7 +31,7 @@ func (s *shelf) feed() feed {
 
 // open returns a batch of nothing but padding.
 func (s *shelf) open(rows, _ int) *batch {
-	b := &batch{rows: rows, input: &nn.Context{Batch: rows}}
+	b := &batch{rows: rows, form: form{input: &nn.Context{Batch: rows}}}
 	c := b.input
 	labels := rows
 	if s.pixels != nil {
@@ -48,7 +48,7 @@ func (s *shelf) open(rows, _ int) *batch {
 		}
 	}
 	if s.task == Seq2Seq {
-		c.Decoder = &nn.Context{Batch: rows, Tokens: c.Tokens, IDs: make([]int32, len(c.IDs))}
+		c.Decoder = &nn.Context{Batch: rows, Tokens: c.Tokens, IDs: make([]int32, len(c.IDs)), First: make([]int, rows), End: make([]int, rows)}
 	}
 	if s.values > 0 {
 		b.labels.Values = make([]float32, rows*s.values)
@@ -95,15 +95,16 @@ func (s *shelf) put(b *batch, row int, e *example, rng *rand.Rand) error {
 	case classifies(s.task):
 		fill(b.labels.Classes, row, 1, e.labels, ignored)
 	default:
-		fill(b.labels.Classes, row, c.Tokens, e.labels, ignored)
+		fill(b.labels.Classes, row, len(b.labels.Classes)/b.rows, e.labels, ignored)
 	}
 	switch s.task {
 	case MaskedLM:
 		at := row * c.Tokens
 		s.hide(e, rng, c.IDs[at:], b.labels.Classes[at:])
 	case Seq2Seq:
-		labels := b.labels.Classes[row*c.Tokens:][:c.Tokens]
-		copy(c.Decoder.IDs[row*c.Tokens:], s.shift(labels, c.Tokens))
+		n := c.Decoder.Tokens
+		c.Decoder.End[row] = max(len(e.labels), 1)
+		copy(c.Decoder.IDs[row*n:][:n], s.shift(b.labels.Classes[row*n:][:n], n))
 	}
 	return nil
 }
@@ -117,6 +118,24 @@ func fill[T any](dst []T, row, n int, x []T, otherwise T) int {
 		dst[i] = otherwise
 	}
 	return k
+}
+
+// fit gives a batch the width of the longest of the examples that are to be its rows;
+// nil: a row is blank.
+func (s *shelf) fit(b *batch, of func(row int) *example) {
+	if s.pixels != nil {
+		return
+	}
+	tokens, labels := 1, 1
+	for row := range b.rows {
+		if e := of(row); e != nil {
+			tokens, labels = max(tokens, len(e.ids)), max(labels, len(e.labels))
+		}
+	}
+	if b.input.Decoder == nil && !classifies(s.task) {
+		tokens = max(tokens, labels)
+	}
+	b.fit(tokens, labels)
 }
 
 // at returns the example at a place of a stream, and the place's own random
@@ -147,6 +166,10 @@ func (s *shelf) count(b *batch, seed uint64, stream string, index int) int {
 }
 
 func (s *shelf) draw(b *batch, seed uint64, stream string, index int) error {
+	s.fit(b, func(row int) *example {
+		e, _ := s.at(b, seed, stream, index*b.rows+row)
+		return e
+	})
 	for row := range b.rows {
 		e, rng := s.at(b, seed, stream, index*b.rows+row)
 		if err := s.put(b, row, e, rng); err != nil {
@@ -171,13 +194,22 @@ func (s *shelf) batches(rows, most int) int {
 func (s *shelf) exam(b *batch, index, batches int) (rows int, err error) {
 	n := len(s.held)
 	used := min(batches*b.rows, n)
+	at := func(row int) (place, i int) {
+		place = index*b.rows + row
+		return place, place * n / used
+	}
+	s.fit(b, func(row int) *example {
+		if place, i := at(row); place < used {
+			return &s.held[i]
+		}
+		return nil
+	})
 	for row := range b.rows {
-		place := index*b.rows + row
+		place, i := at(row)
 		if place >= used {
 			s.blank(b, row)
 			continue
 		}
-		i := place * n / used
 		if err := s.put(b, row, &s.held[i], s.random(0, "eval", i)); err != nil {
 			return 0, err
 		}

@@ -60,7 +60,7 @@ func TestRecordedClassifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have := g.forward() / float64(g.counted(rows))
+	have := forward(t, g) / float64(g.counted(rows))
 	loss, err := out.Tensor("loss")
 	if err != nil {
 		t.Fatal(err)

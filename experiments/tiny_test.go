@@ -198,3 +198,13 @@ func wantOneLine(t *testing.T, err error, texts ...string) {
 		}
 	}
 }
+
+// forward runs a graph on its batch.
+func forward(t *testing.T, g *graph) float64 {
+	t.Helper()
+	loss, err := g.forward()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loss
+}

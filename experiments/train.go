@@ -87,10 +87,11 @@ func (t *training) loop(ctx context.Context) error {
 // gradients accumulates those of one step and returns its mean loss a label,
 // the penalties of layers left out.
 func (t *training) gradients() (float64, error) {
-	loss, penalties, err := t.passes(t.train.backward)
+	loss, penalties, tokens, err := t.passes(t.train.backward)
 	if err != nil {
 		return 0, err
 	}
+	t.tokens += int64(tokens)
 	t.objective = loss + t.train.weigh(penalties)
 	byName := map[string]float64{}
 	for i, l := range t.train.extra {
@@ -103,8 +104,8 @@ func (t *training) gradients() (float64, error) {
 }
 
 // passes runs the step's batches forward, after each of them then, and returns
-// the mean loss of a label and the mean penalties.
-func (t *training) passes(then func() error) (loss float64, penalties []float64, err error) {
+// the mean loss of a label, the mean penalties and how many tokens there are.
+func (t *training) passes(then func() error) (loss float64, penalties []float64, tokens int, err error) {
 	c, feed := t.Config.Train, &t.Setting.feed
 	first, labels := (t.step-1)*c.Accumulate, 0
 	for pass := range c.Accumulate {
@@ -118,17 +119,22 @@ func (t *training) passes(then func() error) (loss float64, penalties []float64,
 	for pass := range c.Accumulate {
 		noise.Make(uint32(first + pass))
 		if err := feed.draw(t.train.batch, c.Seed, "data", first+pass); err != nil {
-			return 0, nil, err
+			return 0, nil, 0, err
 		}
-		sum += t.train.forward()
+		loss, err := t.train.forward()
+		if err != nil {
+			return 0, nil, 0, err
+		}
+		sum += loss
+		tokens += t.train.tokens()
 		if err := then(); err != nil {
-			return 0, nil, err
+			return 0, nil, 0, err
 		}
 		for i, l := range t.train.extra {
 			penalties[i] += float64(ag.Floats(l.Value)[0]) / float64(c.Accumulate)
 		}
 	}
-	return sum / float64(max(labels, 1)), penalties, nil
+	return sum / float64(max(labels, 1)), penalties, tokens, nil
 }
 
 // evaluate takes all exams, records them and returns what came out. Of those

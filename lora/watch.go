@@ -14,8 +14,9 @@ import (
 // in and out while the graph is built.
 type watch struct {
 	*nn.Linear
-	tape       *ag.Tape
-	passes     []pass       // of the last graph
+	tape       *ag.Tape     // of the graph that was built last
+	places     *[]pass      // in it
+	passes     []pass       // in the graph that ran last
 	inputs     *sums        // shared by the maps that read the same tensors
 	components int          // that are wanted; 0: all moments
 	shift      *ag.Variable // 1×out of zeros, trained, whose graph reaches every output; nil: components alone
@@ -48,10 +49,12 @@ func (w *watch) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 		}
 	}
 	if w.tape != c.Tape { // a new graph
-		w.tape, w.passes = c.Tape, nil
+		w.tape, w.places = c.Tape, new([]pass)
 	}
 	c.Own(x) // it is read when the pass is over
-	w.passes = append(w.passes, pass{c, x, y})
+	places := w.places
+	*places = append(*places, pass{c, x, y})
+	c.Do(func() { w.passes = *places })
 	return y
 }
 
@@ -94,14 +97,11 @@ func (w *watch) readsAs(other *watch) bool {
 
 // unpadded returns the rows of x, m×n, that are no padding.
 func (p pass) unpadded(m, n int, x []float32) [][]float32 {
-	c := p.c
-	tokens := m == c.Batch*c.Tokens && c.Tokens > 0 // and not, say, one row a sequence
 	var rows [][]float32
 	for i := range m {
-		if tokens && c.First != nil && i%c.Tokens < c.First[i/c.Tokens] || tokens && c.End != nil && i%c.Tokens >= c.End[i/c.Tokens] {
-			continue
+		if !p.c.Padded(i, m) {
+			rows = append(rows, x[i*n:(i+1)*n])
 		}
-		rows = append(rows, x[i*n:(i+1)*n])
 	}
 	return rows
 }

@@ -29,6 +29,7 @@ type Context struct {
 	// same, gradients too but for the order of their sums. What speaks of all tokens
 	// is not to be spared: the balance of experts, calibration.
 	Sparing bool
+	Aside   bool // adapted maps keep nothing of the graph: instruments look at another
 
 	Losses []Loss
 	Hidden []ag.Tensor // the residual stream: embeddings, then the output of every block

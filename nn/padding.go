@@ -2,6 +2,16 @@ package nn
 
 import "fmt"
 
+// Padded reports whether row i of a matrix of so many rows is padding. Where it has not
+// a row for each token, none is.
+func (c *Context) Padded(i, rows int) bool {
+	if c.Tokens == 0 || rows != c.Batch*c.Tokens {
+		return false
+	}
+	b, at := i/c.Tokens, i%c.Tokens
+	return c.First != nil && at < c.First[b] || c.End != nil && at >= c.End[b]
+}
+
 // Padding returns which tokens of each sequence are no padding, for a mask of
 // batch·tokens that is 1 for those and 0 for the others: a run from first[b] up
 // to end[b]-1. A mask with a hole is an error: attention reads runs of keys.

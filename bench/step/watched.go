@@ -28,10 +28,10 @@ func (t *Training) Watch(due func(step int) probe.Tiers) {
 			t.tape.Replay()
 			return float64(ag.Floats(t.loss)[0]), nil
 		},
-		Gradient: func() (float64, error) {
+		Forward: func() error { t.tape.Replay(); return nil },
+		Backward: func() error {
 			t.opt.ZeroGrad()
-			t.tape.Replay()
-			return float64(ag.Floats(t.loss)[0]), t.tape.Backward(t.loss)
+			return t.tape.Backward(t.loss)
 		},
 		Halves: [2]probe.Half{{Examples: half, Labels: half}, {Examples: t.Shape.Batch - half, Labels: t.Shape.Batch - half}},
 	}

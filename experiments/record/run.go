@@ -85,7 +85,7 @@ type Train struct {
 	// steps: in a comparison each counts as one.
 	CalibrationBatches int `json:"calibration_batches,omitempty"`
 
-	Tokens            int64    `json:"tokens"`
+	Tokens            int64    `json:"tokens"` // of the inputs of all steps, without padding
 	Seconds           float64  `json:"seconds"`
 	StepMS            float64  `json:"step_ms"` // median, in milliseconds
 	TokensPerSecond   float64  `json:"tokens_per_second"`

@@ -32,14 +32,19 @@ type Map struct {
 
 	table *ag.Variable // in×out: the transpose of Base, of a Table whose base was offset
 
-	w0    []float32 // the base weight, once the model has another or none out×in
-	form  Form
-	gates ag.Tensor
-	x, y  ag.Tensor // of the last Forward
-	bias  ag.Tensor // that y holds
-	tape  *ag.Tape  // that it was on
-	uses  int       // how often it was built there
-	held  held
+	w0   []float32 // the base weight, once the model has another or none out×in
+	at   *place    // in the graph that ran last; nil: none has
+	held held
+}
+
+// A place is what a map is in a graph.
+type place struct {
+	context *nn.Context
+	form    Form
+	gates   ag.Tensor
+	x, y    ag.Tensor
+	bias    ag.Tensor // that y holds
+	uses    int       // how often the map stands there; the others are of the last
 }
 
 // A Factor is a named tensor of an adapter.
@@ -156,13 +161,29 @@ func (m *Map) Freeze(name string) {
 	}
 }
 
-// Form returns the form on the tape of the last Forward: its tensors hold the
-// values of the last replay and, after Retain, their gradients.
-func (m *Map) Form() Form { return m.form }
+// Form returns the form in the graph that ran forward last, of those that are not
+// [nn.Context.Aside]: its tensors hold the values of that pass and, after Retain, their
+// gradients.
+func (m *Map) Form() Form { return m.last().form }
 
-// Gates returns the experts' weights, tokens×experts, on the tape of the last
-// Forward; nil where the map has one expert.
-func (m *Map) Gates() ag.Tensor { return m.gates }
+// Gates returns the experts' weights in that graph, tokens×experts; nil where the map
+// has one expert.
+func (m *Map) Gates() ag.Tensor { return m.last().gates }
+
+// Padded reports whether row i of so many is padding, of the input, the product and the
+// gates in that graph.
+func (m *Map) Padded(i, rows int) bool {
+	c := m.last().context
+	return c != nil && c.Padded(i, rows)
+}
+
+// last returns the place in the graph that ran last.
+func (m *Map) last() place {
+	if m.at == nil {
+		return place{}
+	}
+	return *m.at
+}
 
 // Freestanding builds the form once on a tape of its own, from the present
 // values of the factors. Where W0 is unknown it is that of a delta that adds a
@@ -177,7 +198,8 @@ func (m *Map) Freestanding() (f Form, err error) {
 
 // Forward builds the adapted map on x, M×in.
 func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
-	f := m.formed(c)
+	p := m.place(c)
+	f := m.formed(c, p)
 	bias := m.biasOf(c, f)
 	inner := bias // which the product adds, where no gain comes between
 	if f.Gain != nil {
@@ -186,10 +208,10 @@ func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	var y ag.Tensor
 	if f.LowRank() {
 		if m.Router != nil {
-			m.gates = m.Router.Gates(c, m, x)
-			c.Own(m.gates)
+			p.gates = m.Router.Gates(c, m, x)
+			c.Own(p.gates)
 		}
-		product := ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, m.gates).AddBias(inner)
+		product := ag.NewLowRankLinear(x, m.Base, f.A, f.B, m.Scaling, p.gates).AddBias(inner)
 		if m.Dropout > 0 && c.Noise != nil {
 			product.Drop(m.Dropout, c.Noise)
 		}
@@ -197,7 +219,7 @@ func (m *Map) Forward(c *nn.Context, x ag.Tensor) ag.Tensor {
 	} else {
 		y = c.Run(ag.NewLinear(x, f.W).AddBias(inner))
 	}
-	m.use(c, x, y, inner)
+	p.x, p.y, p.bias = x, y, inner
 	if f.Gain != nil {
 		y = c.Run(ag.NewScaleCols(y, f.Gain).AddBias(bias))
 	}
@@ -219,35 +241,41 @@ func (m *Map) biasOf(c *nn.Context, f Form) ag.Tensor {
 	return c.Run(ag.NewAdd(m.Bias, shift))
 }
 
-// use keeps what the map was last built on.
-func (m *Map) use(c *nn.Context, x, y, bias ag.Tensor) {
-	if m.tape != c.Tape {
-		m.tape, m.uses = c.Tape, 0
+// place returns what the map is in the graph that is being built, once more.
+func (m *Map) place(c *nn.Context) *place {
+	if m.at != nil && m.at.context.Tape == c.Tape {
+		m.at.uses++
+		return m.at
 	}
-	m.x, m.y, m.bias = x, y, bias
-	m.uses++
+	p := &place{context: c, uses: 1}
+	if !c.Aside {
+		c.Do(func() { m.at = p })
+	}
+	return p
 }
 
-// Product returns the input of the last Forward, M×in, and the product of the form
-// with it, M×out, before a gain, and how often the map stands in that graph. The
-// product holds the bias, 1×out, unless that is nil. All are nil before a Forward,
-// and for what is looked up.
-func (m *Map) Product() (x, y, bias ag.Tensor, uses int) { return m.x, m.y, m.bias, m.uses }
+// Product returns the input of the map in the graph that ran last, M×in, and the
+// product of the form with it, M×out, before a gain, and how often the map stands in
+// that graph. The product holds the bias, 1×out, unless that is nil. All are nil before
+// there is a graph, and for what is looked up.
+func (m *Map) Product() (x, y, bias ag.Tensor, uses int) {
+	p := m.last()
+	return p.x, p.y, p.bias, p.uses
+}
 
 // formed builds the form, whose tensors stay to be looked at.
-func (m *Map) formed(c *nn.Context) Form {
+func (m *Map) formed(c *nn.Context, p *place) Form {
 	f := m.Delta.Form(c, m)
 	for _, t := range []ag.Tensor{f.A, f.B, f.Gain, f.W, f.Shift} {
 		c.Own(t)
 	}
-	m.form = f
+	p.form = f
 	return f
 }
 
 // Lookup builds the adapted map on one-hot rows, given as ids.
 func (m *Map) Lookup(c *nn.Context, ids []int32) ag.Tensor {
-	f := m.formed(c)
-	m.use(c, nil, nil, nil)
+	f := m.formed(c, m.place(c))
 	var y ag.Tensor
 	if f.LowRank() {
 		table := ag.Tensor(m.W)

@@ -39,12 +39,18 @@ func (l *layer) features() (*features, error) {
 		w, r, in := l.work, c.r, l.m.In
 		x, da := ag.Floats(l.batch.x), l.steps().a.Data
 		n := len(x) / in
+		rows := l.rows(n)
 		w.p, w.q, w.t = gram.Resize(w.p, n*r), gram.Resize(w.q, n*r), gram.Resize(w.t, r*r)
 		size := func(a []float32, b []float64) float64 {
 			kernels.MatMul(kernels.NT, false, n, r, in, x, in, a, in, w.p, r)
+			for i := range n {
+				if l.m.Padded(i, n) {
+					clear(w.p[i*r : (i+1)*r])
+				}
+			}
 			gram.Transpose(w.q, w.p, n, r)
 			gram.Gram(w.t, gram.Rows{N: r, Dim: n, Data: w.q})
-			return math.Abs(l.s) * math.Sqrt(nonNegative(gram.Dot(w.t, b))/float64(n*l.m.Out))
+			return math.Abs(l.s) * math.Sqrt(nonNegative(gram.Dot(w.t, b))/float64(rows*l.m.Out))
 		}
 		f.delta[0] = size(da, c.bb)
 		f.delta[2] = size(da, c.dbdb)
@@ -54,6 +60,16 @@ func (l *layer) features() (*features, error) {
 		f.z = size(now.a.Data, w.sb)
 		return nil
 	})
+}
+
+// rows counts those of the probe batch, of n, that are no padding.
+func (l *layer) rows(n int) (rows int) {
+	for i := range n {
+		if !l.m.Padded(i, n) {
+			rows++
+		}
+	}
+	return rows
 }
 
 const gatedFeatures Undefined = "the gates weigh the experts for every token, and change with the step"
@@ -106,13 +122,16 @@ func (l *layer) outputs() (*outputs, error) {
 				}
 			}
 			for k := range m {
+				if l.m.Padded(i+k, n) {
+					continue
+				}
 				own := kernels.SumSquares(w0[k*out : (k+1)*out])
 				squares += own
 				base += math.Sqrt(own)
 				change += math.Sqrt(kernels.SumSquares(z[k*out : (k+1)*out]))
 			}
 		}
-		o.base = math.Sqrt(squares / float64(n*out))
+		o.base = math.Sqrt(squares / float64(l.rows(n)*out))
 		o.drift = change / base
 		if base == 0 {
 			o.drift = math.NaN()
@@ -160,7 +179,7 @@ func ofFeatures() []Metric {
 	for i, what := range parts {
 		name := numbered("d", i+1)
 		m := Metric{
-			Name: name, Definition: "root mean square over the probe batch of " + what + " changed of Z = s·B·A·x", Source: "arXiv 2402.12354, section 3",
+			Name: name, Definition: "root mean square over the probe batch, padding left out, of " + what + " changed of Z = s·B·A·x", Source: "arXiv 2402.12354, section 3",
 			Unit: "activation", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Linear, Cost: featureCost, Tier: 2, Aggregate: Mean,
 			value: func(l *layer) (float64, error) {
 				f, err := l.features()
@@ -195,7 +214,7 @@ func ofFeatures() []Metric {
 }
 
 var rmsZ = Metric{
-	Name: "rms_z", Definition: "root mean square over the probe batch of the adapter's outputs s·B·A·x", Source: "arXiv 2402.12354, section 3",
+	Name: "rms_z", Definition: "root mean square over the probe batch, padding left out, of the adapter's outputs s·B·A·x", Source: "arXiv 2402.12354, section 3",
 	Unit: "activation", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Linear, Cost: featureCost, Tier: 2, Aggregate: Mean,
 	value: func(l *layer) (float64, error) {
 		f, err := l.features()
@@ -204,7 +223,7 @@ var rmsZ = Metric{
 }
 
 var rmsBase = Metric{
-	Name: "rms_base", Definition: "root mean square over the probe batch of W0·x", Source: "arXiv 2402.12354, section 3",
+	Name: "rms_base", Definition: "root mean square over the probe batch, padding left out, of W0·x", Source: "arXiv 2402.12354, section 3",
 	Unit: "activation", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Unscaled, Cost: "2N·r·d (whole weights 2N·in·out)", Tier: 2, Aggregate: Mean,
 	value: func(l *layer) (float64, error) {
 		o, err := l.outputs()
@@ -213,7 +232,7 @@ var rmsBase = Metric{
 }
 
 var functionalDrift = Metric{
-	Name: "functional_drift", Definition: "mean of ‖W'·x − W0·x‖ over mean of ‖W0·x‖, x the rows of the probe batch", Source: "arXiv 2410.21228",
+	Name: "functional_drift", Definition: "mean of ‖W'·x − W0·x‖ over mean of ‖W0·x‖, x the rows of the probe batch that are no padding", Source: "arXiv 2410.21228",
 	Unit: "1", Range: "[0, ∞)", Gauge: Invariant, Rescaling: Unsettled, Cost: "2N·r·d (whole weights 2N·in·out)", Tier: 2, Aggregate: Mean,
 	value: func(l *layer) (float64, error) {
 		o, err := l.outputs()

@@ -28,7 +28,7 @@ func (l *layer) findFirst(x, dy []float32) {
 func leadingOf(l *layer, x, dy []float32, k int) (geometry.SVD, error) {
 	in, out := l.m.In, l.m.Out
 	n := len(dy) / out
-	p := min(k+oversampling, in, out, n)
+	p := min(k+oversampling, in, out, l.rows(n))
 	rng := l.rng()
 	v := mat.NewDense(in, p, nil)
 	for i := range v.RawMatrix().Data {

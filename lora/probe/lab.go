@@ -12,11 +12,11 @@ type Lab struct {
 	// computes it once more.
 	Loss  float64
 	Again func() (float64, error)
-	// Gradient runs the probe batch, always the same, forward and backward through
-	// the graph that the maps were last built in, and returns its loss: the mean
-	// over its labels, plus what layers add. It leaves the gradient of that, and
-	// nothing else, on the factors; whoever lends clears it afterwards.
-	Gradient func() (float64, error)
+	// Forward runs the probe batch, always the same, through a graph that the maps
+	// stand in, and Backward then takes the gradient of its loss: the mean over its
+	// labels, plus what layers add. That, and nothing else, is left on the factors;
+	// whoever lends clears it afterwards.
+	Forward, Backward func() error
 	// Forgetting compares the model with its base on held-out text of the base's
 	// own kind.
 	Forgetting func() (Forgetting, error)
@@ -46,14 +46,17 @@ func (p *Probe) enterLab() error {
 		p.lab.loss, err = p.Lab.Again()
 		p.lab.again = err == nil
 	}
-	if p.Lab.Gradient == nil || err != nil {
+	if p.Lab.Backward == nil || err != nil {
+		return err
+	}
+	if err = p.Lab.Forward(); err != nil {
 		return err
 	}
 	for _, l := range p.layers {
 		l.batch.open(l)
 	}
 	p.lab.inside = true
-	_, err = p.Lab.Gradient()
+	err = p.Lab.Backward()
 	p.lab.inside = false
 	for _, l := range p.layers {
 		l.batch.close()

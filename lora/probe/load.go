@@ -11,18 +11,36 @@ import (
 func gated(m *adapter.Map) bool { return m.Router != nil && m.Router.Experts(m) > 1 }
 
 // meanGates returns the mean gate of each expert over the tokens of the last
-// forward pass, or nil where there was none.
+// forward pass that are no padding, or nil where there was none.
 func meanGates(m *adapter.Map) []float64 {
-	g := m.Gates()
-	if g == nil {
+	if m.Gates() == nil {
 		return nil
 	}
-	tokens, experts := ag.Dims(g)
+	_, experts := ag.Dims(m.Gates())
 	loads := make([]float64, experts)
-	for i, v := range ag.Floats(g) {
-		loads[i%experts] += float64(v) / float64(tokens)
+	n := eachToken(m, func(gates []float32) {
+		for e, v := range gates {
+			loads[e] += float64(v)
+		}
+	})
+	for e := range loads {
+		loads[e] /= n
 	}
 	return loads
+}
+
+// eachToken calls f with the gates of every token that is no padding, and returns how
+// many there are.
+func eachToken(m *adapter.Map, f func(gates []float32)) (n float64) {
+	tokens, experts := ag.Dims(m.Gates())
+	gates := ag.Floats(m.Gates())
+	for i := range tokens {
+		if !m.Padded(i, tokens) {
+			f(gates[i*experts:][:experts])
+			n++
+		}
+	}
+	return n
 }
 
 // A routing is what the gates of a batch come to.
@@ -44,14 +62,15 @@ func (l *layer) routing() (*routing, error) {
 		if l.p.due&^Tier0 == 0 {
 			return nil
 		}
-		gates := l.m.Gates()
-		tokens, _ := ag.Dims(gates)
 		r.own = 0
-		for _, v := range ag.Floats(gates) {
-			if v > 0 {
-				r.own -= float64(v) * math.Log(float64(v)) / float64(tokens)
+		n := eachToken(l.m, func(gates []float32) {
+			for _, v := range gates {
+				if v > 0 {
+					r.own -= float64(v) * math.Log(float64(v))
+				}
 			}
-		}
+		})
+		r.own /= n
 		return nil
 	})
 }
@@ -68,7 +87,7 @@ func (l *layer) gates() ([]float64, error) {
 const gatesCost = "2·tokens·experts"
 
 var load = Metric{
-	Name: "load_", Many: true, Definition: "mean gate of expert i over the tokens of the batch", Source: "arXiv 2101.03961, section 2.2",
+	Name: "load_", Many: true, Definition: "mean gate of expert i over the tokens of the batch, padding left out", Source: "arXiv 2101.03961, section 2.2",
 	Unit: "1", Range: "[0, 1], sum 1", Gauge: Invariant, Rescaling: Unsettled, Cost: gatesCost, Tier: 1,
 	values: (*layer).gates,
 }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -66,13 +67,17 @@ func newRun(m *adapter.Map) *run {
 }
 
 func (r *run) backward() {
+	r.tape.Replay()
+	if err := r.gradients(); err != nil {
+		panic(err)
+	}
+}
+
+func (r *run) gradients() error {
 	for _, f := range r.m.Factors {
 		f.ZeroGrad()
 	}
-	r.tape.Replay()
-	if err := r.tape.Backward(r.loss); err != nil {
-		panic(err)
-	}
+	return r.tape.Backward(r.loss)
 }
 
 // lend makes the run the probe's lab: its batch is the probe batch too.
@@ -83,11 +88,9 @@ func (r *run) lend(p *Probe) {
 			r.tape.Replay()
 			return r.value(), nil
 		},
-		Gradient: func() (float64, error) {
-			r.backward()
-			return r.value(), nil
-		},
-		Halves: [2]Half{{4, tokens / 2}, {4, tokens / 2}},
+		Forward:  func() error { r.tape.Replay(); return nil },
+		Backward: r.gradients,
+		Halves:   [2]Half{{4, tokens / 2}, {4, tokens / 2}},
 	}
 }
 
@@ -222,7 +225,8 @@ func several(t *testing.T, router adapter.Router, offset bool) (p *Probe, each f
 	}
 	p.Lab = &Lab{
 		Again:      func() (float64, error) { return each(func(r *run) { r.tape.Replay() }), nil },
-		Gradient:   func() (float64, error) { return each((*run).backward), nil },
+		Forward:    func() error { each(func(r *run) { r.tape.Replay() }); return nil },
+		Backward:   func() (err error) { each(func(r *run) { err = errors.Join(err, r.gradients()) }); return err },
 		Forgetting: func() (Forgetting, error) { return Forgetting{3, 2, 0.5}, nil },
 		Ray:        func(t float64) (float64, error) { return 2 - t, nil },
 		Halves:     [2]Half{{4, tokens / 2}, {4, tokens / 2}},

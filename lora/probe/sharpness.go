@@ -207,7 +207,12 @@ func (p *Probe) sharp() (*Top, error) {
 		if len(params) == 0 {
 			return noTrained
 		}
-		gradient := func() error { _, err := p.Lab.Gradient(); return err }
+		gradient := func() error {
+			if err := p.Lab.Forward(); err != nil {
+				return err
+			}
+			return p.Lab.Backward()
+		}
 		if *t, err = Sharpness(params, gradient, lanczosIterations, lanczosSeed); err != nil {
 			return err
 		}

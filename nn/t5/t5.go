@@ -45,7 +45,7 @@ func (m *Model) Forward(c *nn.Context) ag.Tensor {
 	if c.Decoder.Tape == nil {
 		c.Decoder.Tape = c.Tape
 	}
-	c.Decoder.Checkpoint = c.Checkpoint
+	c.Decoder.Checkpoint, c.Decoder.Aside = c.Checkpoint, c.Aside
 	return m.Decode(c.Decoder, x, c)
 }
 
@@ -217,9 +217,12 @@ func (a *Attention) Forward(c *nn.Context, x, bias ag.Tensor) ag.Tensor {
 
 // ForwardTo builds the attention of x, M×C, to the encoder's output over a context.
 func (a *Attention) ForwardTo(c *nn.Context, x, encoded ag.Tensor, over *nn.Context) ag.Tensor {
-	q := a.Q.Forward(c, x)       // M×(H·d)
-	k := a.K.Forward(c, encoded) // the encoder's rows × (H·d)
-	v := a.V.Forward(c, encoded)
+	q := a.Q.Forward(c, x) // M×(H·d)
+	read := *over          // whose rows the others read, in this graph
+	read.Tape, read.Noise, read.Losses = c.Tape, c.Noise, nil
+	k := a.K.Forward(&read, encoded) // the encoder's rows × (H·d)
+	v := a.V.Forward(&read, encoded)
+	c.Losses = append(c.Losses, read.Losses...)
 	return a.O.Forward(c, c.AttendTo(over, a.shape, q, k, v))
 }
 

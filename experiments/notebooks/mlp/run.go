@@ -47,8 +47,11 @@ func (p *Problem) Start(method lora.Method, opt lora.Options, steps int) (*Run, 
 	r.tape, r.fit, r.loss = p.graph(n)
 	r.opt = optim.New(method.Update.Transform(0), set.Groups())
 	half := p.Samples / 2
-	r.Probe.Lab = &probe.Lab{Gradient: func() (float64, error) { return r.Loss(), r.backward() },
-		Halves: [2]probe.Half{{Examples: half, Labels: half}, {Examples: p.Samples - half, Labels: p.Samples - half}}}
+	r.Probe.Lab = &probe.Lab{
+		Forward:  func() error { r.tape.Replay(); return nil },
+		Backward: r.backward,
+		Halves:   [2]probe.Half{{Examples: half, Labels: half}, {Examples: p.Samples - half, Labels: p.Samples - half}},
+	}
 	return r, nil
 }
 

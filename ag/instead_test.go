@@ -1,0 +1,93 @@
+package ag_test
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/lowrank/lowrank/ag"
+	"github.com/lowrank/lowrank/ag/agtest"
+)
+
+// Tapes that stand in for each other compute, in any order of their turns, what they
+// compute alone, and take the memory of the largest shape: with blocks, checkpoints
+// and a loss in tiles.
+func TestInstead(t *testing.T) {
+	const n, classes = 24, 9000 // of a tile of so many logits there are at least two
+	a, b := agtest.Random(2, n, 2), agtest.Random(n, 2, 3)
+	w := ag.NewWeight(n, n, agtest.Random(n, n, 1).Floats())
+	head := ag.NewWeight(classes, n, agtest.Random(classes, n, 4).Floats())
+	// run builds a graph on so many rows and returns what runs it on its next batch.
+	run := func(tape *ag.Tape, light bool, rows int) func() []float32 {
+		block := tape.Block
+		if light {
+			block = tape.Checkpoint
+		}
+		from := frozen(agtest.Random(rows, n, uint64(rows)))
+		x := ag.Tensor(from)
+		for range 3 {
+			x = block(func() ag.Tensor {
+				y := tape.Run(ag.NewLowRankLinear(x, w, a, b, 0.5, nil))
+				tape.Own(tape.Run(ag.NewReshape(y, n, rows)))
+				return tape.Run(ag.NewAdd(x, tape.Run(ag.NewSwiGLU(tape.Run(ag.NewTanh(y)), tape.Run(ag.NewGELU(y))))))
+			})
+		}
+		loss := tape.Run(ag.NewCrossEntropy(tape.Run(ag.NewFrozenLinear(x, head)), make([]int32, rows)))
+		return func() []float32 {
+			a.ZeroGrad()
+			b.ZeroGrad()
+			from.Floats()[0]++
+			tape.Replay()
+			if err := tape.Backward(loss); err != nil {
+				t.Fatal(err)
+			}
+			return slices.Concat(ag.Floats(loss), a.GradFloats(), b.GradFloats())
+		}
+	}
+	for _, light := range []bool{false, true} {
+		first := ag.NewTape()
+		tapes := []*ag.Tape{first}
+		rows := []int{400, 200, 129, 300} // of a tile or more: else the logits are there in whole
+		var alone, turns []func() []float32
+		for i, m := range rows {
+			tape := first
+			if i > 0 {
+				tape = tapes[i-1].Instead()
+				tapes = append(tapes, tape)
+			}
+			alone, turns = append(alone, run(ag.NewTape(), light, m)), append(turns, run(tape, light, m))
+			if i == 0 {
+				if !slices.Equal(turns[0](), alone[0]()) {
+					t.Fatal("one tape differs from another")
+				}
+			}
+		}
+		held := ag.Slabs(first)
+		for i := range turns { // whose gradients have no memory yet
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			turns[i]()
+			runtime.ReadMemStats(&after)
+			if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 4*uint64(rows[i]*n)/2 {
+				t.Errorf("light %t: the first pass backward of %d rows allocates %d bytes", light, rows[i], bytes)
+			}
+			alone[i]()
+		}
+		for _, i := range []int{1, 2, 0, 3, 2, 2, 1, 0} {
+			if got, want := turns[i](), alone[i](); !slices.Equal(got, want) {
+				t.Errorf("light %t: %d rows: loss %v, want %v, or gradients differ", light, rows[i], got[0], want[0])
+			}
+		}
+		for _, tape := range tapes {
+			if bytes := ag.Slabs(tape); bytes != held {
+				t.Errorf("light %t: in turns they take %d bytes, the largest %d", light, bytes, held)
+			}
+		}
+		if bytes := first.Bytes(); held > bytes {
+			t.Errorf("light %t: they take %d bytes, the largest alone %d", light, held, bytes)
+		}
+		if n := testing.AllocsPerRun(5, func() { turns[1](); turns[2]() }); n > 4 { // the copies of two gradients
+			t.Errorf("light %t: %v allocations a step", light, n)
+		}
+	}
+}
