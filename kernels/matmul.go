@@ -98,7 +98,7 @@ func (o *operation) multiply() {
 	case how == dotted && small:
 		o.byDots(0, o.n)
 		return
-	case how == notDotted && few > 0 && o.alone() && !shapes[o.level].streams(few, o.a.transposed(), o.k, o.m):
+	case how == notDotted && few > 0 && o.alone() && !shapes[o.level].streams(true, few, o.a.transposed(), o.k, o.m):
 		o.columns()
 		return
 	case how == notDotted && small:

@@ -128,7 +128,7 @@ func (g *product) multiply() {
 		return
 	}
 	g.turn()
-	if s := &shapes[g.level]; g.packed == nil && g.r == 0 && s.streams(g.m, g.b, g.k, g.n) {
+	if s := &shapes[g.level]; g.packed == nil && g.r == 0 && s.streams(g.turned, g.m, g.b, g.k, g.n) {
 		g.runStream()
 		return
 	}
@@ -196,7 +196,7 @@ func (g *product) turn() {
 	if g.packed != nil || g.r > 0 || g.a.row != 1 || g.m < s.narrow {
 		return
 	}
-	if s.masked && (g.n <= 8 || g.n <= 64 && s.rows < 8 && g.a.col%512 == 0) || s.streams(g.n, g.a.transposed(), g.k, g.m) {
+	if s.masked && (g.n <= 8 || g.n <= 64 && s.rows < 8 && g.a.col%512 == 0) || s.streams(true, g.n, g.a.transposed(), g.k, g.m) {
 		g.m, g.n = g.n, g.m
 		g.a, g.b = g.b.transposed(), g.a.transposed()
 		g.turned = true

@@ -3,8 +3,8 @@ package kernels
 // A stream is a product of few rows, C (m×n) = A·B, whose B lies in more and longer
 // rows than a second-level cache holds: as the gradients of the factors of a low-rank
 // map are, vᵀ·x and, turned, dyᵀ·u. Tiles of whole sums would read a little of each of
-// many rows, pages apart. Here sums go on from some rows of B to the next ones, which
-// are fetched meanwhile.
+// many rows, pages apart. Here sums go on from some rows of B to the next ones. These
+// are fetched meanwhile or, where more tiles than one or two read them, gathered.
 
 // A stream has up to streamRows rows. Its jobs are up to streamColumns columns of C,
 // and go through B by up to streamK rows, a part of kc.
@@ -13,6 +13,21 @@ const (
 	streamColumns = 528
 	streamK       = 128
 )
+
+// gatherColumns is how many columns are gathered at once: a run of memory that the
+// processor fetches ahead.
+const gatherColumns = 256
+
+// gathers tells whether a stream's tiles are to read a copy of b, k×n: where its rows
+// lie, those that are read and those that are fetched drive each other out of a small
+// second-level cache, or so many tiles read them that they share too few pages. Rows
+// from memory that two tiles read wait longer for the copy than for each other.
+func (s *shape) gathers(m int, b matrix, k, n int) bool {
+	if machine.L2 >= 1<<20 {
+		return false
+	}
+	return m > 6*s.rows || b.oneSet() && (m > 2*s.rows || m > s.rows && 4*k*n <= machine.L3/4)
+}
 
 // streamDepth is how many rows of B, row elements apart, a stream goes through at
 // once: fewer where so many share few sets of a second-level cache.
@@ -24,11 +39,14 @@ func streamDepth(row int) int {
 	return depth
 }
 
-// streams tells whether C (m×n) = A·b is best computed as a stream: if b, k×n, is read
-// from memory, or its rows share a set of the first-level cache.
-func (s *shape) streams(m int, b matrix, k, n int) bool {
-	return (s.masked || n%s.wide == 0) && m <= streamRows && b.col == 1 && (k >= streamK || k >= streamK/2 && m <= maxRows) &&
-		(4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet())
+// streams tells whether C (m×n) = A·b, turned or not, is best computed as a stream: if
+// b, k×n, is read from memory, or its rows share a set of the first-level cache, or C is
+// of so few columns that the other ways store them one by one. Of short sums these are
+// better, but for few rows, and turned ones that gather.
+func (s *shape) streams(turned bool, m int, b matrix, k, n int) bool {
+	return (s.masked || n%s.wide == 0) && m <= streamRows && b.col == 1 && (k >= streamK || k >= streamK/2 && (m <= maxRows || turned && s.gathers(m, b, k, n))) &&
+		(4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet() ||
+			turned && n >= gatherColumns && m <= maxRows && (m > mostFew || !s.dots))
 }
 
 // runStream computes a stream.
@@ -58,10 +76,10 @@ func (g *product) stream(index int) {
 	for k0 := 0; k0 < g.k; k0 += kc {
 		k1 := min(k0+kc, g.k)
 		if k0 == 0 && !g.acc {
-			g.piece(c, j, n, k0, k1)
+			g.piece(w, c, j, n, k0, k1)
 			continue
 		}
-		g.piece(sums, j, n, k0, k1)
+		g.piece(w, sums, j, n, k0, k1)
 		for i := range g.m {
 			to := c.at(i, 0).x[:n]
 			add(to, to, sums.at(i, 0).x[:n])
@@ -74,8 +92,12 @@ func (g *product) stream(index int) {
 }
 
 // piece computes the sums over k from k0 to k1 of n columns from j on.
-func (g *product) piece(sums matrix, j, n, k0, k1 int) {
+func (g *product) piece(w *buffers, sums matrix, j, n, k0, k1 int) {
 	s := &shapes[g.level]
+	if s.gathers(g.m, g.b, g.k, g.n) {
+		g.gathered(w, sums, j, n, k0, k1)
+		return
+	}
 	step := min(streamDepth(g.b.row), ceil(k1-k0, 2))
 	ahead := streamK / step * s.wide // columns are fetched as long before they are read
 	end := stores
@@ -88,13 +110,39 @@ func (g *product) piece(sums matrix, j, n, k0, k1 int) {
 			if over := at + ahead - n; over >= 0 { // of the next rows
 				strips[0].ahead = k*b.row + over/s.wide*s.wide - at
 			}
-			for i, h := 0, 0; i < g.m; i += h {
-				h = height(g.m-i, s.rows)
-				strips[0].a = a.x[i*a.row:]
-				tiles(g.level, h, min(s.wide, n-at), strips[:], sums.at(i, at).x, sums.row, end)
+			g.below(&strips, a, min(s.wide, n-at), sums.at(0, at), end)
+		}
+		end = goesOn
+	}
+}
+
+// gathered is piece of copies of B.
+func (g *product) gathered(w *buffers, sums matrix, j, n, k0, k1 int) {
+	const row = gatherColumns + 16 // a line more: rows begin in different sets
+	s, x, end := &shapes[g.level], atLeast(&w.q, streamK*row), stores
+	for p := k0; p < k1; p += streamK {
+		k := min(streamK, k1-p)
+		strips := [1]strip{{k: k, arow: g.a.row, acol: g.a.col, brow: row, bcol: 1}}
+		for from := 0; from < n; from += gatherColumns {
+			columns := min(gatherColumns, n-from)
+			for i := range k {
+				copy(x[i*row:][:columns], g.b.at(p+i, j+from).x)
+			}
+			for at := 0; at < columns; at += s.wide {
+				strips[0].b = x[at:]
+				g.below(&strips, g.a.at(0, p), min(s.wide, columns-at), sums.at(0, from+at), end)
 			}
 		}
 		end = goesOn
+	}
+}
+
+// below computes tiles below each other, for all rows of A.
+func (g *product) below(strips *[1]strip, a matrix, columns int, c matrix, end ending) {
+	for i, h := 0, 0; i < g.m; i += h {
+		h = height(g.m-i, shapes[g.level].rows)
+		strips[0].a = a.x[i*a.row:]
+		tiles(g.level, h, columns, strips[:], c.x[i*c.row:], c.row, end)
 	}
 }
 
