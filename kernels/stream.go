@@ -139,8 +139,14 @@ func (g *product) gathered(w *buffers, sums matrix, j, n, k0, k1 int) {
 
 // below computes tiles below each other, for all rows of A.
 func (g *product) below(strips *[1]strip, a matrix, columns int, c matrix, end ending) {
+	most := shapes[g.level].rows
+	if shapes[g.level].masked {
+		strips[0].a = a.x
+		tileRows(g.level, g.m, most, columns, strips[:], c.x, c.row, end)
+		return
+	}
 	for i, h := 0, 0; i < g.m; i += h {
-		h = height(g.m-i, shapes[g.level].rows)
+		h = height(g.m-i, most)
 		strips[0].a = a.x[i*a.row:]
 		tiles(g.level, h, columns, strips[:], c.x[i*c.row:], c.row, end)
 	}
