@@ -75,32 +75,57 @@ func training(r *run, g group) error {
 	return nil
 }
 
+// A pass is a batch in the graph: those of all batches lie in the same memory.
+type pass struct {
+	tape *ag.Tape
+	loss ag.Tensor
+}
+
+// build makes the pass of some texts, and runs it forward; first is the tape of another,
+// nil where there is none.
+func build(m nn.Model, first *ag.Tape, ids [][]int, labels []int) (*pass, error) {
+	var classes []int32
+	for i := range ids {
+		classes = append(classes, int32(labels[i]))
+	}
+	c := batch(ids)
+	if first != nil {
+		c.Tape = first.Instead()
+	}
+	logits, err := forward(m, c)
+	if err != nil {
+		return nil, err
+	}
+	loss, err := m.Task().Loss(c, logits, nn.Labels{Classes: classes})
+	return &pass{c.Tape, loss}, err
+}
+
 // train returns the loss before each step.
 func train(m nn.Model, set *lora.Set, method lora.Method, ids [][]int, labels []int) ([]float64, error) {
 	o := optim.New(method.Update.Transform(decay), set.Groups())
 	var losses []float64
+	var first *ag.Tape
+	passes := map[int]*pass{}
 	for step := range steps {
 		at := step * size % len(ids)
-		some := ids[at:min(at+size, len(ids))]
-		var classes []int32
-		for i := range some {
-			classes = append(classes, int32(labels[at+i]))
-		}
-		c := batch(some)
-		logits, err := forward(m, c)
-		if err != nil {
-			return nil, err
-		}
-		loss, err := m.Task().Loss(c, logits, nn.Labels{Classes: classes})
-		if err != nil {
-			return nil, err
+		p := passes[at]
+		if p != nil {
+			p.tape.Replay()
+		} else {
+			var err error
+			if p, err = build(m, first, ids[at:min(at+size, len(ids))], labels[at:]); err != nil {
+				return nil, err
+			}
+			if passes[at] = p; first == nil {
+				first = p.tape
+			}
 		}
 		o.ZeroGrad()
-		if err := c.Backward(loss); err != nil {
+		if err := p.tape.Backward(p.loss); err != nil {
 			return nil, err
 		}
 		o.Step(lr)
-		losses = append(losses, float64(ag.Floats(loss)[0]))
+		losses = append(losses, float64(ag.Floats(p.loss)[0]))
 	}
 	return losses, nil
 }
