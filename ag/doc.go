@@ -15,11 +15,12 @@
 // A graph is built once for a batch shape and then run again: [Tape.Run]
 // records an operator and runs it, [Tape.Replay] runs them all again in the
 // order of their creation, [Tape.Backward] runs their backward functions in
-// reverse. Outputs belong to the operators, or in the blocks of a tape
-// ([Tape.Block], [Tape.Checkpoint]) to whoever needs memory next once no
-// gradient reads them; gradients come from the tape's [Workspace] and go back
-// to it as soon as they have been used, so a step after the first allocates no
-// buffer. Gradients are added in the fixed order of the tape: results are
+// reverse. Outputs lie in the tape's [Workspace], in the blocks of a tape
+// ([Tape.Block], [Tape.Checkpoint]) for whoever needs memory next once no
+// gradient reads them; gradients come from there too and go back as soon as
+// they have been used, so a step after the first allocates no buffer. Batches
+// of several shapes have a tape each, in the same memory ([Tape.Instead]).
+// Gradients are added in the fixed order of the tape: results are
 // equal bit for bit from run to run and for any number of threads.
 //
 // The same operators run under spago's own Backward, where there are no

@@ -26,25 +26,30 @@ type form struct {
 // decoder, of what it was opened with. What it holds is lost.
 func (b *batch) fit(tokens, decoded int) {
 	if b.forms == nil {
-		b.widest, b.forms = b.form, map[[2]int]form{}
+		b.widest, b.forms = b.form, map[[2]int]form{b.form.widths(): b.form}
 	}
-	w := b.widest.input
-	tokens = roomFor(tokens, w.Tokens)
-	if w.Decoder != nil {
-		decoded = roomFor(decoded, w.Decoder.Tokens)
-	}
-	f, ok := b.forms[[2]int{tokens, decoded}]
+	most := b.widest.widths()
+	at := [2]int{roomFor(tokens, most[0]), roomFor(decoded, most[1])}
+	f, ok := b.forms[at]
 	if !ok {
-		f = b.widest.of(b.rows, tokens, decoded)
-		b.forms[[2]int{tokens, decoded}] = f
+		f = b.widest.of(b.rows, at[0], at[1])
+		b.forms[at] = f
 	}
 	b.form = f
+}
+
+// widths are those of the tokens, and of a decoder's or 0.
+func (f form) widths() [2]int {
+	if d := f.input.Decoder; d != nil {
+		return [2]int{f.input.Tokens, d.Tokens}
+	}
+	return [2]int{f.input.Tokens, 0}
 }
 
 // roomFor rounds a width up to one of eight that are as many as there are at most,
 // each of which has a graph.
 func roomFor(width, most int) int {
-	step := (most + 7) / 8
+	step := max((most+7)/8, 1)
 	return min((width+step-1)/step*step, most)
 }
 

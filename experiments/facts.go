@@ -118,7 +118,7 @@ func (o *opening) facts() []Fact {
 	if o.eval != nil {
 		truncated, unlabeled, longest = truncated+o.eval.truncated, unlabeled+o.eval.unlabeled, max(longest, o.eval.longest)
 	}
-	text := fmt.Sprintf("%d of train.tokens = %d in the longest example, to which the others are padded, %d truncated", longest, o.shelf.words.most, truncated)
+	text := fmt.Sprintf("%d of train.tokens = %d in the longest example (a batch is padded to its own longest), %d truncated", longest, o.shelf.words.most, truncated)
 	if unlabeled > 0 {
 		text += fmt.Sprintf("; %d count for nothing: no target is left of them", unlabeled)
 	}

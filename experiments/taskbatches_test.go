@@ -253,8 +253,9 @@ func TestBatchesOfAnyWidth(t *testing.T) {
 						b := open(rows, tokens)
 						if wide {
 							b.widest, b.forms = b.form, map[[2]int]form{}
-							for i := range b.input.Tokens + 1 {
-								for j := range b.input.Tokens + 1 {
+							most := b.form.widths()
+							for i := range most[0] + 1 {
+								for j := range most[1] + 1 {
 									b.forms[[2]int{i, j}] = b.form
 								}
 							}
@@ -263,11 +264,7 @@ func TestBatchesOfAnyWidth(t *testing.T) {
 					}
 					r.Setting.feed.draw = func(b *batch, seed uint64, stream string, index int) error {
 						err := draw(b, seed, stream, index)
-						w := [2]int{b.input.Tokens}
-						if d := b.input.Decoder; d != nil {
-							w[1] = d.Tokens
-						}
-						widths[w] = true
+						widths[b.form.widths()] = true
 						return err
 					}
 					rec, err := r.Do(t.Context())
@@ -309,7 +306,7 @@ func TestBatchesOfAnyWidth(t *testing.T) {
 // is trained has its own losses of the layers.
 func TestGraphsOfManyWidths(t *testing.T) {
 	for _, k := range taskCases {
-		if !slices.Contains([]string{"classes", "targets"}, k.name) {
+		if !slices.Contains([]string{"prompts", "classes", "targets"}, k.name) {
 			continue
 		}
 		c := unevenConfig(t, k, "mola")
@@ -340,17 +337,19 @@ func TestGraphsOfManyWidths(t *testing.T) {
 			t.Fatal(err)
 		}
 		losses := len(train.extra)
-		for i := range 8 {
+		widths := map[[2]int]bool{train.form.widths(): true}
+		for i := range 64 {
 			if err := s.feed.draw(train.batch, 1, "data", i); err != nil {
 				t.Fatal(err)
 			}
 			forward(t, train)
+			widths[train.form.widths()] = true
 			if len(train.extra) != losses || losses == 0 {
 				t.Errorf("%s: batch %d has %d losses of layers, the first %d", k.name, i, len(train.extra), losses)
 			}
 		}
-		if len(train.all) < 3 || len(eval.all) < 3 {
-			t.Errorf("%s: %d and %d widths", k.name, len(train.all), len(eval.all))
+		if len(train.all) != len(widths) || len(widths) < 3 || len(eval.all) < 3 {
+			t.Errorf("%s: %d graphs of %d widths, %d of the evaluation", k.name, len(train.all), len(widths), len(eval.all))
 		}
 	}
 }

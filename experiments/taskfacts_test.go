@@ -72,7 +72,7 @@ func TestFacts(t *testing.T) {
 	}
 	text := strings.Join(lines, "\n")
 	for _, want := range []string{"BertModel, ", " parameters", "task: classification, 2 labels: bad, good", "new head: ", "classifier.weight",
-		"48 of ", "16 kept aside", `text "text", label "label"`, "8 of train.tokens = 8 in the longest example, to which the others are padded, ", " truncated",
+		"48 of ", "16 kept aside", `text "text", label "label"`, "8 of train.tokens = 8 in the longest example (a batch is padded to its own longest), ", " truncated",
 		"lora on 13 linear maps", "whole: ", "the adapter's file has 0.0"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("have\n%s\nwant %q in it", text, want)
