@@ -16,12 +16,12 @@ type graph struct {
 	*batch
 	*built // for the batch that ran last
 
-	model  nn.Model
-	task   nn.Task
-	passes int
-	first  *ag.Tape
-	all    map[*nn.Context]*built
-	among  int // labels that those of a pass share a step with; 0: they have it for themselves
+	model        nn.Model
+	task         nn.Task
+	passes       int
+	first        *ag.Tape
+	all          map[*nn.Context]*built
+	labelsOfStep int // of all its passes; 0: those of a pass alone
 }
 
 // A built is a graph for batches of one shape.
@@ -105,7 +105,7 @@ func (g *graph) own() (ag.Function, float32) {
 
 // share makes each label of the passes to come count for its share of so many,
 // those of a whole step. Without it they share among those of their pass.
-func (g *graph) share(labels int) { g.among = max(labels, 1) }
+func (g *graph) share(labels int) { g.labelsOfStep = max(labels, 1) }
 
 // run runs the model forward on what the batch now holds.
 func (g *graph) run() error {
@@ -116,8 +116,8 @@ func (g *graph) run() error {
 		}
 		b = g.built
 	}
-	if g.built = b; b.classes != nil && g.among > 0 {
-		b.classes.SetDivisor(float32(g.among))
+	if g.built = b; b.classes != nil && g.labelsOfStep > 0 {
+		b.classes.SetDivisor(float32(g.labelsOfStep))
 	}
 	b.tape.Replay()
 	return nil

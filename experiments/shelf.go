@@ -120,42 +120,54 @@ func fill[T any](dst []T, row, n int, x []T, otherwise T) int {
 	return k
 }
 
-// fit gives a batch the width of the longest of the examples that are to be its rows;
-// nil: a row is blank.
-func (s *shelf) fit(b *batch, of func(row int) *example) {
-	if s.pixels != nil {
-		return
-	}
+// A drawn example is one with the random numbers of its place alone; the zero value is
+// a row that is blank.
+type drawn struct {
+	*example
+	rng *rand.Rand
+}
+
+// write gives a batch the width of the longest of the examples that are to be its rows,
+// and writes them there.
+func (s *shelf) write(b *batch, rows []drawn) error {
 	tokens, labels := 1, 1
-	for row := range b.rows {
-		if e := of(row); e != nil {
-			tokens, labels = max(tokens, len(e.ids)), max(labels, len(e.labels))
+	for _, d := range rows {
+		if d.example != nil {
+			tokens, labels = max(tokens, len(d.ids)), max(labels, len(d.labels))
 		}
 	}
 	if b.input.Decoder == nil && !classifies(s.task) {
 		tokens = max(tokens, labels)
 	}
-	b.fit(tokens, labels)
+	if s.pixels == nil {
+		b.fit(tokens, labels)
+	}
+	for row, d := range rows {
+		if d.example == nil {
+			s.blank(b, row)
+		} else if err := s.put(b, row, d.example, d.rng); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// at returns the example at a place of a stream, and the place's own random
-// numbers.
-func (s *shelf) at(b *batch, seed uint64, stream string, place int) (*example, *rand.Rand) {
-	e := &s.train[b.order.at(len(s.train), seed, stream, place)]
-	return e, s.random(seed, stream, place)
+// at returns the example at a place of a stream.
+func (s *shelf) at(b *batch, seed uint64, stream string, place int) drawn {
+	return drawn{&s.train[b.order.at(len(s.train), seed, stream, place)], s.random(seed, stream, place)}
 }
 
 func (s *shelf) count(b *batch, seed uint64, stream string, index int) int {
 	n := 0
 	for row := range b.rows {
-		e, rng := s.at(b, seed, stream, index*b.rows+row)
+		d := s.at(b, seed, stream, index*b.rows+row)
 		switch {
 		case s.values > 0:
 			n += s.values
 		case s.task == MaskedLM:
-			n += s.hide(e, rng, nil, nil)
+			n += s.hide(d.example, d.rng, nil, nil)
 		default:
-			for _, label := range e.labels {
+			for _, label := range d.labels {
 				if label >= 0 {
 					n++
 				}
@@ -166,17 +178,11 @@ func (s *shelf) count(b *batch, seed uint64, stream string, index int) int {
 }
 
 func (s *shelf) draw(b *batch, seed uint64, stream string, index int) error {
-	s.fit(b, func(row int) *example {
-		e, _ := s.at(b, seed, stream, index*b.rows+row)
-		return e
-	})
-	for row := range b.rows {
-		e, rng := s.at(b, seed, stream, index*b.rows+row)
-		if err := s.put(b, row, e, rng); err != nil {
-			return err
-		}
+	rows := make([]drawn, b.rows)
+	for row := range rows {
+		rows[row] = s.at(b, seed, stream, index*b.rows+row)
 	}
-	return nil
+	return s.write(b, rows)
 }
 
 // batches is how many the held-out examples make; most, unless it is 0, of
@@ -194,28 +200,15 @@ func (s *shelf) batches(rows, most int) int {
 func (s *shelf) exam(b *batch, index, batches int) (rows int, err error) {
 	n := len(s.held)
 	used := min(batches*b.rows, n)
-	at := func(row int) (place, i int) {
-		place = index*b.rows + row
-		return place, place * n / used
+	list := make([]drawn, b.rows)
+	for row := range list {
+		if place := index*b.rows + row; place < used {
+			i := place * n / used
+			list[row] = drawn{&s.held[i], s.random(0, "eval", i)}
+			rows++
+		}
 	}
-	s.fit(b, func(row int) *example {
-		if place, i := at(row); place < used {
-			return &s.held[i]
-		}
-		return nil
-	})
-	for row := range b.rows {
-		place, i := at(row)
-		if place >= used {
-			s.blank(b, row)
-			continue
-		}
-		if err := s.put(b, row, &s.held[i], s.random(0, "eval", i)); err != nil {
-			return 0, err
-		}
-		rows++
-	}
-	return rows, nil
+	return rows, s.write(b, list)
 }
 
 // check refuses an example that the model does not take.

@@ -13,10 +13,11 @@ import (
 	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/lora"
+	"github.com/lowrank/lowrank/nn"
 )
 
-// taskGradient is the gradient of a step of 8 examples, so many at a time.
-func taskGradient(t *testing.T, s *Setting, c *Config, rows int) (gradient []float64, loss float64) {
+// adaptedTask returns the setting's model with the adapters of a configuration.
+func adaptedTask(t *testing.T, s *Setting, c *Config) (nn.Model, *lora.Set) {
 	t.Helper()
 	model := s.Base.Clone()
 	method, err := c.Check()
@@ -27,6 +28,13 @@ func taskGradient(t *testing.T, s *Setting, c *Config, rows int) (gradient []flo
 	if err != nil {
 		t.Fatal(err)
 	}
+	return model, set
+}
+
+// taskGradient is the gradient of a step of 8 examples, so many at a time.
+func taskGradient(t *testing.T, s *Setting, c *Config, rows int) (gradient []float64, loss float64) {
+	t.Helper()
+	model, set := adaptedTask(t, s, c)
 	for _, m := range set.Maps {
 		for i := range m.Factor("B").Floats() {
 			m.Factor("B").Floats()[i] = float32(0.1 * math.Sin(float64(i)))
@@ -311,15 +319,7 @@ func TestGraphsOfManyWidths(t *testing.T) {
 		}
 		c := unevenConfig(t, k, "mola")
 		s := openTask(t, c)
-		model := s.Base.Clone()
-		method, err := c.Check()
-		if err != nil {
-			t.Fatal(err)
-		}
-		set, err := lora.Inject(model, method, s.options(c))
-		if err != nil {
-			t.Fatal(err)
-		}
+		model, set := adaptedTask(t, s, c)
 		eval, err := newGraph(model, forwardOnly(s.feed.open(2, 0)), 1)
 		if err != nil {
 			t.Fatal(err)

@@ -44,9 +44,16 @@ func streamDepth(row int) int {
 // of so few columns that the other ways store them one by one. Of short sums these are
 // better, but for few rows, and turned ones that gather.
 func (s *shape) streams(turned bool, m int, b matrix, k, n int) bool {
-	return (s.masked || n%s.wide == 0) && m <= streamRows && b.col == 1 && (k >= streamK || k >= streamK/2 && (m <= maxRows || turned && s.gathers(m, b, k, n))) &&
-		(4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet() ||
-			turned && n >= gatherColumns && m <= maxRows && (m > mostFew || !s.dots))
+	few := m <= maxRows
+	switch {
+	case !s.masked && n%s.wide != 0, m > streamRows, b.col != 1:
+		return false
+	case k < streamK/2, k < streamK && !few && !(turned && s.gathers(m, b, k, n)):
+		return false
+	case turned && few && n >= gatherColumns && (m > mostFew || !s.dots):
+		return true
+	}
+	return 4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet()
 }
 
 // runStream computes a stream.
