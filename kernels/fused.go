@@ -12,7 +12,7 @@ package kernels
 //	scaleRows(y, ldy, x, ldx, factors, step, rows)
 //	                                 scale for each of so many rows, one at least, ldy and ldx apart,
 //	                                 whose first are y and x, by factors that are step apart
-//	expSum(y, x, shift) float64      y_i = exp(x_i - shift); returns Σ y_i
+//	expSum(y, x, shift) float64      y_i = exp(x_i - shift), where x_i - shift ≤ 88; returns Σ y_i
 //	exp2Sum(y, x, shift) float64     y_i = 2^(x_i - shift), where that is below 2^127; returns Σ y_i
 //	scoreGrad(p, d, shift, mean)     p_i = 2^(p_i - shift), then d_i = p_i·(d_i - mean)
 //	moments(x) (sum, squares)        returns Σ x_i and Σ x_i²

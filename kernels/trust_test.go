@@ -77,6 +77,8 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	attention.go   exp2's rest with the wrong sign                  Attention, AttentionGrad
 //	attention.go   exp2 clamped at -20 instead of -127              Attention, AttentionGrad
 //	attention.go   scoreGrad adds the mean                          AttentionGrad
+//	attention.go   expShort's second log2(e) 1.4427                 CrossEntropy, Softmax
+//	fused.go       expSum's exponential 0 from -20 on               CrossEntropy, Softmax
 //	decode.go      bf16 shifted by 15                               bf16
 //	decode.go      f16's exponent off by one                        f16
 //	decode.go      f16's infinities without their mask              f16
@@ -84,8 +86,8 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	decode.go      NF4's halves of the table exchanged, each level  NF4
 //	decode.go      the last vector of a row is the first again      bf16, f16, int8
 //	odd.go         the sign taken from bit 30                       Erf, Tanh
-//	piecewise.go   one lane more, or what ends at 0 left as it is   GELU, GELUGrad
-//	piecewise.go   |x|/step - n with the wrong sign, or no NaN      GELU, GELUGrad
+//	piecewise.go   one piece more, or what ends at 0 left as it is  GELU, GELUGrad
+//	piecewise.go   |x|/step - ¼ for ½, its rest with the wrong sign GELU, GELUGrad
 //	activation.go  Φ(x) where x is negative and 1-Φ(x) elsewhere    GELU, GELUGrad
 //	dropout.go     odd blocks first                                 Dropout, DropoutGrad
 //	dropout.go     merged with lane 0 from the odd blocks           Dropout, DropoutGrad

@@ -152,8 +152,8 @@ func (l *loopWriter) siluMulGrad() {
 // gelu is x·Φ(x), and geluGrad multiplies by the derivative Φ(x) + x·φ(x) (arXiv
 // 1606.08415): of either factor those at x and at -x make 1.
 func (l *loopWriter) gelu() {
-	const end = 6 // where both are 0, to 4e-8
-	degree := 7
+	const end, slopeEnd = 5.5, 6 // where they are 0, to 2e-8 and 4e-8
+	degree := 8
 	if l.wide() {
 		degree = 5
 	}
@@ -161,29 +161,32 @@ func (l *loopWriter) gelu() {
 	slope := func(a float64) float64 { return normal(a) - a*math.Exp(-a*a/2)/math.Sqrt(2*math.Pi) }
 
 	l.function("gelu", "func(y, x []float32)", "y", "x")
-	tail := l.lookup("gelu"+l.level, fit(normal, end, l.lanes, degree))
+	l.ahead = []string{"x", "y"}
+	tail := l.lookup("gelu"+l.level, fit(normal, end, l.pieces(), degree))
 	l.each("y", 3, func() {
-		x := l.load("x")
-		l.VMULPS(l.complement(tail, x), x, x)
-		l.store(x, "y")
+		y := l.complement(tail, "x")
+		l.VMULPS(l.load("x"), y, y)
+		l.store(y, "y")
 	})
 	l.end()
 
 	l.function("geluGrad", "func(dx, dy, x []float32, acc bool)", "dx", "dy", "x")
+	l.ahead = []string{"dy", "x", "dx"}
 	keep := l.keep("acc")
-	tail = l.lookup("geluGrad"+l.level, fit(slope, end, l.lanes, degree+1))
+	tail = l.lookup("geluGrad"+l.level, fit(slope, slopeEnd, l.pieces(), degree+1))
 	l.each("dx", 3, func() {
-		d := l.complement(tail, l.load("x"))
+		d := l.complement(tail, "x")
 		l.VMULPS(l.load("dy"), d, d)
 		l.storeAcc(d, keep, "dx")
 	})
 	l.end()
 }
 
-// complement is a function of |x| where x is negative, else what that lacks to 1.
-func (l *loopWriter) complement(u lookup, x vector) vector {
-	y := l.of(u, x)
-	return l.whereNegative(x, y, l.oneMinus(y))
+// complement is a function of |x| where x is negative, else what that lacks to 1. It
+// reads x twice: to keep it would take a register.
+func (l *loopWriter) complement(u lookup, x string) vector {
+	y := l.of(u, l.load(x))
+	return l.whereNegative(l.load(x), y, l.oneMinus(y))
 }
 
 // The constants of tanh-GELU: x·σ(c1·(x + c3·x³)).
@@ -204,6 +207,7 @@ func (l *loopWriter) geluTanhInner(x vector) (inner, s vector) {
 
 func (l *loopWriter) geluTanh() {
 	l.function("geluTanh", "func(y, x []float32)", "y", "x")
+	l.ahead = []string{"x", "y"}
 	l.each("y", 3, func() {
 		x := l.load("x")
 		inner, _ := l.geluTanhInner(x)
@@ -218,6 +222,7 @@ func (l *loopWriter) geluTanh() {
 // or 1 to the last bit.
 func (l *loopWriter) geluTanhGrad() {
 	l.function("geluTanhGrad", "func(dx, dy, x []float32, acc bool)", "dx", "dy", "x")
+	l.ahead = []string{"dy", "x", "dx"}
 	keep := l.keep("acc")
 	l.each("dx", 3, func() {
 		x := l.clamp(l.load("x"), -32, 32)

@@ -1,5 +1,7 @@
 package main
 
+import "math"
+
 // fused writes the loops that do for the norms and softmax in one pass what would be
 // several.
 func (l *loopWriter) fused() {
@@ -13,12 +15,13 @@ func (l *loopWriter) fused() {
 
 func (l *loopWriter) expSum() {
 	l.function("expSum", "func(y, x []float32, shift float32) float64", "y", "x")
-	shift := l.splat("shift")
+	l.ahead = []string{"y"}
+	shift, c := l.splat("shift"), l.power2(-127*math.Ln2)
 	sums := l.doubles()
 	l.eachSummed("x", sums, func() vector {
 		x := l.load("x")
 		l.VSUBPS(shift, x, x)
-		e := l.expNormal(x)
+		e := l.expShort(c, x)
 		l.store(e, "y")
 		return e
 	})
@@ -27,6 +30,7 @@ func (l *loopWriter) expSum() {
 
 func (l *loopWriter) moments() {
 	l.function("moments", "func(x []float32) (sum, squares float64)", "x")
+	l.ahead = []string{"x"}
 	sums := [][2]vector{l.doubles(), l.doubles()}
 	squares := [][2]vector{l.doubles(), l.doubles()}
 	l.each("x", 2, func() {
@@ -43,6 +47,7 @@ func (l *loopWriter) moments() {
 
 func (l *loopWriter) affine() {
 	l.function("affine", "func(y, x, w, b []float32, shift, scale float32)", "y", "x", "w", "b")
+	l.ahead = []string{"y"}
 	shift, scale := l.splat("shift"), l.splat("scale")
 	l.each("y", 2, func() {
 		x, w, b := l.load("x"), l.load("w"), l.load("b")
@@ -56,23 +61,28 @@ func (l *loopWriter) affine() {
 
 func (l *loopWriter) normSums() {
 	l.function("normSums", "func(x, w, dy []float32, shift float32) (level, along float64)", "x", "w", "dy")
+	l.ahead = []string{"x", "dy"}
 	shift := l.splat("shift")
 	l.VCVTPS2PD(l.half(shift, 0), shift)
-	levels, alongs := l.doubles(), l.doubles()
-	l.each("x", 1, func() {
+	levels := [][2]vector{l.doubles(), l.doubles()}
+	alongs := [][2]vector{l.doubles(), l.doubles()}
+	l.each("x", 2, func() {
 		for upper := range 2 {
 			x, w, dy := l.widen("x", upper), l.widen("w", upper), l.widen("dy", upper)
+			level, along := levels[l.block][upper], alongs[l.block][upper]
 			l.VSUBPD(shift, x, x)
 			l.VMULPD(w, dy, dy)
-			l.VADDPD(dy, levels[upper], levels[upper])
-			l.VFMADD231PD(x, dy, alongs[upper])
+			l.VADDPD(dy, level, level)
+			l.VFMADD231PD(x, dy, along)
 		}
 	})
-	l.returnTotals(l.total(levels[0], levels[1]), l.total(alongs[0], alongs[1]))
+	l.returnTotals(l.total(levels[0][0], levels[0][1], levels[1][0], levels[1][1]),
+		l.total(alongs[0][0], alongs[0][1], alongs[1][0], alongs[1][1]))
 }
 
 func (l *loopWriter) normInput() {
 	l.function("normInput", "func(dx, x, w, dy []float32, direct, shift, slope, level float32, acc bool)", "dx", "x", "w", "dy")
+	l.ahead = []string{"dx"}
 	direct, shift, slope, level := l.splat("direct"), l.splat("shift"), l.splat("slope"), l.splat("level")
 	keep := l.keep("acc")
 	l.each("dx", 2, func() {

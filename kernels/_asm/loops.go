@@ -74,6 +74,8 @@ type loopWriter struct {
 	index  reg.GPVirtual
 	block  int               // which vector of an unrolled body
 	blocks int               // of how many
+	ahead  []string          // the slices to fetch ahead
+	loaded map[string]vector // what a turn's first block has loaded for all
 	tail   bool              // the body is masked, by one of these
 	mask   vector            // AVX2: ones in the lanes that count
 	opmask reg.OpmaskVirtual // AVX-512
@@ -178,11 +180,25 @@ func (l *loopWriter) interleaved(blocks int, body func()) {
 		left = false
 		for _, part := range parts {
 			if i < len(part) {
-				l.Instruction(part[i])
+				if part[i].Opcode != "NOP" {
+					l.Instruction(part[i])
+				}
 				left = true
 			}
 		}
 	}
+}
+
+// once is a table, which a turn's first block loads for all. Where it does, the others
+// have an instruction that is not written, so that all stay side by side.
+func (l *loopWriter) once(table operand.Mem) vector {
+	if name := table.Symbol.Name; l.block == 0 {
+		l.loaded[name] = l.vec()
+		l.VMOVUPS(table, l.loaded[name])
+	} else {
+		l.NOP()
+	}
+	return l.loaded[table.Symbol.Name]
 }
 
 // param is the place of a scalar argument.
@@ -255,7 +271,8 @@ func (l *loopWriter) function(name, signature string, slices ...string) {
 	l.Function(name + l.level)
 	l.Attributes(attr.NOSPLIT)
 	l.SignatureExpr(signature)
-	l.slices, l.held = map[string]reg.GPVirtual{}, map[uint32]vector{}
+	l.ahead = nil
+	l.slices, l.held, l.loaded = map[string]reg.GPVirtual{}, map[uint32]vector{}, map[string]vector{}
 	for _, s := range slices {
 		l.slices[s] = l.GP64()
 		l.Load(l.Param(s).Base(), l.slices[s])
@@ -280,6 +297,9 @@ func (l *loopWriter) each(length string, unroll int, body func()) {
 		l.LEAQ(operand.Mem{Base: l.index, Disp: l.lanes * blocks}, next)
 		l.CMPQ(next, n)
 		l.JGT(operand.LabelRef(label + "End"))
+		if blocks == unroll {
+			l.fetch(blocks)
+		}
 		l.interleaved(blocks, body)
 		l.MOVQ(next, l.index)
 		l.JMP(operand.LabelRef(label))
@@ -297,6 +317,17 @@ func (l *loopWriter) each(length string, unroll int, body func()) {
 	body()
 	l.tail = false
 	l.Label("done")
+}
+
+// fetch brings what a later turn needs of l.ahead into the first cache, across the ends
+// of pages and rows, where a processor stops that looks ahead by itself.
+func (l *loopWriter) fetch(blocks int) {
+	const distance = 2048
+	for _, slice := range l.ahead {
+		for line := 0; line < 4*l.lanes*blocks; line += 64 {
+			l.PREFETCHT0(operand.Mem{Base: l.slices[slice], Index: l.index, Scale: 4, Disp: distance + line})
+		}
+	}
 }
 
 // selectFirst makes the mask of the first n lanes.

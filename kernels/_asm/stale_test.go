@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -41,37 +42,74 @@ func TestStale(t *testing.T) {
 // Every return from a function that uses YMM or ZMM registers clears their upper
 // halves, without which the caller's SSE code is slow.
 func TestZeroUpper(t *testing.T) {
+	eachFunction(t, func(title string, body [][]string) {
+		dirty, returns := false, 0
+		for _, words := range body {
+			for _, operand := range words[1:] {
+				if _, wide := vectorRegister(operand); wide {
+					dirty = true
+				}
+			}
+			switch words[0] {
+			case "VZEROUPPER":
+				dirty = false
+			case "RET":
+				returns++
+				if dirty {
+					t.Errorf("%s: RET without VZEROUPPER", title)
+				}
+			}
+		}
+		if returns == 0 {
+			t.Errorf("%s: no RET", title)
+		}
+	})
+}
+
+// AVX2's functions use the sixteen registers that it has: avo hands out AVX-512's as
+// well when those run out.
+func TestRegistersOfAVX2(t *testing.T) {
+	eachFunction(t, func(title string, body [][]string) {
+		if !strings.Contains(title, "AVX2(SB)") {
+			return
+		}
+		for _, words := range body {
+			for _, operand := range words[1:] {
+				if n, _ := vectorRegister(operand); n > 15 || operand[0] == 'Z' && n >= 0 {
+					t.Errorf("%s: %s", title, strings.Join(words, " "))
+				}
+			}
+		}
+	})
+}
+
+// eachFunction calls check with the title of every function and its instructions, each
+// as its words.
+func eachFunction(t *testing.T, check func(title string, body [][]string)) {
 	for name, generate := range generators {
 		text, err := source(generate)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for _, function := range strings.Split(string(text), "\nTEXT ")[1:] {
-			title, body, _ := strings.Cut(function, "\n")
-			dirty, returns := false, 0
-			for line := range strings.Lines(body) {
-				fields := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t,\n", r) })
-				if len(fields) == 0 {
-					continue
-				}
-				for _, operand := range fields[1:] {
-					if len(operand) > 1 && strings.ContainsAny(operand[:1], "YZ") && operand[1] <= '9' {
-						dirty = true
-					}
-				}
-				switch fields[0] {
-				case "VZEROUPPER":
-					dirty = false
-				case "RET":
-					returns++
-					if dirty {
-						t.Errorf("%s: %s: RET without VZEROUPPER", name, title)
-					}
+			title, lines, _ := strings.Cut(function, "\n")
+			var body [][]string
+			for line := range strings.Lines(lines) {
+				if words := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t,\n", r) }); len(words) > 0 {
+					body = append(body, words)
 				}
 			}
-			if returns == 0 {
-				t.Errorf("%s: %s: no RET", name, title)
-			}
+			check(name+": "+title, body)
 		}
 	}
+}
+
+// vectorRegister is the number of the register that operand is, or -1, and whether that
+// is a YMM or ZMM register.
+func vectorRegister(operand string) (number int, wide bool) {
+	n, err := strconv.Atoi(operand[1:])
+	if err != nil || !strings.Contains("XYZ", operand[:1]) {
+		return -1, false
+	}
+	return n, operand[0] != 'X'
 }

@@ -12,6 +12,10 @@ import (
 // before they are multiplied: a product of two float32 is exact in float64.
 func (l *loopWriter) reduceSum(name string, slices ...string) {
 	l.function(name, "func("+strings.Join(slices, ", ")+" []float32) float64", slices...)
+	l.ahead = slices[:1]
+	if len(slices) == 3 {
+		l.ahead = []string{"x", "z"} // y has the weights, the same for every row
+	}
 	sums := [][2]vector{l.doubles(), l.doubles()}
 	l.each(slices[0], 2, func() {
 		for upper, sum := range sums[l.block] {
@@ -33,6 +37,7 @@ func (l *loopWriter) reduceSum(name string, slices ...string) {
 
 func (l *loopWriter) maximum() {
 	l.function("maximum", "func(x []float32) float32", "x")
+	l.ahead = []string{"x"}
 	var tops []vector
 	for range 4 {
 		tops = append(tops, l.constant(math.Inf(-1)))
@@ -135,6 +140,7 @@ func (l *loopWriter) add() {
 
 func (l *loopWriter) mul() {
 	l.function("mul", "func(dst []float32, alpha float32, a, b []float32)", "dst", "a", "b")
+	l.ahead = []string{"dst"}
 	alpha := l.splat("alpha")
 	l.each("dst", 4, func() {
 		a, b := l.load("a"), l.load("b")
