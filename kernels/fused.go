@@ -18,7 +18,7 @@ package kernels
 //	moments(x) (sum, squares)        returns Σ x_i and Σ x_i²
 //	affine(y, x, w, b, shift, scale) y_i = (x_i - shift)·scale·w_i + b_i
 //	normSums(x, w, dy, shift) (level, along)
-//	                                 returns Σ w_i·dy_i and Σ w_i·dy_i·(x_i - shift)
+//	                                 returns Σ w_i·dy_i and Σ w_i·dy_i·(x_i - shift), rounded as in dot3
 //	normInput(dx, x, w, dy, direct, shift, slope, level, acc)
 //	                                 dx_i (+)= direct·w_i·dy_i - slope·(x_i - shift) - level
 //	softmaxInput(dx, y, dy, mean, acc)

@@ -6,7 +6,8 @@ package kernels
 // instead of overwriting it. The order of a sum depends on its length alone.
 //
 //	dot(x, y) float64                returns Σ x_i·y_i
-//	dot3(x, y, z) float64            returns Σ x_i·y_i·z_i
+//	dot3(x, y, z) float64            returns Σ x_i·y_i·z_i, of products and of three of them
+//	                                 maybe rounded to float32
 //	maximum(x) float32               returns the largest x_i; -Inf if there is none; skips NaN
 //	axpy(alpha, x, y)                y_i += alpha·x_i
 //	scale(y, alpha, x)               y_i = alpha·x_i

@@ -100,94 +100,87 @@ done:
 	RET
 
 // func dot3AVX2(x []float32, y []float32, z []float32) float64
-// Requires: AVX, FMA3, MMX+, SSE2
+// Requires: AVX, MMX+, SSE2
 TEXT ·dot3AVX2(SB), NOSPLIT, $0-80
 	MOVQ   x_base+0(FP), AX
 	MOVQ   y_base+24(FP), CX
 	MOVQ   z_base+48(FP), DX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
 	MOVQ   x_len+8(FP), BX
 	XORQ   SI, SI
 
 many:
-	LEAQ        16(SI), DI
-	CMPQ        DI, BX
-	JGT         manyEnd
-	PREFETCHT0  2048(AX)(SI*4)
-	PREFETCHT0  2048(DX)(SI*4)
-	VCVTPS2PD   (AX)(SI*4), Y4
-	VCVTPS2PD   32(AX)(SI*4), Y7
-	VCVTPS2PD   (CX)(SI*4), Y5
-	VCVTPS2PD   32(CX)(SI*4), Y8
-	VCVTPS2PD   (DX)(SI*4), Y6
-	VCVTPS2PD   32(DX)(SI*4), Y9
-	VMULPD      Y4, Y5, Y5
-	VMULPD      Y7, Y8, Y8
-	VFMADD231PD Y5, Y6, Y0
-	VFMADD231PD Y8, Y9, Y2
-	VCVTPS2PD   16(AX)(SI*4), Y4
-	VCVTPS2PD   48(AX)(SI*4), Y7
-	VCVTPS2PD   16(CX)(SI*4), Y5
-	VCVTPS2PD   48(CX)(SI*4), Y8
-	VCVTPS2PD   16(DX)(SI*4), Y6
-	VCVTPS2PD   48(DX)(SI*4), Y9
-	VMULPD      Y4, Y5, Y5
-	VMULPD      Y7, Y8, Y8
-	VFMADD231PD Y5, Y6, Y1
-	VFMADD231PD Y8, Y9, Y3
-	MOVQ        DI, SI
-	JMP         many
+	LEAQ         24(SI), DI
+	CMPQ         DI, BX
+	JGT          manyEnd
+	PREFETCHT0   2048(AX)(SI*4)
+	PREFETCHT0   2112(AX)(SI*4)
+	PREFETCHT0   2048(DX)(SI*4)
+	PREFETCHT0   2112(DX)(SI*4)
+	VMOVUPS      (AX)(SI*4), Y2
+	VMOVUPS      32(AX)(SI*4), Y5
+	VMOVUPS      64(AX)(SI*4), Y8
+	VMOVUPS      (CX)(SI*4), Y3
+	VMOVUPS      32(CX)(SI*4), Y6
+	VMOVUPS      64(CX)(SI*4), Y9
+	VMOVUPS      (DX)(SI*4), Y4
+	VMOVUPS      32(DX)(SI*4), Y7
+	VMOVUPS      64(DX)(SI*4), Y10
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y9, Y10, Y10
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y7, Y5, Y5
+	VMULPS       Y10, Y8, Y8
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y8, Y2, Y2
+	VCVTPS2PD    X2, Y3
+	VADDPD       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y2, Y1, Y1
+	MOVQ         DI, SI
+	JMP          many
 
 manyEnd:
 one:
-	LEAQ        8(SI), DI
-	CMPQ        DI, BX
-	JGT         oneEnd
-	VCVTPS2PD   (AX)(SI*4), Y4
-	VCVTPS2PD   (CX)(SI*4), Y5
-	VCVTPS2PD   (DX)(SI*4), Y6
-	VMULPD      Y4, Y5, Y5
-	VFMADD231PD Y5, Y6, Y0
-	VCVTPS2PD   16(AX)(SI*4), Y4
-	VCVTPS2PD   16(CX)(SI*4), Y5
-	VCVTPS2PD   16(DX)(SI*4), Y6
-	VMULPD      Y4, Y5, Y5
-	VFMADD231PD Y5, Y6, Y1
-	MOVQ        DI, SI
-	JMP         one
+	LEAQ         8(SI), DI
+	CMPQ         DI, BX
+	JGT          oneEnd
+	VMOVUPS      (AX)(SI*4), Y2
+	VMOVUPS      (CX)(SI*4), Y3
+	VMOVUPS      (DX)(SI*4), Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VCVTPS2PD    X2, Y3
+	VADDPD       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y2, Y1, Y1
+	MOVQ         DI, SI
+	JMP          one
 
 oneEnd:
 	SUBQ         SI, BX
 	JE           done
 	LEAQ         tailMasks<>+0(SB), DI
 	NEGQ         BX
-	VMOVUPS      32(DI)(BX*4), Y4
-	VMASKMOVPS   (AX)(SI*4), X4, X5
-	VCVTPS2PD    X5, Y5
-	VMASKMOVPS   (CX)(SI*4), X4, X6
-	VCVTPS2PD    X6, Y6
-	VMASKMOVPS   (DX)(SI*4), X4, X7
-	VCVTPS2PD    X7, Y7
-	VMULPD       Y5, Y6, Y6
-	VFMADD231PD  Y6, Y7, Y0
-	VEXTRACTF128 $0x01, Y4, X5
-	VMASKMOVPS   16(AX)(SI*4), X5, X5
-	VCVTPS2PD    X5, Y5
-	VEXTRACTF128 $0x01, Y4, X6
-	VMASKMOVPS   16(CX)(SI*4), X6, X6
-	VCVTPS2PD    X6, Y6
-	VEXTRACTF128 $0x01, Y4, X4
-	VMASKMOVPS   16(DX)(SI*4), X4, X4
-	VCVTPS2PD    X4, Y4
-	VMULPD       Y5, Y6, Y6
-	VFMADD231PD  Y6, Y4, Y1
+	VMOVUPS      32(DI)(BX*4), Y2
+	VMASKMOVPS   (AX)(SI*4), Y2, Y3
+	VMASKMOVPS   (CX)(SI*4), Y2, Y4
+	VMASKMOVPS   (DX)(SI*4), Y2, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      lanes00000000<>+0(SB), Y4
+	VBLENDVPS    Y2, Y3, Y4, Y2
+	VCVTPS2PD    X2, Y3
+	VADDPD       Y3, Y0, Y0
+	VEXTRACTF128 $0x01, Y2, X2
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y2, Y1, Y1
 
 done:
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
@@ -196,6 +189,12 @@ done:
 	MOVSD        X0, ret+72(FP)
 	VZEROUPPER
 	RET
+
+DATA lanes00000000<>+0(SB)/8, $0x0000000000000000
+DATA lanes00000000<>+8(SB)/8, $0x0000000000000000
+DATA lanes00000000<>+16(SB)/8, $0x0000000000000000
+DATA lanes00000000<>+24(SB)/8, $0x0000000000000000
+GLOBL lanes00000000<>(SB), RODATA|NOPTR, $32
 
 // func maximumAVX2(x []float32) float32
 // Requires: AVX, MMX+, SSE
@@ -1003,12 +1002,6 @@ DATA lanes0000007f<>+8(SB)/8, $0x0000007f0000007f
 DATA lanes0000007f<>+16(SB)/8, $0x0000007f0000007f
 DATA lanes0000007f<>+24(SB)/8, $0x0000007f0000007f
 GLOBL lanes0000007f<>(SB), RODATA|NOPTR, $32
-
-DATA lanes00000000<>+0(SB)/8, $0x0000000000000000
-DATA lanes00000000<>+8(SB)/8, $0x0000000000000000
-DATA lanes00000000<>+16(SB)/8, $0x0000000000000000
-DATA lanes00000000<>+24(SB)/8, $0x0000000000000000
-GLOBL lanes00000000<>(SB), RODATA|NOPTR, $32
 
 // func siluMulAVX2(y []float32, gate []float32, up []float32)
 // Requires: AVX, AVX2, FMA3
@@ -3725,130 +3718,126 @@ done:
 	RET
 
 // func normSumsAVX2(x []float32, w []float32, dy []float32, shift float32) (level float64, along float64)
-// Requires: AVX, FMA3, MMX+, SSE2
+// Requires: AVX, MMX+, SSE2
 TEXT ·normSumsAVX2(SB), NOSPLIT, $0-96
 	MOVQ         x_base+0(FP), AX
 	MOVQ         w_base+24(FP), CX
 	MOVQ         dy_base+48(FP), DX
 	VBROADCASTSS shift+72(FP), Y0
-	VCVTPS2PD    X0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
 	MOVQ         x_len+8(FP), BX
 	XORQ         SI, SI
 
 many:
-	LEAQ        16(SI), DI
-	CMPQ        DI, BX
-	JGT         manyEnd
-	PREFETCHT0  2048(AX)(SI*4)
-	PREFETCHT0  2048(DX)(SI*4)
-	VCVTPS2PD   (AX)(SI*4), Y9
-	VCVTPS2PD   32(AX)(SI*4), Y12
-	VCVTPS2PD   (CX)(SI*4), Y10
-	VCVTPS2PD   32(CX)(SI*4), Y13
-	VCVTPS2PD   (DX)(SI*4), Y11
-	VCVTPS2PD   32(DX)(SI*4), Y14
-	VSUBPD      Y0, Y9, Y9
-	VSUBPD      Y0, Y12, Y12
-	VMULPD      Y10, Y11, Y11
-	VMULPD      Y13, Y14, Y14
-	VADDPD      Y11, Y1, Y1
-	VADDPD      Y14, Y3, Y3
-	VFMADD231PD Y9, Y11, Y5
-	VFMADD231PD Y12, Y14, Y7
-	VCVTPS2PD   16(AX)(SI*4), Y9
-	VCVTPS2PD   48(AX)(SI*4), Y12
-	VCVTPS2PD   16(CX)(SI*4), Y10
-	VCVTPS2PD   48(CX)(SI*4), Y13
-	VCVTPS2PD   16(DX)(SI*4), Y11
-	VCVTPS2PD   48(DX)(SI*4), Y14
-	VSUBPD      Y0, Y9, Y9
-	VSUBPD      Y0, Y12, Y12
-	VMULPD      Y10, Y11, Y11
-	VMULPD      Y13, Y14, Y14
-	VADDPD      Y11, Y2, Y2
-	VADDPD      Y14, Y4, Y4
-	VFMADD231PD Y9, Y11, Y6
-	VFMADD231PD Y12, Y14, Y8
-	MOVQ        DI, SI
-	JMP         many
+	LEAQ         24(SI), DI
+	CMPQ         DI, BX
+	JGT          manyEnd
+	PREFETCHT0   2048(AX)(SI*4)
+	PREFETCHT0   2112(AX)(SI*4)
+	PREFETCHT0   2048(DX)(SI*4)
+	PREFETCHT0   2112(DX)(SI*4)
+	VMOVUPS      (AX)(SI*4), Y5
+	VMOVUPS      32(AX)(SI*4), Y8
+	VMOVUPS      64(AX)(SI*4), Y11
+	VMOVUPS      (CX)(SI*4), Y6
+	VMOVUPS      32(CX)(SI*4), Y9
+	VMOVUPS      64(CX)(SI*4), Y12
+	VMOVUPS      (DX)(SI*4), Y7
+	VMOVUPS      32(DX)(SI*4), Y10
+	VMOVUPS      64(DX)(SI*4), Y13
+	VSUBPS       Y0, Y5, Y5
+	VSUBPS       Y0, Y8, Y8
+	VSUBPS       Y0, Y11, Y11
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y9, Y10, Y10
+	VMULPS       Y12, Y13, Y13
+	VMULPS       Y7, Y5, Y5
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y13, Y11, Y11
+	VADDPS       Y10, Y7, Y7
+	VADDPS       Y13, Y7, Y7
+	VADDPS       Y8, Y5, Y5
+	VADDPS       Y11, Y5, Y5
+	VCVTPS2PD    X7, Y6
+	VADDPD       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y7, X6
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y6, Y2, Y2
+	VCVTPS2PD    X5, Y6
+	VADDPD       Y6, Y3, Y3
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y5, Y4, Y4
+	MOVQ         DI, SI
+	JMP          many
 
 manyEnd:
 one:
-	LEAQ        8(SI), DI
-	CMPQ        DI, BX
-	JGT         oneEnd
-	VCVTPS2PD   (AX)(SI*4), Y9
-	VCVTPS2PD   (CX)(SI*4), Y10
-	VCVTPS2PD   (DX)(SI*4), Y11
-	VSUBPD      Y0, Y9, Y9
-	VMULPD      Y10, Y11, Y11
-	VADDPD      Y11, Y1, Y1
-	VFMADD231PD Y9, Y11, Y5
-	VCVTPS2PD   16(AX)(SI*4), Y9
-	VCVTPS2PD   16(CX)(SI*4), Y10
-	VCVTPS2PD   16(DX)(SI*4), Y11
-	VSUBPD      Y0, Y9, Y9
-	VMULPD      Y10, Y11, Y11
-	VADDPD      Y11, Y2, Y2
-	VFMADD231PD Y9, Y11, Y6
-	MOVQ        DI, SI
-	JMP         one
+	LEAQ         8(SI), DI
+	CMPQ         DI, BX
+	JGT          oneEnd
+	VMOVUPS      (AX)(SI*4), Y5
+	VMOVUPS      (CX)(SI*4), Y6
+	VMOVUPS      (DX)(SI*4), Y7
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VCVTPS2PD    X7, Y6
+	VADDPD       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y7, X6
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y6, Y2, Y2
+	VCVTPS2PD    X5, Y6
+	VADDPD       Y6, Y3, Y3
+	VEXTRACTF128 $0x01, Y5, X5
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y5, Y4, Y4
+	MOVQ         DI, SI
+	JMP          one
 
 oneEnd:
 	SUBQ         SI, BX
 	JE           done
 	LEAQ         tailMasks<>+0(SB), DI
 	NEGQ         BX
-	VMOVUPS      32(DI)(BX*4), Y9
-	VMASKMOVPS   (AX)(SI*4), X9, X10
-	VCVTPS2PD    X10, Y10
-	VMASKMOVPS   (CX)(SI*4), X9, X11
-	VCVTPS2PD    X11, Y11
-	VMASKMOVPS   (DX)(SI*4), X9, X12
-	VCVTPS2PD    X12, Y12
-	VSUBPD       Y0, Y10, Y10
-	VMULPD       Y11, Y12, Y12
-	VADDPD       Y12, Y1, Y1
-	VFMADD231PD  Y10, Y12, Y5
-	VEXTRACTF128 $0x01, Y9, X10
-	VMASKMOVPS   16(AX)(SI*4), X10, X10
-	VCVTPS2PD    X10, Y10
-	VEXTRACTF128 $0x01, Y9, X11
-	VMASKMOVPS   16(CX)(SI*4), X11, X11
-	VCVTPS2PD    X11, Y11
-	VEXTRACTF128 $0x01, Y9, X9
-	VMASKMOVPS   16(DX)(SI*4), X9, X9
-	VCVTPS2PD    X9, Y9
-	VSUBPD       Y0, Y10, Y10
-	VMULPD       Y11, Y9, Y9
-	VADDPD       Y9, Y2, Y2
-	VFMADD231PD  Y10, Y9, Y6
+	VMOVUPS      32(DI)(BX*4), Y5
+	VMASKMOVPS   (AX)(SI*4), Y5, Y6
+	VMASKMOVPS   (CX)(SI*4), Y5, Y7
+	VMASKMOVPS   (DX)(SI*4), Y5, Y8
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       Y7, Y8, Y8
+	VMULPS       Y8, Y6, Y6
+	VMOVUPS      lanes00000000<>+0(SB), Y0
+	VBLENDVPS    Y5, Y8, Y0, Y0
+	VMOVUPS      lanes00000000<>+0(SB), Y7
+	VBLENDVPS    Y5, Y6, Y7, Y5
+	VCVTPS2PD    X0, Y6
+	VADDPD       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y0, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y0, Y2, Y2
+	VCVTPS2PD    X5, Y0
+	VADDPD       Y0, Y3, Y3
+	VEXTRACTF128 $0x01, Y5, X0
+	VCVTPS2PD    X0, Y0
+	VADDPD       Y0, Y4, Y4
 
 done:
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y4, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPD       X0, X1, X1
 	VUNPCKHPD    X1, X1, X0
 	VADDSD       X0, X1, X1
-	VADDPD       Y7, Y5, Y5
-	VADDPD       Y8, Y6, Y6
-	VADDPD       Y6, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPD       X0, X5, X5
-	VUNPCKHPD    X5, X5, X0
-	VADDSD       X0, X5, X5
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VADDPD       X0, X3, X3
+	VUNPCKHPD    X3, X3, X0
+	VADDSD       X0, X3, X3
 	MOVSD        X1, level+80(FP)
-	MOVSD        X5, along+88(FP)
+	MOVSD        X3, along+88(FP)
 	VZEROUPPER
 	RET
 

@@ -59,29 +59,36 @@ func (l *loopWriter) expShift() {
 	l.function("expShift", "func(y, x []float32, scale, shift float32) float64", "y", "x")
 	scale, shift := l.splat("scale"), l.splat("shift")
 	sums := l.doubles()
-	l.eachSummed("x", sums, func() vector {
+	l.eachSummed("x", func() []vector {
 		x := l.load("x")
 		l.VFMSUB213PS(shift, scale, x)
 		e := l.exp(x)
 		l.store(e, "y")
-		return e
-	})
+		return []vector{e}
+	}, sums)
 	l.returnTotals(l.total(sums[0], sums[1]))
 }
 
-// eachSummed is each, three vectors a turn, whose results are added to sums. Those
-// of one turn are added as float32 first, since it is slow to widen them.
-func (l *loopWriter) eachSummed(length string, sums [2]vector, body func() vector) {
-	var turn vector
+// eachSummed is each, three vectors a turn, whose results are added to sums, one of each.
+// Those of one turn are added as float32 first, since it is slow to widen them.
+func (l *loopWriter) eachSummed(length string, body func() []vector, sums ...[2]vector) {
+	var turn []vector
 	l.each(length, 3, func() {
-		v := l.inside(body(), 0)
+		results := body()
+		for i, v := range results {
+			results[i] = l.inside(v, 0)
+		}
 		if l.block == 0 {
-			turn = v
+			turn = results
 		} else {
-			l.VADDPS(v, turn, turn)
+			for i, v := range results {
+				l.VADDPS(v, turn[i], turn[i])
+			}
 		}
 		if l.block == l.blocks-1 {
-			l.addDoubles(turn, sums)
+			for i, v := range turn {
+				l.addDoubles(v, sums[i])
+			}
 		}
 	})
 }

@@ -60,13 +60,13 @@ func (l *loopWriter) exp2Sum() {
 	l.function("exp2Sum", "func(y, x []float32, shift float32) float64", "y", "x")
 	shift, c := l.splat("shift"), l.power2(-127)
 	sums := l.doubles()
-	l.eachSummed("x", sums, func() vector {
+	l.eachSummed("x", func() []vector {
 		x := l.load("x")
 		l.VSUBPS(shift, x, x)
 		e := l.exp2(c, x)
 		l.store(e, "y")
-		return e
-	})
+		return []vector{e}
+	}, sums)
 	l.returnTotals(l.total(sums[0], sums[1]))
 }
 

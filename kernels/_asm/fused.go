@@ -18,13 +18,13 @@ func (l *loopWriter) expSum() {
 	l.ahead = []string{"y"}
 	shift, c := l.splat("shift"), l.power2(-127*math.Ln2)
 	sums := l.doubles()
-	l.eachSummed("x", sums, func() vector {
+	l.eachSummed("x", func() []vector {
 		x := l.load("x")
 		l.VSUBPS(shift, x, x)
 		e := l.expShort(c, x)
 		l.store(e, "y")
-		return e
-	})
+		return []vector{e}
+	}, sums)
 	l.returnTotals(l.total(sums[0], sums[1]))
 }
 
@@ -63,21 +63,15 @@ func (l *loopWriter) normSums() {
 	l.function("normSums", "func(x, w, dy []float32, shift float32) (level, along float64)", "x", "w", "dy")
 	l.ahead = []string{"x", "dy"}
 	shift := l.splat("shift")
-	l.VCVTPS2PD(l.half(shift, 0), shift)
-	levels := [][2]vector{l.doubles(), l.doubles()}
-	alongs := [][2]vector{l.doubles(), l.doubles()}
-	l.each("x", 2, func() {
-		for upper := range 2 {
-			x, w, dy := l.widen("x", upper), l.widen("w", upper), l.widen("dy", upper)
-			level, along := levels[l.block][upper], alongs[l.block][upper]
-			l.VSUBPD(shift, x, x)
-			l.VMULPD(w, dy, dy)
-			l.VADDPD(dy, level, level)
-			l.VFMADD231PD(x, dy, along)
-		}
-	})
-	l.returnTotals(l.total(levels[0][0], levels[0][1], levels[1][0], levels[1][1]),
-		l.total(alongs[0][0], alongs[0][1], alongs[1][0], alongs[1][1]))
+	level, along := l.doubles(), l.doubles()
+	l.eachSummed("x", func() []vector {
+		x, w, dy := l.load("x"), l.load("w"), l.load("dy")
+		l.VSUBPS(shift, x, x)
+		l.VMULPS(w, dy, dy)
+		l.VMULPS(dy, x, x)
+		return []vector{dy, x}
+	}, level, along)
+	l.returnTotals(l.total(level[0], level[1]), l.total(along[0], along[1]))
 }
 
 func (l *loopWriter) normInput() {

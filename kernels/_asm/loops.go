@@ -29,8 +29,8 @@ func loops(c *build.Context, level string, lanes int) {
 		l.tailMasks()
 	}
 
-	l.reduceSum("dot", "x", "y")
-	l.reduceSum("dot3", "x", "y", "z")
+	l.dot()
+	l.dot3()
 	l.maximum()
 
 	l.axpy()

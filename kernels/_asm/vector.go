@@ -2,37 +2,36 @@ package main
 
 import (
 	"math"
-	"strings"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// reduceSum is Σ of the product of two or three slices. The lanes are widened
-// before they are multiplied: a product of two float32 is exact in float64.
-func (l *loopWriter) reduceSum(name string, slices ...string) {
-	l.function(name, "func("+strings.Join(slices, ", ")+" []float32) float64", slices...)
-	l.ahead = slices[:1]
-	if len(slices) == 3 {
-		l.ahead = []string{"x", "z"} // y has the weights, the same for every row
-	}
+// dot widens the lanes before they are multiplied: a product of two float32 is exact in
+// float64.
+func (l *loopWriter) dot() {
+	l.function("dot", "func(x, y []float32) float64", "x", "y")
+	l.ahead = []string{"x"} // which may be y
 	sums := [][2]vector{l.doubles(), l.doubles()}
-	l.each(slices[0], 2, func() {
+	l.each("x", 2, func() {
 		for upper, sum := range sums[l.block] {
-			var wide []vector
-			for _, s := range slices {
-				wide = append(wide, l.widen(s, upper))
-			}
-			switch len(wide) {
-			case 2:
-				l.VFMADD231PD(wide[0], wide[1], sum)
-			case 3:
-				l.VMULPD(wide[0], wide[1], wide[1])
-				l.VFMADD231PD(wide[1], wide[2], sum)
-			}
+			l.VFMADD231PD(l.widen("x", upper), l.widen("y", upper), sum)
 		}
 	})
 	l.returnTotals(l.total(sums[0][0], sums[0][1], sums[1][0], sums[1][1]))
+}
+
+func (l *loopWriter) dot3() {
+	l.function("dot3", "func(x, y, z []float32) float64", "x", "y", "z")
+	l.ahead = []string{"x", "z"} // y has the weights, the same for every row
+	sums := l.doubles()
+	l.eachSummed("x", func() []vector {
+		x, y, z := l.load("x"), l.load("y"), l.load("z")
+		l.VMULPS(y, z, z)
+		l.VMULPS(z, x, x)
+		return []vector{x}
+	}, sums)
+	l.returnTotals(l.total(sums[0], sums[1]))
 }
 
 func (l *loopWriter) maximum() {
