@@ -77,6 +77,8 @@ type Train struct {
 	Clip        float64 `yaml:"clip" json:"clip"`             // largest norm of the gradient; 0: not clipped
 	WeightDecay float64 `yaml:"weight_decay" json:"weight_decay"`
 	Seed        uint64  `yaml:"seed" json:"seed"`
+
+	GroupByLength bool `yaml:"group_by_length,omitempty" json:"group_by_length,omitempty"` // batches of texts of nearly one length
 }
 
 // Eval says how often, in steps, and on how many batches the held-out losses
@@ -348,6 +350,9 @@ func (c *Config) validateExamples() error {
 			if f[1] != "" {
 				return &fieldError{"data." + f[0], "needs data.train"}
 			}
+		}
+		if c.Train.GroupByLength {
+			return &fieldError{"train.group_by_length", "needs data.train: the texts of the study are cut into windows of one length"}
 		}
 		if c.Task != auto {
 			return &fieldError{"task", "needs data.train: the texts of the study are for the task of its own model"}

@@ -151,6 +151,7 @@ bias: lora_only
 		"data: {train: a.csv}":     "run.yaml:2:15: data.train: needs model: the study's own model has no tokenizer",
 		"model: b\ndata: {train: a.csv, adapt_text: x}": "run.yaml:3:34: data.adapt_text: is the study's; with data.train there is no other text",
 		"model: b\ndata: {label: x}":                    "run.yaml:3:15: data.label: needs data.train",
+		"train: {group_by_length: true}":                "run.yaml:2:26: train.group_by_length: needs data.train: the texts of the study are cut into windows of one length",
 		"model: b\ndata: {labels: [x]}":                 "run.yaml:3:16: data.labels: needs data.train",
 		"task: causal-lm":                               "run.yaml:2:7: task: needs data.train: the texts of the study are for the task of its own model",
 		"task: regresion":                               `run.yaml:2:7: task: is "regresion", must be auto or one of causal-lm, masked-lm, classification, regression, multi-label, seq2seq, image-classification`,

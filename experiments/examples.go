@@ -8,8 +8,6 @@ import (
 	"math"
 	"os"
 	"slices"
-
-	"github.com/lowrank/lowrank/experiments/data"
 )
 
 // ignored is transformers' label of what the loss does not count.
@@ -64,9 +62,12 @@ func (x *examples) apart(fraction float64) (train, held []example, err error) {
 
 // byLength sorts examples so that those of a batch need little padding.
 func byLength(list []example) {
-	slices.SortStableFunc(list, func(a, b example) int {
-		return cmp.Or(cmp.Compare(len(a.ids), len(b.ids)), cmp.Compare(len(a.labels), len(b.labels)))
-	})
+	slices.SortStableFunc(list, func(a, b example) int { return a.compareLength(&b) })
+}
+
+// compareLength compares the lengths of examples: of their tokens, then of their labels.
+func (e *example) compareLength(f *example) int {
+	return cmp.Or(cmp.Compare(len(e.ids), len(f.ids)), cmp.Compare(len(e.labels), len(f.labels)))
 }
 
 // hashExamples adds all that the examples are to a hash.
@@ -98,21 +99,4 @@ func hashFile(w io.Writer, path string) error {
 	defer f.Close()
 	_, err = io.Copy(w, f)
 	return err
-}
-
-// An order is the order in which examples are drawn: in every pass over all of
-// them another, which follows from the seed, the stream and the number of the
-// pass alone.
-type order struct {
-	key   string
-	order []int
-}
-
-// at returns which of n examples stands at a place of a stream.
-func (o *order) at(n int, seed uint64, stream string, place int) int {
-	key := fmt.Sprintf("%s/pass/%d", stream, place/n)
-	if full := fmt.Sprint(seed, "/", key); o.key != full {
-		o.key, o.order = full, data.Stream(seed, key).Perm(n)
-	}
-	return o.order[place%n]
 }

@@ -10,34 +10,6 @@ import (
 	"github.com/lowrank/lowrank/nn"
 )
 
-// What runs of the same data share does not depend on their method or seed of
-// training, but for a new head.
-func TestOrderOfExamples(t *testing.T) {
-	var o order
-	seen := map[int]int{}
-	for place := range 20 {
-		seen[o.at(10, 1, "data", place)]++
-	}
-	for i := range 10 {
-		if seen[i] != 2 {
-			t.Errorf("example %d comes %d times in two passes", i, seen[i])
-		}
-	}
-	var p, q order
-	var first, second []int
-	for place := range 10 {
-		first, second = append(first, p.at(10, 1, "data", place)), append(second, q.at(10, 1, "data", 10+place))
-	}
-	if slices.Equal(first, second) {
-		t.Error("two passes have the same order")
-	}
-	for place := 9; place >= 0; place-- { // in any order of asking
-		if p.at(10, 1, "data", 10+place) != second[place] || p.at(10, 1, "data", place) != first[place] {
-			t.Error("the order depends on what was asked before")
-		}
-	}
-}
-
 func TestApart(t *testing.T) {
 	x := &examples{}
 	for i := range 10 {

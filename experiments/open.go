@@ -92,6 +92,9 @@ type shifter interface {
 func (o *opening) encode() (err error) {
 	s := &shelf{task: o.task}
 	if o.task == ImageClassification {
+		if o.config.Train.GroupByLength {
+			return fmt.Errorf("train.group_by_length: images are all of one size")
+		}
 		s.pixels, err = o.folder.processor()
 	} else {
 		s.words, err = o.folder.vocabulary(o.config.Train.Tokens)

@@ -200,6 +200,9 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 	b := blockwise(open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks)
 	b.input.Noise = &ag.Noise{Seed: c.Seed}
 	b.input.Sparing = method.Router == nil // whose balance is of all tokens
+	if c.GroupByLength {
+		b.order.rows = b.rows
+	}
 	if t.train, err = newGraph(model, b, c.Accumulate); err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (s *shelf) write(b *batch, rows []drawn) error {
 
 // at returns the example at a place of a stream.
 func (s *shelf) at(b *batch, seed uint64, stream string, place int) drawn {
-	return drawn{&s.train[b.order.at(len(s.train), seed, stream, place)], s.random(seed, stream, place)}
+	return drawn{&s.train[b.order.at(s.train, seed, stream, place)], s.random(seed, stream, place)}
 }
 
 func (s *shelf) count(b *batch, seed uint64, stream string, index int) int {

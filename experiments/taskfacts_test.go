@@ -34,6 +34,7 @@ func TestTasksThatCannotBe(t *testing.T) {
 		"a t5 classifies":  {"t5", Data{Train: records, Label: "label"}, func(c *Config) { c.Task = Classification }, []string{"model", "no classifier"}},
 		"a t5 on text":     {"t5", Data{Train: textFile(t, "a.txt", "text")}, nil, []string{"seq2seq needs columns", "plain text"}},
 		"images of text":   {"bert", Data{Train: records}, func(c *Config) { c.Task = ImageClassification }, []string{"data.train is a table"}},
+		"sizes of images":  {"vit", Data{Train: imageDir(t, 2)}, func(c *Config) { c.Train.GroupByLength = true }, []string{"train.group_by_length", "of one size"}},
 		"text of images":   {"vit", Data{Train: imageDir(t, 2)}, func(c *Config) { c.Task = CausalLM }, []string{"data.train is images"}},
 		"too many tokens":  {"bert", Data{Train: records}, func(c *Config) { c.Train.Tokens = 65 }, []string{"65 tokens", "max_position_embeddings = 64"}},
 		"too few tokens":   {"bert", Data{Train: records, Pair: "second"}, func(c *Config) { c.Train.Tokens = 2 }, []string{"train.tokens is 2"}},

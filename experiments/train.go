@@ -109,7 +109,7 @@ func (t *training) passes(then func() error) (loss float64, penalties []float64,
 	c, feed := t.Config.Train, &t.Setting.feed
 	first, labels := (t.step-1)*c.Accumulate, 0
 	for pass := range c.Accumulate {
-		labels += feed.count(t.train.batch, c.Seed, "data", first+pass)
+		labels += feed.count(t.train.batch, c.Seed, trainStream, first+pass)
 	}
 	t.train.share(labels)
 	var sum float64
@@ -118,7 +118,7 @@ func (t *training) passes(then func() error) (loss float64, penalties []float64,
 	defer noise.Rest() // what the instruments replay has none
 	for pass := range c.Accumulate {
 		noise.Make(uint32(first + pass))
-		if err := feed.draw(t.train.batch, c.Seed, "data", first+pass); err != nil {
+		if err := feed.draw(t.train.batch, c.Seed, trainStream, first+pass); err != nil {
 			return 0, nil, 0, err
 		}
 		loss, err := t.train.forward()
