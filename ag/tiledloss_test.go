@@ -12,12 +12,17 @@ import (
 
 // The loss of logits that are made tile by tile, and its gradients, are those of
 // logits that are there in whole, bit for bit, in the first pass and in those that
-// follow, whatever the weight is kept in; and the logits are there for who asks.
+// follow, whatever the weight is kept in and whichever targets are ignored; and the
+// logits are there for who asks.
 func TestTiledLoss(t *testing.T) {
 	const m, in, classes = 300, 24, 9000 // three tiles
 	targets := make([]int32, m)
-	for i := range targets {
-		targets[i] = int32(i*i%(classes+1)) - 1
+	passes := []func(row int) bool{ // which rows count
+		func(row int) bool { return row > 0 },
+		func(row int) bool { return row%7 == 3 },                    // the hidden tokens of a masked language model
+		func(row int) bool { return row%100 >= 40 && row%100 < 85 }, // answers behind prompts, before padding
+		func(int) bool { return false },
+		func(int) bool { return true },
 	}
 	s, _ := kept(t, classes, in, kernels.BF16)
 	packed := ag.NewWeight(classes, in, agtest.Random(classes, in, 1).Floats())
@@ -46,14 +51,23 @@ func TestTiledLoss(t *testing.T) {
 			loss := tape.Run(f)
 			return tape, z, tape.Run(ag.NewSum([]float32{1, 0.5}, loss, tape.Run(ag.NewWeightedMean(h, make([]float32, m*in))))), f
 		}
+		draw := func(counts func(row int) bool) {
+			for i := range targets {
+				if targets[i] = -100; counts(i) {
+					targets[i] = int32(i * i % classes)
+				}
+			}
+		}
+		draw(passes[0])
 		plain, _, want, all := graph(true)
 		tiled, z, got, some := graph(false)
 		if plain.Bytes()-tiled.Bytes() < 4*m*classes {
 			t.Errorf("%s: the tape has %d bytes, with logits %d", name, tiled.Bytes(), plain.Bytes())
 		}
-		for pass := range 3 {
+		for pass, counts := range passes {
 			if pass > 0 {
 				x.Floats()[0]++
+				draw(counts)
 				plain.Replay()
 				tiled.Replay()
 			}
@@ -85,6 +99,33 @@ func scaled(x *ag.Variable, s float32) []float32 {
 	y := slices.Clone(x.Floats())
 	kernels.Scale(s, y)
 	return y
+}
+
+// Rows whose targets are ignored are not computed: what they hold reaches nothing,
+// not even a gradient that is not finite.
+func TestTiledLossLeavesOut(t *testing.T) {
+	const m, in, classes = 9, 4, 40
+	w := ag.NewWeight(classes, in, agtest.Random(classes, in, 1).Floats())
+	x := agtest.Random(m, in, 2)
+	targets := make([]int32, m)
+	for row := range m {
+		if row%3 > 0 {
+			targets[row] = -1
+			x.Floats()[row*in] = float32(math.NaN())
+		}
+	}
+	tape := ag.NewTape()
+	loss := tape.Run(ag.NewCrossEntropy(tape.Run(ag.NewFrozenLinear(x, w)), targets))
+	if err := tape.Backward(loss); err != nil {
+		t.Fatal(err)
+	}
+	for row := range m {
+		for _, g := range x.GradFloats()[row*in:][:in] {
+			if g != g || (g != 0) != (row%3 == 0) {
+				t.Errorf("row %d: a gradient of %v", row, g)
+			}
+		}
+	}
 }
 
 // A bias that is trained has its gradient, for which logits are there in whole.
