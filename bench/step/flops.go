@@ -11,8 +11,9 @@ import (
 // Flops returns the floating-point operations that a step's matrix products
 // need, two a multiply-add, nothing computed twice counted: of every map
 // forward, for the gradient of its input, where it has one, and of what of it
-// is trained; of attention, the pairs of tokens that see each other. Of a
-// classifier's last block count the rows that are read. Lookups in tables, and what
+// is trained; of attention, the pairs of tokens that see each other. Of the
+// output count the rows that have a label, and of a classifier's last block those that
+// are read. Lookups in tables, and what
 // goes element by element, do not count.
 func (t *Training) Flops() float64 {
 	adapted := map[*nn.Linear]*adapter.Map{}
@@ -30,8 +31,11 @@ func (t *Training) Flops() float64 {
 			continue
 		}
 		rows := float64(t.Shape.Batch * t.Shape.Tokens)
-		if classifies && t.Shape.readOnce(l) {
+		switch {
+		case classifies && t.Shape.readOnce(l):
 			rows = float64(t.Shape.Batch)
+		case l.Output:
+			rows = float64(t.counted)
 		}
 		switch m := adapted[l]; {
 		case m == nil:

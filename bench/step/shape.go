@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 
 	"github.com/lowrank/lowrank/nn"
 	"github.com/lowrank/lowrank/nn/bert"
@@ -19,8 +21,10 @@ type Shape struct {
 	Heads          int
 	KVHeads        int // 0: Heads
 	Causal         bool
-	Rank           int  // of the adapters; 0: Rank
-	Checkpoint     bool // of the blocks' activations, see [nn.Context.Block]
+	Prompt         int     // tokens of each sequence, its first, that the loss does not count
+	Masked         float64 // part of the tokens that a masked language model is asked for
+	Rank           int     // of the adapters; 0: Rank
+	Checkpoint     bool    // of the blocks' activations, see [nn.Context.Block]
 
 	family family
 }
@@ -36,7 +40,7 @@ type family struct {
 var (
 	Encoder = Shape{
 		Name: "encoder", Batch: 32, Tokens: 64, Vocabulary: 8192, Hidden: 384, Layers: 6, Heads: 12,
-		family: bertOf(1536),
+		family: bertOf(1536, bert.SequenceClassifier, nn.Classification),
 	}
 	Decoder = Shape{
 		Name: "decoder", Batch: 8, Tokens: 128, Vocabulary: 4096, Hidden: 512, Layers: 8, Heads: 8, Causal: true,
@@ -46,7 +50,18 @@ var (
 		Name: "study", Batch: 8, Tokens: 128, Vocabulary: 256, Hidden: 128, Layers: 4, Heads: 4, Causal: true,
 		family: llamaOf(344),
 	}
-	Shapes = []Shape{Encoder, Decoder, Study}
+	// Masked is the encoder as a masked language model, of BERT's words, 15 % of which
+	// are asked for, Answers the decoder with Llama's words, of whose sequences the
+	// first half is a prompt.
+	Masked = Shape{
+		Name: "masked", Batch: 32, Tokens: 64, Vocabulary: 30522, Hidden: 384, Layers: 6, Heads: 12, Masked: 0.15,
+		family: bertOf(1536, bert.MaskedLM, nn.Token),
+	}
+	Answers = Shape{
+		Name: "answers", Batch: 8, Tokens: 128, Vocabulary: 32000, Hidden: 512, Layers: 8, Heads: 8, Causal: true, Prompt: 64,
+		family: llamaOf(1376),
+	}
+	Shapes = []Shape{Encoder, Decoder, Study, Masked, Answers}
 
 	// Big is a model of 1.1 billion parameters, that of TinyLlama (arXiv 2401.02385),
 	// for one sequence.
@@ -58,12 +73,14 @@ var (
 
 // ShapeOf returns the shape of that name.
 func ShapeOf(name string) (Shape, error) {
+	var names []string
 	for _, s := range append(Shapes, Big) {
 		if s.Name == name {
 			return s, nil
 		}
+		names = append(names, s.Name)
 	}
-	return Shape{}, fmt.Errorf("no shape %q: there are encoder, decoder and study", name)
+	return Shape{}, fmt.Errorf("no shape %q: there are %s", name, strings.Join(names, ", "))
 }
 
 // Model returns the model of a seed.
@@ -80,35 +97,44 @@ func (s Shape) Data(seed uint64, task nn.Task) (ids, labels []int32) {
 	for i := range ids {
 		ids[i] = rng.Int32N(int32(s.Vocabulary))
 	}
-	if task == nn.NextToken {
-		return ids, ids
+	if task == nn.Classification {
+		for i := range s.Batch {
+			labels = append(labels, int32(i%2))
+		}
+		return ids, labels
 	}
-	for i := range s.Batch {
-		labels = append(labels, int32(i%2))
+	labels = slices.Clone(ids)
+	for i := range labels {
+		if i%s.Tokens < s.Prompt || task == nn.Token && rng.Float64() >= s.Masked {
+			labels[i] = ignored
+		}
 	}
 	return ids, labels
 }
 
-// bertOf are classifiers of two classes with so many features inside a
-// feed-forward layer.
-func bertOf(inside int) family {
+// ignored is transformers' label of what the loss does not count.
+const ignored = -100
+
+// bertOf are BERTs with a head, of two classes where it classifies, and so many
+// features inside a feed-forward layer.
+func bertOf(inside int, head bert.Head, task nn.Task) family {
 	const positions, types, labels, eps = 512, 2, 2, 1e-12
 	return family{
 		model: func(s Shape, seed uint64) (nn.Model, error) {
 			return bert.Build(bert.Config{
-				Head: bert.SequenceClassifier, VocabSize: s.Vocabulary, HiddenSize: s.Hidden, NumHiddenLayers: s.Layers,
+				Head: head, VocabSize: s.Vocabulary, HiddenSize: s.Hidden, NumHiddenLayers: s.Layers,
 				NumAttentionHeads: s.Heads, IntermediateSize: inside, HiddenAct: "gelu",
 				MaxPositionEmbeddings: positions, TypeVocabSize: types, LayerNormEps: eps,
-				Labels: labels, Task: nn.Classification, PadTokenID: -1, PositionPadding: -1,
+				Labels: labels, Task: task, PadTokenID: -1, PositionPadding: -1, TieWordEmbeddings: true,
 			}, random(seed))
 		},
 		config: func(s Shape) any {
 			return map[string]any{
-				"architectures": []string{"BertForSequenceClassification"}, "model_type": "bert", "dtype": "float32",
+				"architectures": []string{"Bert" + string(head)}, "model_type": "bert", "dtype": "float32",
 				"vocab_size": s.Vocabulary, "hidden_size": s.Hidden, "num_hidden_layers": s.Layers,
 				"num_attention_heads": s.Heads, "intermediate_size": inside, "hidden_act": "gelu",
 				"max_position_embeddings": positions, "type_vocab_size": types, "layer_norm_eps": eps,
-				"num_labels": labels, "problem_type": "single_label_classification", "pad_token_id": nil,
+				"num_labels": labels, "problem_type": "single_label_classification", "pad_token_id": nil, "tie_word_embeddings": true,
 				"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
 			}
 		},

@@ -72,7 +72,7 @@ func TestPruning(t *testing.T) {
 func BenchmarkStep(b *testing.B) {
 	for _, s := range Shapes {
 		for _, method := range []string{"lora", "dora", "full", "lora-moe"} {
-			if s.Name != Study.Name && (method == "full" || method == "lora-moe") {
+			if s.Name != Study.Name && (method == "full" || method == "lora-moe") || method != "lora" && (s.Masked > 0 || s.Prompt > 0) {
 				continue
 			}
 			for _, threads := range threadCounts() {

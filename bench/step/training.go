@@ -37,6 +37,8 @@ type Training struct {
 	ran  bool // forward, for the step that comes
 	step int
 
+	counted int // labels that the loss counts
+
 	watched watched
 }
 
@@ -91,16 +93,19 @@ func inject(model nn.Model, method string, rank int, seed uint64) (*lora.Set, er
 	return lora.Inject(model, m, lora.Options{Rank: rank, Alpha: Alpha, Seed: seed, Exclude: outside(model)})
 }
 
-// pooler stands on the blocks, and all-linear selects it.
-const pooler = "bert.pooler.dense"
+// Maps of BERT's heads, which all-linear selects.
+const (
+	pooler    = "bert.pooler.dense"
+	transform = "cls.predictions.transform.dense"
+)
 
-func outside(model nn.Model) lora.Targets {
+func outside(model nn.Model) (heads lora.Targets) {
 	for _, l := range model.Linears() {
-		if l.Name == pooler {
-			return lora.Targets{pooler}
+		if l.Name == pooler || l.Name == transform {
+			heads = append(heads, l.Name)
 		}
 	}
-	return nil
+	return heads
 }
 
 // everything makes all tensors of a model trained.
@@ -115,6 +120,11 @@ func everything(model nn.Model) []*optim.Group {
 
 func (t *Training) build(seed uint64) error {
 	c, labels := t.Shape.context(seed, t.tape, t.Model.Task())
+	for _, label := range labels {
+		if label >= 0 {
+			t.counted++
+		}
+	}
 	c.Sparing = t.Set == nil || t.Set.Method.Router == nil
 	loss, err := t.Model.Task().Loss(c, t.Model.Forward(c), nn.Labels{Classes: labels})
 	if err != nil {

@@ -44,8 +44,11 @@ func peakShare(threads int) float64 {
 
 // Methods are what is compared at a shape where nothing else is asked for.
 func Methods(s step.Shape) []string {
-	if s.Name == step.Study.Name {
+	switch s.Name {
+	case step.Study.Name:
 		return []string{"lora", "dora", "adalora", "vera", "hira", "full"}
+	case step.Masked.Name, step.Answers.Name:
+		return []string{"lora"}
 	}
 	return []string{"lora", "dora", "pissa", "adalora", "lora-fa"}
 }
