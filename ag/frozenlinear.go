@@ -43,10 +43,12 @@ func (f *FrozenLinear) forward(m int, x, y []float32) {
 	f.w.forward(m, x, 0, nil, nil, f.bias.values(), y)
 }
 
-// postpone makes y be computed when it is asked for, and gives up what it has.
-func (f *FrozenLinear) postpone() {
+// Postpone makes y be computed when it is asked for, and gives up what it has. It
+// returns the operator. A [CrossEntropy] of y never asks, see tiledLoss.
+func (f *FrozenLinear) Postpone() *FrozenLinear {
 	f.y.fill = func(y []float32) { f.forward(f.m, Floats(f.x), y) }
 	f.y.forget()
+	return f
 }
 
 func (f *FrozenLinear) Backward(gy Tensor) error {

@@ -34,7 +34,7 @@ func newTiledLoss(z Tensor) *tiledLoss {
 	}
 	rows := min(v.rows, max(tileRows, tileBytes/(4*v.cols)))
 	t := &tiledLoss{p: v.product, at: make([]int, rows), targets: make([]int32, rows), losses: make([]float32, rows)}
-	t.p.postpone()
+	t.p.Postpone()
 	return t
 }
 

@@ -128,6 +128,30 @@ func TestTiledLossLeavesOut(t *testing.T) {
 	}
 }
 
+// An output that is postponed is made when it is asked for, of what its input then
+// is, and once in a pass.
+func TestPostpone(t *testing.T) {
+	const m, in, out = 5, 3, 70
+	w := ag.NewWeight(out, in, agtest.Random(out, in, 1).Floats())
+	x, tape := agtest.Random(m, in, 2), ag.NewTape()
+	y := tape.Run(ag.NewFrozenLinear(x, w).Postpone())
+	if n := tape.Bytes(); n > 0 {
+		t.Errorf("%d bytes before anyone asks", n)
+	}
+	for range 3 {
+		want := ag.Floats(ag.NewTape().Run(ag.NewFrozenLinear(x, w)))
+		if got := ag.Floats(y); !slices.Equal(got, want) {
+			t.Error("the values differ")
+		}
+		x.Floats()[0]++
+		tape.Replay()
+	}
+	ag.Floats(y)[0] = 7
+	if ag.Floats(y)[0] != 7 {
+		t.Error("it is made twice")
+	}
+}
+
 // A bias that is trained has its gradient, for which logits are there in whole.
 func TestTrainedBiasOfManyLogits(t *testing.T) {
 	const m, in, classes = 300, 24, 9000

@@ -106,5 +106,9 @@ func (l *Linear) Forward(c *Context, x ag.Tensor) ag.Tensor {
 	if l.W.RequiresGrad() {
 		return c.Run(ag.NewLinear(x, l.W).AddBias(bias))
 	}
-	return c.Run(ag.NewFrozenLinear(x, l.Frozen()).AddBias(bias))
+	f := ag.NewFrozenLinear(x, l.Frozen()).AddBias(bias)
+	if l.Output { // whose logits a loss does not need in whole
+		f.Postpone()
+	}
+	return c.Run(f)
 }
