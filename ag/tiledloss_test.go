@@ -128,6 +128,19 @@ func TestTiledLossLeavesOut(t *testing.T) {
 	}
 }
 
+// Of logits that are no more than the input's features nothing is saved by tiles: they
+// are kept, and the gradient finds them.
+func TestFewLogitsAreKept(t *testing.T) {
+	for classes, want := range map[int]int{4: 4 * 9 * 4, 5: 0} {
+		w, tape := ag.NewWeight(classes, 4, agtest.Random(classes, 4, 1).Floats()), ag.NewTape()
+		z := tape.Run(ag.NewFrozenLinear(agtest.Random(9, 4, 2), w))
+		want += 4 * (1 + 9) // the loss, and each row's
+		if tape.Run(ag.NewCrossEntropy(z, make([]int32, 9))); tape.Bytes() != want {
+			t.Errorf("%d classes: %d bytes, want %d", classes, tape.Bytes(), want)
+		}
+	}
+}
+
 // An output that is postponed is made when it is asked for, of what its input then
 // is, and once in a pass.
 func TestPostpone(t *testing.T) {

@@ -110,3 +110,19 @@ func TestEmbeddingAndNorm(t *testing.T) {
 	c.Replay()
 	check()
 }
+
+// Logits are made when they are asked for, other outputs as the graph is built.
+func TestOutputIsPostponed(t *testing.T) {
+	for output, want := range map[bool]int{true: 0, false: 4 * 5 * 6} {
+		l := nn.NewLinear("head", 6, 3, make([]float32, 18))
+		l.Output = output
+		c := &nn.Context{Tape: ag.NewTape()}
+		y := l.Forward(c, ag.NewVariable(5, 3, nil))
+		if got := c.Tape.Bytes(); got != want {
+			t.Errorf("output %v: %d bytes, want %d", output, got, want)
+		}
+		if n := len(ag.Floats(y)); n != 30 {
+			t.Errorf("output %v: %d values", output, n)
+		}
+	}
+}
