@@ -56,7 +56,7 @@ func TestInstead(t *testing.T) {
 	for _, light := range []bool{false, true} {
 		first := ag.NewTape()
 		tapes := []*ag.Tape{first}
-		rows := []int{260, 200, 129} // more than one tile: else the logits are there in whole
+		rows := []int{260, 200, 129} // more than one tile
 		var alone, turns []func() []float32
 		for i, m := range rows {
 			tape := first

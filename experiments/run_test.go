@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lowrank/lowrank/ag"
 	"github.com/lowrank/lowrank/experiments/record"
 	"github.com/lowrank/lowrank/lora"
 )
@@ -190,5 +191,60 @@ func TestAdapterLoadsAgain(t *testing.T) {
 		if math.Abs(have-want.eval["adapt_after"]) > within {
 			t.Errorf("%s: the loaded adapter has a loss of %v, the run %v", m.Name, have, want.eval["adapt_after"])
 		}
+	}
+}
+
+// An exam is taken in the memory of the training graph, whose values are gone then,
+// and the step that follows is the one that follows without an exam.
+func TestExamsTakeNoMemoryOfTheirOwn(t *testing.T) {
+	begin := func() *training {
+		train := &training{Run: tinyRun(t, "lora")}
+		if err := train.open(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { train.log.Close() })
+		method, err := lora.Row("lora")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := train.build(t.Context(), method); err != nil {
+			t.Fatal(err)
+		}
+		train.step = 1
+		return train
+	}
+	step := func(train *training) (loss float64, gradient []float32) {
+		loss, err := train.gradients()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range train.set.Maps {
+			gradient = append(gradient, m.Factor("B").GradFloats()...)
+		}
+		train.opt.ZeroGrad()
+		return loss, gradient
+	}
+	train, alone := begin(), begin()
+	step(train)
+	step(alone)
+	var values [][]float32
+	for _, x := range train.train.input.Hidden {
+		values = append(values, slices.Clone(ag.Floats(x)))
+	}
+	if _, err := train.evaluate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for i, x := range train.train.input.Hidden {
+		if slices.Equal(values[i], ag.Floats(x)) {
+			kept++
+		}
+	}
+	if kept == len(values) {
+		t.Error("every block's output is there after an exam")
+	}
+	loss, gradient := step(train)
+	if want, same := step(alone); loss != want || !slices.Equal(gradient, same) {
+		t.Errorf("after an exam: loss %v, without %v, or a gradient that differs", loss, want)
 	}
 }
