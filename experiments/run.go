@@ -194,17 +194,17 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		return err
 	}
 	open := t.Setting.feed.open
+	if t.eval, err = newGraph(model, forwardOnly(open(c.Batch, c.Tokens)), 1); err != nil {
+		return err
+	}
 	b := blockwise(open(c.Batch, c.Tokens), t.Config.Checkpoint.Blocks)
 	b.input.Noise = &ag.Noise{Seed: c.Seed}
 	b.input.Sparing = method.Router == nil // whose balance is of all tokens
 	if c.GroupByLength {
 		b.order.rows = b.rows
 	}
-	if t.train, err = newGraph(model, b, c.Accumulate); err != nil {
-		return err
-	}
-	// Nothing of a training pass is needed any more where an exam is taken.
-	if t.eval, err = graphOn(t.train.first.Instead(), model, forwardOnly(open(c.Batch, c.Tokens)), 1); err != nil {
+	// In the same memory: nothing of a training pass is needed where an exam is taken.
+	if t.train, err = graphOn(t.eval.first.Instead(), model, b, c.Accumulate); err != nil {
 		return err
 	}
 	t.opt = optim.New(method.Update.Transform(c.WeightDecay), t.set.Groups())
