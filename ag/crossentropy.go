@@ -39,17 +39,24 @@ func NewCrossEntropy(logits Tensor, targets []int32) *CrossEntropy {
 	return f
 }
 
-// check counts the targets that are not ignored.
+// check refuses targets that are no classes and counts those that are not ignored.
 func (f *CrossEntropy) check() {
-	f.count = 0
 	for i, t := range f.targets {
 		if int(t) >= f.v {
 			fail("CrossEntropy", "target %d of row %d, logits are %d×%d: targets must be below %d", t, i, len(f.targets), f.v, f.v)
 		}
+	}
+	f.count = counted(f.targets)
+}
+
+// counted returns how many targets are not ignored.
+func counted(targets []int32) (n int) {
+	for _, t := range targets {
 		if t >= 0 {
-			f.count++
+			n++
 		}
 	}
+	return n
 }
 
 // SetDivisor makes D be n from the next Forward on, the number of targets of

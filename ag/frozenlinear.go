@@ -43,8 +43,9 @@ func (f *FrozenLinear) forward(m int, x, y []float32) {
 	f.w.forward(m, x, 0, nil, nil, f.bias.values(), y)
 }
 
-// Postpone makes y be computed when it is asked for, and gives up what it has. It
-// returns the operator. A [CrossEntropy] of y never asks, see tiledLoss.
+// Postpone makes y be computed when it is asked for, of what x then holds, and gives
+// up what it has. It returns the operator. A [CrossEntropy] of many logits never asks,
+// see tiledLoss.
 func (f *FrozenLinear) Postpone() *FrozenLinear {
 	f.y.fill = func(y []float32) { f.forward(f.m, Floats(f.x), y) }
 	f.y.forget()

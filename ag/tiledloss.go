@@ -52,12 +52,7 @@ func (t *tiledLoss) run(f *CrossEntropy, s float32, gradient bool) {
 	if gradient {
 		clear(t.dx)
 	}
-	count := 0
-	for _, target := range f.targets {
-		if target >= 0 {
-			count++
-		}
-	}
+	count := counted(f.targets)
 	tiles := (count + len(t.at) - 1) / len(t.at)
 	x, z := borrow(len(t.at)*w.In), borrow(len(t.at)*w.Out)
 	defer vectors.put(x)

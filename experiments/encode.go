@@ -116,7 +116,7 @@ func maskable(p passage) example {
 	e := example{ids: p.ids, types: p.types, labels: slices.Clone(p.ids)}
 	for i, special := range p.special {
 		if special != 0 {
-			e.labels[i] = ignored
+			e.labels[i] = nn.Ignored
 		}
 	}
 	return e
@@ -224,7 +224,7 @@ func (n *encoder) answered(t *data.Table, row int, c columns, text string) (e ex
 	p, from := n.words.follow(text, target)
 	labels := nn.Shift(p.ids, len(p.ids))
 	for i := range min(from-1, len(labels)) {
-		labels[i] = ignored
+		labels[i] = nn.Ignored
 	}
 	return example{ids: p.ids, labels: labels}, p.cut, nil
 }

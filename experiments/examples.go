@@ -10,9 +10,6 @@ import (
 	"slices"
 )
 
-// ignored is transformers' label of what the loss does not count.
-const ignored = -100
-
 // An example is a row of a batch without its padding.
 type example struct {
 	line       int // of the file; 0: it is a window of a text

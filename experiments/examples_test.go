@@ -31,7 +31,7 @@ func TestHide(t *testing.T) {
 	for i := range 100_000 {
 		e.ids, e.labels = append(e.ids, int32(10+i%50)), append(e.labels, int32(10+i%50))
 	}
-	e.labels[0] = ignored
+	e.labels[0] = nn.Ignored
 	ids, labels := slices.Clone(e.ids), slices.Clone(e.labels)
 	n := s.hide(&e, s.random(1, "data", 7), ids, labels)
 	if again := s.hide(&e, s.random(1, "data", 7), nil, nil); again != n {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/lowrank/lowrank/experiments/data"
+	"github.com/lowrank/lowrank/nn"
 )
 
 // hide chooses 15 % of the tokens that may be hidden, writes the mask in the
@@ -24,7 +25,7 @@ func (s *shelf) hide(e *example, rng *rand.Rand, ids, labels []int32) int {
 		switch {
 		case ids == nil:
 		case !chosen:
-			labels[i] = ignored
+			labels[i] = nn.Ignored
 		case how < 0.8:
 			ids[i] = s.words.mask
 		case how < 0.9:

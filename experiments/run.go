@@ -204,6 +204,7 @@ func (t *training) build(ctx context.Context, method lora.Method) (err error) {
 		b.order.rows = b.rows
 	}
 	// In the same memory: nothing of a training pass is needed where an exam is taken.
+	// Built last, since what routers say of their load at step 0 is of the last graph.
 	if t.train, err = graphOn(t.eval.first.Instead(), model, b, c.Accumulate); err != nil {
 		return err
 	}

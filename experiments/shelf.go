@@ -93,9 +93,9 @@ func (s *shelf) put(b *batch, row int, e *example, rng *rand.Rand) error {
 		clear(b.labels.Values[row*s.values:][:s.values])
 		copy(b.labels.Values[row*s.values:], e.values)
 	case classifies(s.task):
-		fill(b.labels.Classes, row, 1, e.labels, ignored)
+		fill(b.labels.Classes, row, 1, e.labels, nn.Ignored)
 	default:
-		fill(b.labels.Classes, row, len(b.labels.Classes)/b.rows, e.labels, ignored)
+		fill(b.labels.Classes, row, len(b.labels.Classes)/b.rows, e.labels, nn.Ignored)
 	}
 	switch s.task {
 	case MaskedLM:

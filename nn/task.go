@@ -10,7 +10,7 @@ import (
 type Task string
 
 // The tasks. All but Features have logits; in a Label of theirs a negative
-// number, transformers' −100, is ignored.
+// number, as [Ignored], is ignored.
 const (
 	Features       Task = "features"       // hidden states or embeddings; no loss
 	NextToken      Task = "next token"     // row i: the token after i
@@ -19,6 +19,9 @@ const (
 	Regression     Task = "regression"     // a row a sequence: numbers
 	MultiLabel     Task = "multi-label"    // a row a sequence: each class with a probability of its own
 )
+
+// Ignored is transformers' label of what the loss does not count.
+const Ignored = -100
 
 // Labels are what the loss compares logits with: Classes, one a row of the
 // logits, or Values, one an entry. The graph reads them anew in every replay.

@@ -13,8 +13,7 @@ import (
 // forward, for the gradient of its input, where it has one, and of what of it
 // is trained; of attention, the pairs of tokens that see each other. Of the
 // output count the rows that have a label, and of a classifier's last block those that
-// are read. Lookups in tables, and what
-// goes element by element, do not count.
+// are read. Lookups in tables, and what goes element by element, do not count.
 func (t *Training) Flops() float64 {
 	adapted := map[*nn.Linear]*adapter.Map{}
 	first := map[*nn.Linear]bool{}

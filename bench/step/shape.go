@@ -106,14 +106,11 @@ func (s Shape) Data(seed uint64, task nn.Task) (ids, labels []int32) {
 	labels = slices.Clone(ids)
 	for i := range labels {
 		if i%s.Tokens < s.Prompt || task == nn.Token && rng.Float64() >= s.Masked {
-			labels[i] = ignored
+			labels[i] = nn.Ignored
 		}
 	}
 	return ids, labels
 }
-
-// ignored is transformers' label of what the loss does not count.
-const ignored = -100
 
 // bertOf are BERTs with a head, of two classes where it classifies, and so many
 // features inside a feed-forward layer.
