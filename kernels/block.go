@@ -3,6 +3,7 @@ package kernels
 // The buffers are what one job needs beside the operands.
 type buffers struct {
 	a, b, q []float32
+	c, sums []float32 // of a stream
 	strips  []strip
 	tile    [2]strip // a part of them
 	edge    [maxRows * maxWide]float32
@@ -36,7 +37,7 @@ func (g *product) blocking(m, n int) blocking {
 	case m <= b.most || g.turned:
 		// One row of tiles: B is read from end to end.
 		b.k = max(g.k, kc)
-	case n < 4*s.wide:
+	case n <= 4*s.wide:
 		b.n = n
 		if b.k = max(g.k, kc); g.packed == nil {
 			b.k = max(1, machine.L2/2/(4*kc*n)) * kc

@@ -72,14 +72,14 @@ func (g *product) stream(index int) {
 	w := bufferSets.get()
 	var c matrix
 	if g.turned {
-		c = matrix{atLeast(&w.a, g.m*n+transposeSlack), n, 1}
+		c = matrix{atLeast(&w.c, g.m*n+transposeSlack), n, 1}
 		if g.acc {
 			g.load(c, j, n)
 		}
 	} else {
 		c = matrix{g.c[j:], g.ldc, 1}
 	}
-	sums := matrix{atLeast(&w.b, g.m*n), n, 1}
+	sums := matrix{atLeast(&w.sums, g.m*n), n, 1}
 	for k0 := 0; k0 < g.k; k0 += kc {
 		k1 := min(k0+kc, g.k)
 		if k0 == 0 && !g.acc {
@@ -123,21 +123,24 @@ func (g *product) piece(w *buffers, sums matrix, j, n, k0, k1 int) {
 	}
 }
 
-// gathered is piece of copies of B.
+// gathered is piece of copies of B, and of A packed, whose rows of a tile stay in the
+// first-level cache while the columns of B go by.
 func (g *product) gathered(w *buffers, sums matrix, j, n, k0, k1 int) {
 	const row = gatherColumns + 16 // a line more: rows begin in different sets
-	s, x, end := &shapes[g.level], atLeast(&w.q, streamK*row), stores
+	s, end := &shapes[g.level], stores
+	x := atLeast(&w.b, streamK*row)
+	atLeast(&w.a, g.m*(streamK+transposeSlack))
 	for p := k0; p < k1; p += streamK {
 		k := min(streamK, k1-p)
-		strips := [1]strip{{k: k, arow: g.a.row, acol: g.a.col, brow: row, bcol: 1}}
+		g.left(w, s.rows, 0, g.m, p, k)
+		strips := [1]strip{{k: k, arow: 1, b: x, brow: row, bcol: 1}}
 		for from := 0; from < n; from += gatherColumns {
 			columns := min(gatherColumns, n-from)
-			for i := range k {
-				copy(x[i*row:][:columns], g.b.at(p+i, j+from).x)
-			}
-			for at := 0; at < columns; at += s.wide {
-				strips[0].b = x[at:]
-				g.below(&strips, g.a.at(0, p), min(s.wide, columns-at), sums.at(0, from+at), end)
+			copyRows(g.level, k, columns, g.b.at(p, j+from).x, g.b.row, x, row)
+			for i, h := 0, 0; i < g.m; i += h {
+				h = height(g.m-i, s.rows)
+				strips[0].a, strips[0].acol = w.a[i*(k+transposeSlack):], h
+				tiles(g.level, h, columns, strips[:], sums.at(i, from).x, sums.row, end)
 			}
 		}
 		end = goesOn

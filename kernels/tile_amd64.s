@@ -17125,6 +17125,8 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-80
 	JLE     vectors4
 	CMPQ    CX, $0x28
 	JLE     vectors5
+	CMPQ    CX, $0x30
+	JG      long
 	LEAQ    tailMasks<>+0(SB), R8
 	NEGQ    CX
 	VMOVUPS 192(R8)(CX*4), Y0
@@ -17253,6 +17255,54 @@ loop1:
 	ADDQ       DI, SI
 	DECQ       AX
 	JNZ        loop1
+	VZEROUPPER
+	RET
+
+long:
+row:
+	MOVQ CX, R8
+	MOVQ DX, R9
+	MOVQ SI, R10
+	LEAQ (DX)(BX*4), R11
+	SUBQ $0x20, R8
+	JL   rest
+
+run:
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       $0x80, R11
+	VMOVUPS    (R9), Y0
+	VMOVUPS    32(R9), Y1
+	VMOVUPS    64(R9), Y2
+	VMOVUPS    96(R9), Y3
+	VMOVUPS    Y0, (R10)
+	VMOVUPS    Y1, 32(R10)
+	VMOVUPS    Y2, 64(R10)
+	VMOVUPS    Y3, 96(R10)
+	ADDQ       $0x80, R9
+	ADDQ       $0x80, R10
+	SUBQ       $0x20, R8
+	JGE        run
+
+rest:
+	ADDQ $0x18, R8
+	JL   last
+
+vector:
+	VMOVUPS (R9), Y0
+	VMOVUPS Y0, (R10)
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R10
+	SUBQ    $0x08, R8
+	JGE     vector
+
+last:
+	VMOVUPS (R9)(R8*4), Y0
+	VMOVUPS Y0, (R10)(R8*4)
+	ADDQ    BX, DX
+	ADDQ    DI, SI
+	DECQ    AX
+	JNZ     row
 	VZEROUPPER
 	RET
 

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 // The tiles against the loop that defines them, for whatever their contract allows and
@@ -62,6 +63,43 @@ func TestTiles(t *testing.T) {
 								}
 							}
 						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// Rows of every length that packing copies arrive whole, whatever lies around them: of
+// a source that ends where memory does, to rows whose padding up to a multiple of eight
+// is all that may change beside them.
+func TestCopyRows(t *testing.T) {
+	const rows, most = 3, 130
+	memory, err := newFence(4 * (rows*most + most))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := unsafe.Slice((*float32)(unsafe.Pointer(&memory[0])), len(memory)/4)
+	eachLevel(t, func(t *testing.T) {
+		for columns := 1; columns <= most; columns++ {
+			for _, ld := range []int{columns, columns + 3} {
+				src := all[len(all)-(rows-1)*ld-columns:]
+				for i := range src {
+					src[i] = float32(i + 1)
+				}
+				step := columns + 8
+				dst := make([]float32, rows*step)
+				for i := range dst {
+					dst[i] = -1
+				}
+				copyRows(active, rows, columns, src, ld, dst, step)
+				for i, got := range dst {
+					p, j := i/step, i%step
+					switch {
+					case j < columns && got != src[p*ld+j]:
+						t.Fatalf("%d columns, %d apart: element %d of row %d is %v, want %v", columns, ld, j, p, got, src[p*ld+j])
+					case j >= (columns+7)&^7 && got != -1:
+						t.Fatalf("%d columns, %d apart: what lies behind row %d is overwritten", columns, ld, p)
 					}
 				}
 			}

@@ -9,11 +9,12 @@ import (
 )
 
 // copyRows writes the AVX2 copy of rows that packing needs, one body for each
-// number of vectors, of which the last is read under a mask and written whole.
+// number of vectors, of which the last is read under a mask and written whole, and one
+// of rows that are longer.
 func copyRows(c *build.Context, masks Mem) {
 	c.Function("copyRowsAVX2")
 	c.Attributes(build.NOSPLIT)
-	c.Doc("copyRowsAVX2 is copyRows with AVX2, of at least one row of 1 to 48 columns.")
+	c.Doc("copyRowsAVX2 is copyRows with AVX2, of at least one row and one column.")
 	c.SignatureExpr("func(rows, columns int, src []float32, ld int, dst []float32, step int)")
 	rows := c.Load(c.Param("rows"), c.GP64())
 	columns := c.Load(c.Param("columns"), c.GP64()).(GPVirtual)
@@ -27,6 +28,8 @@ func copyRows(c *build.Context, masks Mem) {
 		c.CMPQ(columns, U8(uint8(8*n)))
 		c.JLE(LabelRef(fmt.Sprintf("vectors%d", n)))
 	}
+	c.CMPQ(columns, U8(48))
+	c.JG(LabelRef("long"))
 	table, mask := c.GP64(), c.YMM()
 	for n := 6; n >= 1; n-- {
 		c.Label(fmt.Sprintf("vectors%d", n))
@@ -57,4 +60,56 @@ func copyRows(c *build.Context, masks Mem) {
 		c.VZEROUPPER()
 		c.RET()
 	}
+	c.Label("long")
+	copyLongRows(c, rows, columns, src, ld, dst, step)
+	c.VZEROUPPER()
+	c.RET()
+}
+
+// copyLongRows writes the copy of rows of at least 8 columns. Each row is a run of its
+// own, which the processor notices late: the row four on is fetched meanwhile.
+func copyLongRows(c *build.Context, rows, columns, src, ld, dst, step Register) {
+	const vectors = 4 // at once
+	left, from, to, ahead := c.GP64(), c.GP64(), c.GP64(), c.GP64()
+	ys := [vectors]VecVirtual{c.YMM(), c.YMM(), c.YMM(), c.YMM()}
+	copied := func(n int) {
+		for v := range n {
+			c.VMOVUPS(Mem{Base: from, Disp: 32 * v}, ys[v])
+		}
+		for v := range n {
+			c.VMOVUPS(ys[v], Mem{Base: to, Disp: 32 * v})
+		}
+		c.ADDQ(U8(32*n), from)
+		c.ADDQ(U8(32*n), to)
+	}
+	c.Label("row")
+	c.MOVQ(columns, left)
+	c.MOVQ(src, from)
+	c.MOVQ(dst, to)
+	c.LEAQ(Mem{Base: src, Index: ld, Scale: 4}, ahead)
+	c.SUBQ(U8(8*vectors), left)
+	c.JL(LabelRef("rest"))
+	c.Label("run")
+	for v := 0; v < 8*vectors; v += line {
+		c.PREFETCHT0(Mem{Base: ahead, Disp: 4 * v})
+	}
+	c.ADDQ(U8(32*vectors), ahead)
+	copied(vectors)
+	c.SUBQ(U8(8*vectors), left)
+	c.JGE(LabelRef("run"))
+	c.Label("rest")
+	c.ADDQ(U8(8*vectors-8), left)
+	c.JL(LabelRef("last"))
+	c.Label("vector")
+	copied(1)
+	c.SUBQ(U8(8), left)
+	c.JGE(LabelRef("vector"))
+	// The last vector begins early enough to be whole.
+	c.Label("last")
+	c.VMOVUPS(Mem{Base: from, Index: left, Scale: 4}, ys[0])
+	c.VMOVUPS(ys[0], Mem{Base: to, Index: left, Scale: 4})
+	c.ADDQ(ld, src)
+	c.ADDQ(step, dst)
+	c.DECQ(rows)
+	c.JNZ(LabelRef("row"))
 }
