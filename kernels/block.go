@@ -15,10 +15,11 @@ var bufferSets = reusable[buffers]{make: func() *buffers { return new(buffers) }
 // so many pieces of kc, C into groups of n columns and those into tiles.
 type blocking struct {
 	k, n    int
-	most    int   // rows of a tile
-	shape   shape // with wide the columns of a tile
-	packA   bool  // for the second-level cache, since many groups of columns read it
-	inPlace bool  // B is not packed
+	most    int        // rows of a tile
+	shape   shape      // with wide the columns of a tile
+	parts   [2]columns // of the group of columns
+	packA   bool       // for the second-level cache, since many groups of columns read it
+	inPlace bool       // B is not packed
 }
 
 // blocking returns how to compute m rows and n columns of C.
@@ -37,11 +38,10 @@ func (g *product) blocking(m, n int) blocking {
 	case m <= b.most || g.turned:
 		// One row of tiles: B is read from end to end.
 		b.k = max(g.k, kc)
-	case n <= 4*s.wide:
-		b.n = n
-		if b.k = max(g.k, kc); g.packed == nil {
-			b.k = max(1, machine.L2/2/(4*kc*n)) * kc
-		}
+	case n <= 4*s.wide || 4*kc*n <= machine.L2/2:
+		// Half of the second-level cache holds these columns of a piece of k, maybe of
+		// more: rows of A are read once, where they lie, in runs as long as can be.
+		b.n, b.k = n, max(2, machine.L2/2/(4*kc*n))*kc
 	default:
 		// As many panels as a third of the second-level cache holds: there they stay
 		// while the rows of A go by.
@@ -87,13 +87,14 @@ func (g *product) block(index int) {
 		k1 := min(k0+b.k, g.k)
 		for js := j0; js < j1; js += b.n {
 			je := min(js+b.n, j1)
-			g.right(w, b, k0, k1, js, je)
+			b.parts = b.shape.parts(js, je)
+			g.right(w, &b, k0, k1, js, je)
 			if b.packA && js == j0 {
 				g.left(w, b.most, i0, i1, k0, k1-k0)
 			}
 			for i, h := i0, 0; i < i1; i += h {
 				h = height(i1-i, b.most)
-				g.tiles(w, b, i0, i, h, k0, k1, js, je)
+				g.tiles(w, &b, i0, i, h, k0, k1)
 			}
 		}
 	}
@@ -129,7 +130,7 @@ func (g *product) left(w *buffers, most, i0, i1, k0, k int) {
 // their left sides: for each piece of k two of the whole panels and two of what is
 // left, with the second for Q behind the last row. It packs what is not packed and not
 // to be read in place.
-func (g *product) right(w *buffers, b blocking, k0, k1, j0, j1 int) {
+func (g *product) right(w *buffers, b *blocking, k0, k1, j0, j1 int) {
 	padded := b.shape.padded(j1 - j0)
 	w.strips = w.strips[:0]
 	if g.packed == nil && !b.inPlace {
@@ -140,7 +141,7 @@ func (g *product) right(w *buffers, b blocking, k0, k1, j0, j1 int) {
 	}
 	for p := k0; p == k0 || p < k1; p += kc {
 		k := min(kc, k1-p)
-		for _, part := range b.shape.parts(j0, j1) {
+		for _, part := range b.parts {
 			x, q := strip{k: k, bcol: 1}, strip{k: g.r, bcol: 1}
 			width := b.shape.width(part.to - part.from)
 			switch {
@@ -186,9 +187,9 @@ func packPanels(l Level, to *strip, step, n, k int, b *matrix) {
 	}
 }
 
-// tiles computes the tiles of rows i, …, i+h-1 and columns j0, …, j1-1 of C over
-// rows k0, …, k1-1 of B.
-func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
+// tiles computes the tiles of rows i, …, i+h-1 and a group of columns of C over rows
+// k0, …, k1-1 of B.
+func (g *product) tiles(w *buffers, b *blocking, i0, i, h, k0, k1 int) {
 	at := 0
 	for p := k0; p == k0 || p < k1; p += kc {
 		left := matrix{w.a, 1, h}
@@ -200,25 +201,25 @@ func (g *product) tiles(w *buffers, b blocking, i0, i, h, k0, k1, j0, j1 int) {
 		default:
 			left = g.a.at(i, p)
 		}
-		for _, part := range b.shape.parts(j0, j1) {
+		for _, part := range b.parts {
 			strips := w.strips[at : at+1]
+			at += 2
+			if part.from == part.to {
+				continue
+			}
 			strips[0].a, strips[0].arow, strips[0].acol = left.x, left.row, left.col
 			if g.r > 0 && last {
 				u := g.u.at(i, 0)
-				strips = w.strips[at : at+2]
+				strips = w.strips[at-2 : at]
 				strips[1].a, strips[1].arow, strips[1].acol = u.x, u.row, u.col
 			}
-			at += 2
-			whole := part.to-part.from >= b.shape.wide
-			switch {
-			case part.from == part.to:
-			case !g.turned && (whole || b.shape.masked):
+			if whole := part.to-part.from >= b.shape.wide; !g.turned && (whole || b.shape.masked) {
 				tiles(g.level, h, part.to-part.from, strips, g.c[i*g.ldc+part.from:], g.ldc, endingOf(g.acc || p > 0))
-			default:
-				for j := part.from; j < part.to; j += maxWide {
-					w.tile = tileAt(strips, j-part.from)
-					g.aside(w, w.tile[:len(strips)], i, j, h, min(maxWide, part.to-j), p == 0, last)
-				}
+				continue
+			}
+			for j := part.from; j < part.to; j += maxWide {
+				w.tile = tileAt(strips, j-part.from)
+				g.aside(w, w.tile[:len(strips)], i, j, h, min(maxWide, part.to-j), p == 0, last)
 			}
 		}
 	}

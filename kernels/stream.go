@@ -48,6 +48,8 @@ func (s *shape) streams(turned bool, m int, b matrix, k, n int) bool {
 	switch {
 	case !s.masked && n%s.wide != 0, m > streamRows, b.col != 1:
 		return false
+	case n <= 4*s.wide && !few: // of which tiles of whole sums read all that they fetch
+		return false
 	case k < streamK/2, k < streamK && !few && !(turned && s.gathers(m, b, k, n)):
 		return false
 	case turned && few && n >= gatherColumns && (m > mostFew || !s.dots):

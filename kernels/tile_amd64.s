@@ -125,10 +125,16 @@ fetchtail1x16:
 	JNZ          fetchtail1x16
 
 fetchedtail1x16:
-	SUBQ $0x04, R9
-	JL   fewertail1x16
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00001001, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x01, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewertail1x16
 
 sometail1x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y2
@@ -173,6 +179,7 @@ fewertail1x16:
 	JZ   nexttail1x16
 
 onetail1x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y2
@@ -295,10 +302,16 @@ fetchtail2x16:
 	JNZ          fetchtail2x16
 
 fetchedtail2x16:
-	SUBQ $0x04, R9
-	JL   fewertail2x16
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00001001, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x02, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewertail2x16
 
 sometail2x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y4
@@ -355,6 +368,7 @@ fewertail2x16:
 	JZ   nexttail2x16
 
 onetail2x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y4
@@ -512,10 +526,16 @@ fetchtail3x16:
 	JNZ          fetchtail3x16
 
 fetchedtail3x16:
-	SUBQ $0x04, R9
-	JL   fewertail3x16
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00001001, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x03, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewertail3x16
 
 sometail3x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y6
@@ -584,6 +604,7 @@ fewertail3x16:
 	JZ   nexttail3x16
 
 onetail3x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y6
@@ -782,10 +803,16 @@ fetchtail4x16:
 	JNZ          fetchtail4x16
 
 fetchedtail4x16:
-	SUBQ $0x02, R9
-	JL   fewertail4x16
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00001001, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x04, R15
+	IMULQ  R12, R15
+	SUBQ   $0x02, R9
+	JL     fewertail4x16
 
 sometail4x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y8
@@ -830,6 +857,7 @@ fewertail4x16:
 	JZ   nexttail4x16
 
 onetail4x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y8
@@ -1060,10 +1088,16 @@ fetchtail5x16:
 	JNZ          fetchtail5x16
 
 fetchedtail5x16:
-	SUBQ $0x02, R9
-	JL   fewertail5x16
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00001001, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x05, R15
+	IMULQ  R12, R15
+	SUBQ   $0x02, R9
+	JL     fewertail5x16
 
 sometail5x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y10
@@ -1114,6 +1148,7 @@ fewertail5x16:
 	JZ   nexttail5x16
 
 onetail5x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y10
@@ -1384,10 +1419,16 @@ fetchtail6x16:
 	JNZ          fetchtail6x16
 
 fetchedtail6x16:
-	SUBQ $0x02, R9
-	JL   fewertail6x16
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00001001, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x06, BP
+	IMULQ  R12, BP
+	SUBQ   $0x02, R9
+	JL     fewertail6x16
 
 sometail6x16:
+	PREFETCHT0   (R11)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y13
@@ -1413,6 +1454,7 @@ sometail6x16:
 	ADDQ         R13, R11
 	ADDQ         R13, R15
 	ADDQ         R8, DI
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y13
@@ -1446,6 +1488,7 @@ fewertail6x16:
 	JZ   nexttail6x16
 
 onetail6x16:
+	PREFETCHT0   (R11)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y13
@@ -1711,10 +1754,16 @@ fetch1x16:
 	JNZ          fetch1x16
 
 fetched1x16:
-	SUBQ $0x04, R9
-	JL   fewer1x16
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00001001, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x01, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer1x16
 
 some1x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y2
@@ -1759,6 +1808,7 @@ fewer1x16:
 	JZ   next1x16
 
 one1x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y2
@@ -1860,10 +1910,16 @@ fetch2x16:
 	JNZ          fetch2x16
 
 fetched2x16:
-	SUBQ $0x04, R9
-	JL   fewer2x16
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00001001, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x02, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer2x16
 
 some2x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y4
@@ -1920,6 +1976,7 @@ fewer2x16:
 	JZ   next2x16
 
 one2x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y4
@@ -2035,10 +2092,16 @@ fetch3x16:
 	JNZ          fetch3x16
 
 fetched3x16:
-	SUBQ $0x04, R9
-	JL   fewer3x16
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00001001, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x03, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer3x16
 
 some3x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y6
@@ -2107,6 +2170,7 @@ fewer3x16:
 	JZ   next3x16
 
 one3x16:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y6
@@ -2242,10 +2306,16 @@ fetch4x16:
 	JNZ          fetch4x16
 
 fetched4x16:
-	SUBQ $0x02, R9
-	JL   fewer4x16
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00001001, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x04, R15
+	IMULQ  R12, R15
+	SUBQ   $0x02, R9
+	JL     fewer4x16
 
 some4x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y8
@@ -2290,6 +2360,7 @@ fewer4x16:
 	JZ   next4x16
 
 one4x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y8
@@ -2436,10 +2507,16 @@ fetch5x16:
 	JNZ          fetch5x16
 
 fetched5x16:
-	SUBQ $0x02, R9
-	JL   fewer5x16
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00001001, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x05, R15
+	IMULQ  R12, R15
+	SUBQ   $0x02, R9
+	JL     fewer5x16
 
 some5x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y10
@@ -2490,6 +2567,7 @@ fewer5x16:
 	JZ   next5x16
 
 one5x16:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y10
@@ -2655,10 +2733,16 @@ fetch6x16:
 	JNZ          fetch6x16
 
 fetched6x16:
-	SUBQ $0x02, R9
-	JL   fewer6x16
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00001001, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x06, BP
+	IMULQ  R12, BP
+	SUBQ   $0x02, R9
+	JL     fewer6x16
 
 some6x16:
+	PREFETCHT0   (R11)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y12
@@ -2684,6 +2768,7 @@ some6x16:
 	ADDQ         R13, R11
 	ADDQ         R13, R15
 	ADDQ         R8, DI
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y12
@@ -2717,6 +2802,7 @@ fewer6x16:
 	JZ   next6x16
 
 one6x16:
+	PREFETCHT0   (R11)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	VMOVUPS      (DI), Y12
@@ -8228,10 +8314,16 @@ fetch1x48:
 	JNZ          fetch1x48
 
 fetched1x48:
-	SUBQ $0x04, R9
-	JL   fewer1x48
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00000556, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x01, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer1x48
 
 some1x48:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -8300,6 +8392,7 @@ fewer1x48:
 	JZ   next1x48
 
 one1x48:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -8422,10 +8515,16 @@ fetch2x48:
 	JNZ          fetch2x48
 
 fetched2x48:
-	SUBQ $0x04, R9
-	JL   fewer2x48
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00000556, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x02, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer2x48
 
 some2x48:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -8510,6 +8609,7 @@ fewer2x48:
 	JZ   next2x48
 
 one2x48:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -8654,10 +8754,16 @@ fetch3x48:
 	JNZ          fetch3x48
 
 fetched3x48:
-	SUBQ $0x02, R9
-	JL   fewer3x48
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00000556, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x03, R14
+	IMULQ  R12, R14
+	SUBQ   $0x02, R9
+	JL     fewer3x48
 
 some3x48:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -8712,6 +8818,7 @@ fewer3x48:
 	JZ   next3x48
 
 one3x48:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -8876,10 +8983,16 @@ fetch4x48:
 	JNZ          fetch4x48
 
 fetched4x48:
-	SUBQ $0x02, R9
-	JL   fewer4x48
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00000556, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x04, R15
+	IMULQ  R12, R15
+	SUBQ   $0x02, R9
+	JL     fewer4x48
 
 some4x48:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -8942,6 +9055,7 @@ fewer4x48:
 	JZ   next4x48
 
 one4x48:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -9131,10 +9245,16 @@ fetch5x48:
 	JNZ          fetch5x48
 
 fetched5x48:
-	TESTQ R9, R9
-	JZ    next5x48
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00000556, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x05, R15
+	IMULQ  R12, R15
+	TESTQ  R9, R9
+	JZ     next5x48
 
 one5x48:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -9345,10 +9465,17 @@ fetch6x48:
 	JNZ          fetch6x48
 
 fetched6x48:
-	TESTQ R9, R9
-	JZ    next6x48
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00000556, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x06, BP
+	IMULQ  R12, BP
+	TESTQ  R9, R9
+	JZ     next6x48
 
 one6x48:
+	PREFETCHT0   (R11)(BP*1)
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -9584,10 +9711,17 @@ fetch7x48:
 	JNZ          fetch7x48
 
 fetched7x48:
-	TESTQ R9, R9
-	JZ    next7x48
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00000556, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x07, BP
+	IMULQ  R12, BP
+	TESTQ  R9, R9
+	JZ     next7x48
 
 one7x48:
+	PREFETCHT0   (R11)(BP*1)
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -9841,10 +9975,17 @@ fetch8x48:
 	JNZ          fetch8x48
 
 fetched8x48:
-	TESTQ R9, R9
-	JZ    next8x48
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00000556, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x08, BP
+	IMULQ  R12, BP
+	TESTQ  R9, R9
+	JZ     next8x48
 
 one8x48:
+	PREFETCHT0   (R11)(BP*1)
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10030,10 +10171,16 @@ fetch1x32:
 	JNZ          fetch1x32
 
 fetched1x32:
-	SUBQ $0x04, R9
-	JL   fewer1x32
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00000801, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x01, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer1x32
 
 some1x32:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10086,6 +10233,7 @@ fewer1x32:
 	JZ   next1x32
 
 one1x32:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10192,10 +10340,16 @@ fetch2x32:
 	JNZ          fetch2x32
 
 fetched2x32:
-	SUBQ $0x04, R9
-	JL   fewer2x32
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00000801, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x02, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer2x32
 
 some2x32:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10260,6 +10414,7 @@ fewer2x32:
 	JZ   next2x32
 
 one2x32:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10382,10 +10537,16 @@ fetch3x32:
 	JNZ          fetch3x32
 
 fetched3x32:
-	SUBQ $0x04, R9
-	JL   fewer3x32
+	MOVQ   16(SP), R14
+	IMUL3Q $0x00000801, R14, R14
+	SHRQ   $0x10, R14
+	ADDQ   $0x03, R14
+	IMULQ  R12, R14
+	SUBQ   $0x04, R9
+	JL     fewer3x32
 
 some3x32:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10462,6 +10623,7 @@ fewer3x32:
 	JZ   next3x32
 
 one3x32:
+	PREFETCHT0   (R11)(R14*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10598,10 +10760,16 @@ fetch4x32:
 	JNZ          fetch4x32
 
 fetched4x32:
-	SUBQ $0x02, R9
-	JL   fewer4x32
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00000801, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x04, R15
+	IMULQ  R12, R15
+	SUBQ   $0x02, R9
+	JL     fewer4x32
 
 some4x32:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10650,6 +10818,7 @@ fewer4x32:
 	JZ   next4x32
 
 one4x32:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10805,10 +10974,16 @@ fetch5x32:
 	JNZ          fetch5x32
 
 fetched5x32:
-	SUBQ $0x02, R9
-	JL   fewer5x32
+	MOVQ   16(SP), R15
+	IMUL3Q $0x00000801, R15, R15
+	SHRQ   $0x10, R15
+	ADDQ   $0x05, R15
+	IMULQ  R12, R15
+	SUBQ   $0x02, R9
+	JL     fewer5x32
 
 some5x32:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -10863,6 +11038,7 @@ fewer5x32:
 	JZ   next5x32
 
 one5x32:
+	PREFETCHT0   (R11)(R15*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -11033,10 +11209,16 @@ fetch6x32:
 	JNZ          fetch6x32
 
 fetched6x32:
-	SUBQ $0x02, R9
-	JL   fewer6x32
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00000801, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x06, BP
+	IMULQ  R12, BP
+	SUBQ   $0x02, R9
+	JL     fewer6x32
 
 some6x32:
+	PREFETCHT0   (R11)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -11064,6 +11246,7 @@ some6x32:
 	ADDQ         R13, R11
 	ADDQ         R13, R15
 	ADDQ         R8, DI
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -11099,6 +11282,7 @@ fewer6x32:
 	JZ   next6x32
 
 one6x32:
+	PREFETCHT0   (R11)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -11288,10 +11472,17 @@ fetch7x32:
 	JNZ          fetch7x32
 
 fetched7x32:
-	TESTQ R9, R9
-	JZ    next7x32
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00000801, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x07, BP
+	IMULQ  R12, BP
+	TESTQ  R9, R9
+	JZ     next7x32
 
 one7x32:
+	PREFETCHT0   (R11)(BP*1)
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)
@@ -11493,10 +11684,17 @@ fetch8x32:
 	JNZ          fetch8x32
 
 fetched8x32:
-	TESTQ R9, R9
-	JZ    next8x32
+	MOVQ   16(SP), BP
+	IMUL3Q $0x00000801, BP, BP
+	SHRQ   $0x10, BP
+	ADDQ   $0x08, BP
+	IMULQ  R12, BP
+	TESTQ  R9, R9
+	JZ     next8x32
 
 one8x32:
+	PREFETCHT0   (R11)(BP*1)
+	PREFETCHT0   (R15)(BP*1)
 	PREFETCHT0   (DI)(R8*8)
 	PREFETCHT1   (DI)(R10*4)
 	PREFETCHT0   64(DI)(R8*8)

@@ -128,7 +128,11 @@ func (t *tile) body(s shape, kind string, h int) {
 	c.ADDQ(above, a)
 	rows := addresses(c, a, aRow, h)
 
-	step := func() {
+	var below GPVirtual // what is fetched of A lies so far from what is read
+	step := func(fetched []Register) {
+		for _, base := range fetched {
+			c.PREFETCHT0(Mem{Base: base, Index: below, Scale: 1})
+		}
 		if s.vectors > 1 && !long {
 			// The rows of B that come soon, which lie in the second-level cache, and of a
 			// stream those that come later.
@@ -189,19 +193,33 @@ func (t *tile) body(s shape, kind string, h int) {
 			c.PREFETCHT0(Mem{Base: fetch, Disp: 4 * v})
 		}
 		c.ADDQ(ldc, fetch)
-		step()
+		step(nil)
 		c.DECQ(k)
 		c.JZ(LabelRef(label("next")))
 		c.DECL(left)
 		c.JNZ(LabelRef(label("fetch")))
 		c.Label(label("fetched"))
 	}
+	// The rows of A for the tiles below are fetched while those of this height go by: one
+	// row in each of them, of every base.
+	each := make([][]Register, unroll)
+	if s.vectors > 1 && !long {
+		below = c.GP64()
+		c.MOVQ(t.done, below)
+		c.IMUL3Q(U32(uint32(1<<16/(s.vectors*s.lanes)+1)), below, below)
+		c.SHRQ(U8(16), below)
+		c.ADDQ(U8(uint8(h)), below)
+		c.IMULQ(aRow, below)
+		for i, base := range bases(rows) {
+			each[i%unroll] = append(each[i%unroll], base)
+		}
+	}
 	if unroll > 1 {
 		c.SUBQ(U8(uint8(unroll)), k)
 		c.JL(LabelRef(label("fewer")))
 		c.Label(label("some"))
-		for range unroll {
-			step()
+		for i := range unroll {
+			step(each[i])
 		}
 		c.SUBQ(U8(uint8(unroll)), k)
 		c.JGE(LabelRef(label("some")))
@@ -212,7 +230,7 @@ func (t *tile) body(s shape, kind string, h int) {
 	}
 	c.JZ(LabelRef(label("next")))
 	c.Label(label("one"))
-	step()
+	step(each[0])
 	c.DECQ(k)
 	c.JNZ(LabelRef(label("one")))
 	c.Label(label("next"))
