@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"os"
 	"slices"
 
 	"github.com/lowrank/lowrank/bench/machine"
@@ -46,6 +47,7 @@ func (r *run) peak(l kernels.Level, threads int) float64 {
 		*peaks = append(*peaks, &Peak{Level: l.String(), Threads: threads})
 	}
 	kernels.SetThreads(threads)
+	machine.Confine(os.Getpid(), threads)
 	(*peaks)[at].Add(machine.FMA(threads) / 1e9)
 	return (*peaks)[at].GFLOPS * 1e9
 }

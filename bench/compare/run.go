@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"regexp"
 	"runtime"
 	"slices"
@@ -46,6 +47,7 @@ func Run(o Options, begin func(*Report, Group), show func(*Row)) (*Report, error
 		runtime.UnlockOSThread()
 		kernels.SetLevel(level)
 		kernels.SetThreads(0)
+		machine.Confine(os.Getpid(), kernels.Threads())
 		for _, started := range []map[string]*peers.Peer{r.peers, r.held} {
 			for _, p := range started {
 				p.Close()

@@ -1,9 +1,11 @@
 package compare
 
 import (
+	"os"
 	"runtime"
 	"time"
 
+	"github.com/lowrank/lowrank/bench/machine"
 	"github.com/lowrank/lowrank/bench/peers"
 	"github.com/lowrank/lowrank/bench/work"
 	"github.com/lowrank/lowrank/kernels"
@@ -31,6 +33,7 @@ func inProcess(name string, level kernels.Level, threads int, run func()) side {
 			return nil, err
 		}
 		kernels.SetThreads(threads)
+		machine.Confine(os.Getpid(), threads)
 		warm(threads, run)
 		took := make([]float64, repeats)
 		for i := range took {
@@ -56,7 +59,10 @@ func onOneProcessor(s side) side {
 
 // ofPeer times a peer's process.
 func ofPeer(p *peers.Peer, j peers.Job) side {
-	return side{name: p.Name, time: func(calls, repeats int) ([]float64, error) { return p.Time(j, calls, repeats) }}
+	return side{name: p.Name, time: func(calls, repeats int) ([]float64, error) {
+		machine.Confine(p.Pid(), j.Threads)
+		return p.Time(j, calls, repeats)
+	}}
 }
 
 // streamed times copy or triad on arrays of set bytes together, and returns the

@@ -46,6 +46,9 @@ func launch(env []string, command ...string) (*process, error) {
 	return p, nil
 }
 
+// Pid returns the process's number.
+func (p *process) Pid() int { return p.cmd.Process.Pid }
+
 // A refusal is what a peer says is wrong with a question; it goes on serving.
 type refusal string
 

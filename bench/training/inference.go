@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/lowrank/lowrank/bench/compare"
+	"github.com/lowrank/lowrank/bench/machine"
 )
 
 // inference compares forward runs of ours with an adapter that is apart with
@@ -28,6 +29,7 @@ func (r *run) inference() error {
 			if err != nil {
 				return err
 			}
+			machine.Confine(server.Pid(), threads)
 			var f forwards
 			err = server.Ask("inference", map[string]any{
 				"folder": r.base(s), "shape": s.Name, "method": method, "seed": seed, "threads": threads, "steps": r.Rounds * r.Steps,

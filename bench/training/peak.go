@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/lowrank/lowrank/bench/compare"
+	"github.com/lowrank/lowrank/bench/machine"
 	"github.com/lowrank/lowrank/bench/peers"
 	"github.com/lowrank/lowrank/kernels"
 )
@@ -29,6 +30,7 @@ func (r *run) serve() (*peers.Server, error) { return peers.StartServer(nil, r.p
 // samplePeak measures the peak some times more; the best of the whole run is
 // the peak.
 func (r *run) samplePeak(s *peers.Server, threads, times int) (rates []float64, err error) {
+	machine.Confine(s.Pid(), threads)
 	var a peaks
 	if err := s.Ask("peak", map[string]any{"threads": threads, "steps": times}, &a); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lowrank/lowrank/bench/compare"
+	"github.com/lowrank/lowrank/bench/machine"
 	"github.com/lowrank/lowrank/bench/peers"
 )
 
@@ -49,6 +50,7 @@ func (s *side) prepare(question map[string]any, flops *float64) error {
 
 // time adds the seconds of so many steps, after one that does not count.
 func (s *side) time(threads, steps, skip int) ([]float64, error) {
+	machine.Confine(s.server.Pid(), threads)
 	var t times
 	err := s.server.Ask("times", map[string]any{"threads": threads, "warm": 1, "steps": steps, "skip": skip}, &t)
 	s.seconds = append(s.seconds, t.Seconds...)
