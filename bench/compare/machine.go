@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"os"
 	"slices"
 
 	"github.com/lowrank/lowrank/bench/machine"
@@ -47,7 +46,7 @@ func (r *run) peak(l kernels.Level, threads int) float64 {
 		*peaks = append(*peaks, &Peak{Level: l.String(), Threads: threads})
 	}
 	kernels.SetThreads(threads)
-	machine.Confine(os.Getpid(), threads)
+	machine.ConfineThread(threads)
 	(*peaks)[at].Add(machine.FMA(threads) / 1e9)
 	return (*peaks)[at].GFLOPS * 1e9
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"regexp"
 	"runtime"
 	"slices"
@@ -47,7 +46,7 @@ func Run(o Options, begin func(*Report, Group), show func(*Row)) (*Report, error
 		runtime.UnlockOSThread()
 		kernels.SetLevel(level)
 		kernels.SetThreads(0)
-		machine.Confine(os.Getpid(), kernels.Threads())
+		machine.ConfineThread(0)
 		for _, started := range []map[string]*peers.Peer{r.peers, r.held} {
 			for _, p := range started {
 				p.Close()

@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"os"
 	"runtime"
 	"time"
 
@@ -33,7 +32,7 @@ func inProcess(name string, level kernels.Level, threads int, run func()) side {
 			return nil, err
 		}
 		kernels.SetThreads(threads)
-		machine.Confine(os.Getpid(), threads)
+		machine.ConfineThread(threads)
 		warm(threads, run)
 		took := make([]float64, repeats)
 		for i := range took {

@@ -21,6 +21,23 @@ var allowed = sync.OnceValues(func() (set unix.CPUSet, err error) {
 // half as fast as another, and whoever was started there stays. It does as much as the
 // system lets it.
 func Confine(pid, threads int) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return
+	}
+	for _, task := range tasks {
+		if id, err := strconv.Atoi(task.Name()); err == nil {
+			confine(id, threads)
+		}
+	}
+}
+
+// ConfineThread is Confine for the calling thread alone, to which the goroutine must be
+// locked. The other threads, the runtime's, would break in on work of microseconds.
+func ConfineThread(threads int) { confine(0, threads) }
+
+// confine sets the cores of a thread, 0 for the calling one.
+func confine(thread, threads int) {
 	set, err := allowed()
 	if err != nil {
 		return
@@ -28,15 +45,7 @@ func Confine(pid, threads int) {
 	if threads == 1 {
 		set = last(set)
 	}
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return
-	}
-	for _, task := range tasks {
-		if id, err := strconv.Atoi(task.Name()); err == nil {
-			unix.SchedSetaffinity(id, &set)
-		}
-	}
+	unix.SchedSetaffinity(thread, &set)
 }
 
 // last returns the last core of a set: the first one serves the devices.
