@@ -49,6 +49,8 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	addresses.go   the third row two steps on instead of three      24, wrong rows
 //	copyrows.go    the last two of 6 columns stored at 6            MatMul, LowRankFactorGrads
 //	copyrows.go    the upper 8 of 16 columns stored one too far     15, wrong sums
+//	copyrows.go    a long row's last vector at the row's begin      copyRows (TestCopyRows), TestStream
+//	copyrows.go    a long row copied eight columns too far          copyRows, faults behind rows
 //	transpose.go   shuffle 0xee becomes 0xef                        22, wrong sums
 //	transpose.go   9 columns a step instead of 8                    22, wrong sums
 //	dottile.go     the even quarters 0x88 become 0x8d               MatMul (TestDotTile)
