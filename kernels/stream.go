@@ -48,7 +48,7 @@ func (s *shape) streams(turned bool, m int, b matrix, k, n int) bool {
 	switch {
 	case !s.masked && n%s.wide != 0, m > streamRows, b.col != 1:
 		return false
-	case n <= 4*s.wide && !few: // of which tiles of whole sums read all that they fetch
+	case n <= 4*s.wide && !few: // rows so short lie close together, and tiles below each other read them
 		return false
 	case k < streamK/2, k < streamK && !few && !(turned && s.gathers(m, b, k, n)):
 		return false

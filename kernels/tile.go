@@ -84,10 +84,10 @@ func endingOf(acc bool) ending {
 //		}
 //	}
 //
-// with at least one row and one column, at most 8 rows in the transposition and
-// wide columns in the copy. Both may overwrite what makes a group of rows or of
-// columns a multiple of 8, with zeros at a masked level; what comes later stands,
-// so a step may be as short as the group.
+// with at least one row and one column, and at most 8 rows in the transposition. Both
+// may overwrite what makes a group of rows, or of up to maxWide columns, a multiple of
+// 8, with zeros at a masked level; what comes later stands, so a step may be as short as
+// the group. Of longer rows the copy touches nothing else.
 
 // A shape gives the tiles of a level: wide columns of C by up to rows rows, and
 // narrow columns by up to tall. A level is masked if its last tile takes any number of

@@ -16,7 +16,7 @@ var allowed = sync.OnceValues(func() (set unix.CPUSet, err error) {
 })
 
 // Confine keeps a process that computes on one thread on one core, the same for every
-// process, and gives it all cores of this program for more threads. Sides that are
+// process, and gives it all cores of this program for any other number. Sides that are
 // measured in turn then have the same core: on a machine that has other work, one may be
 // half as fast as another, and whoever was started there stays. It does as much as the
 // system lets it.

@@ -1,5 +1,6 @@
 // Package machine measures what the machine can do at most: the multiply-adds
-// of its cores, and the bandwidth of its caches and memory.
+// of its cores, and the bandwidth of its caches and memory. It also gives those
+// that are measured their cores, and says how much memory a process took.
 package machine
 
 import (

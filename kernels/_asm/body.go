@@ -201,7 +201,8 @@ func (t *tile) body(s shape, kind string, h int) {
 		c.Label(label("fetched"))
 	}
 	// The rows of A for the tiles below are fetched while those of this height go by: one
-	// row in each of them, of every base.
+	// row in each of them, of every base. How many tiles went by is done over the columns
+	// of one, a division by 16, 32 or 48 as a product of 16 bits behind the point.
 	each := make([][]Register, unroll)
 	if s.vectors > 1 && !long {
 		below = c.GP64()
