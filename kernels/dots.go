@@ -6,7 +6,7 @@ import "github.com/klauspost/cpuid/v2"
 // blocks of it in registers, beside multiply-adds that take as long. So they suit C of
 // few rows, or C of few columns as Cᵀ = Bᵀ·Aᵀ:
 //
-//	func dotTile(rows, columns, k int, a []float32, arow, acol int, b []float32, ldb int, c []float32, ldc int, end ending)
+//	func dotTile(l Level, rows, columns, k int, a []float32, arow, acol int, b []float32, ldb int, c []float32, ldc int, end ending)
 //
 //	for i := range rows {
 //		for j := range columns {
@@ -21,8 +21,9 @@ import "github.com/klauspost/cpuid/v2"
 //		}
 //	}
 //
-// of 1 to dotTall rows and at least dotWide columns.
-const dotTall, dotWide = 8, 16
+// of 1 to dotTall rows and at least dotLeast columns. Of fewer than dotBlock terms, it reads
+// those of b that lie before them.
+const dotTall, dotWide, dotLeast, dotBlock = 8, 16, 8, 4
 
 // dotColumns is how many columns of C go by all rows at once: what they read of B
 // stays in a second-level cache.
@@ -47,24 +48,38 @@ var dotMost = func() int {
 	return 3 * dotTall
 }()
 
-// dotting tells how to compute an operation by dot tiles, if they are best: for up to
-// two tiles below each other, and of long sums for dotMost rows, unless B's rows then
-// drive out those of A.
+// dotting tells how to compute an operation by dot tiles, if they are best: for few rows,
+// with AVX-512 for dotMost of long sums, unless B's rows then drive out those of A, or for
+// few columns, of long sums if they are not so few.
 func (o *operation) dotting() dotting {
 	const long = 256
-	if o.k < 3 || max(o.m, o.n) < dotWide || !shapes[o.level].dots {
+	s := &shapes[o.level]
+	if o.k < s.dotTerms || max(o.m, o.n) < dotWide || s.dotTerms == 0 {
 		return notDotted
 	}
 	if o.b.row == 1 && o.b.col > 1 && o.n >= dotWide && (o.m > 1 || o.n >= dotColumns) {
 		rows := o.b.transposed()
-		if o.m <= 2*dotTall || o.m <= dotMost && o.k >= long && !rows.fewSets() {
+		if o.m <= s.dotRows || s.dotRows > dotTall && o.m <= dotMost && o.k >= long && !rows.fewSets() {
 			return dotted
 		}
 	}
-	if o.a.col == 1 && 0 < o.n && o.n <= dotTall && o.m >= 2*dotWide && (o.k >= long || o.k >= long/4 && o.n <= dotTall/2) {
+	if o.a.col == 1 && 0 < o.n && o.n <= s.dotNarrow && o.m >= 2*dotWide && (o.k >= long || o.k >= long/4 && o.n <= dotTall/2) {
 		return dottedTurned
 	}
 	return notDotted
+}
+
+// dotsCollide tells whether the rows of both sides of dot tiles fall into one set of the
+// first-level cache, where they drive each other out.
+func dotsCollide(rows int, a, right *matrix) bool {
+	return rows > 1 && a.oneSet() && right.oneSet()
+}
+
+// byColumns packs a matrix (rows×k) by columns.
+func (w *buffers) byColumns(l Level, rows, k int, a *matrix) matrix {
+	panel, b := atLeast(&w.a, rows*k+transposeSlack), a.transposed()
+	packPanel(l, panel, k, rows, rows, &b)
+	return matrix{panel, 1, rows}
 }
 
 // multiplyDots computes an operation by dot tiles. The jobs are parts of the columns of C,
@@ -106,16 +121,22 @@ func (g *product) dots(index int) {
 
 // byDots computes columns j0, …, j1-1 of C.
 func (o *operation) byDots(j0, j1 int) {
+	left, right := o.a, o.b.transposed()
+	if dotsCollide(o.m, &left, &right) {
+		w := bufferSets.get()
+		defer bufferSets.put(w)
+		left = w.byColumns(o.level, o.m, o.k, &left)
+	}
 	for j, n := j0, 0; j < j1; j += n {
 		if n = j1 - j; n >= dotColumns+dotWide {
 			n = dotColumns
 		}
 		for p := 0; p < o.k; p += kc {
-			k, b := min(kc, o.k-p), o.b.at(p, j)
+			k, b := min(kc, o.k-p), right.at(j, p)
 			for i, h := 0, 0; i < o.m; i += h {
 				h = height(o.m-i, dotTall)
-				a := o.a.at(i, p)
-				dotTile(h, n, k, a.x, a.row, a.col, b.x, b.col, o.c[i*o.ldc+j:], o.ldc, endingOf(o.acc || p > 0))
+				a := left.at(i, p)
+				dotTile(o.level, h, n, k, a.x, a.row, a.col, b.x, b.row, o.c[i*o.ldc+j:], o.ldc, endingOf(o.acc || p > 0))
 			}
 		}
 	}
@@ -124,7 +145,10 @@ func (o *operation) byDots(j0, j1 int) {
 // turnedDots is one job of Cᵀ = Bᵀ·Aᵀ by dot tiles.
 func (g *product) turnedDots(index int) {
 	i0, i1 := g.dotPart(index)
-	w := bufferSets.get()
+	w, left := bufferSets.get(), g.b.transposed()
+	if dotsCollide(g.n, &left, &g.a) {
+		left = w.byColumns(g.level, g.n, g.k, &left)
+	}
 	for i, m := i0, 0; i < i1; i += m {
 		if m = i1 - i; m > maxWide {
 			m = maxWide - dotWide
@@ -134,8 +158,8 @@ func (g *product) turnedDots(index int) {
 			transposeGeneric(m, g.n, c, g.ldc, w.edge[:], maxWide)
 		}
 		for p := 0; p < g.k; p += kc {
-			a, b := g.a.at(i, p), g.b.at(p, 0)
-			dotTile(g.n, m, min(kc, g.k-p), b.x, b.col, b.row, a.x, a.row, w.edge[:], maxWide, endingOf(g.acc || p > 0))
+			a, b := g.a.at(i, p), left.at(0, p)
+			dotTile(g.level, g.n, m, min(kc, g.k-p), b.x, b.row, b.col, a.x, a.row, w.edge[:], maxWide, endingOf(g.acc || p > 0))
 		}
 		storeTurned(g.level, g.n, m, w.edge[:], maxWide, c, g.ldc)
 	}

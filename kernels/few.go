@@ -9,11 +9,11 @@ const mostFew = 4
 // of others beside them only where A, which is then read twice, stays in a second-level
 // cache.
 func (o *operation) fewColumns() int {
-	few := o.n % dotWide
+	s, few := &shapes[o.level], o.n%dotWide
 	switch {
-	case few == 0 || few > mostFew || o.n > 4*dotWide || o.m < 2*dotWide || !shapes[o.level].dots:
+	case few == 0 || few > mostFew || o.n > 4*dotWide || o.m < 2*dotWide || !s.masked:
 	case o.m*o.k < 1024 || o.a.row != 1 && o.k < 64: // too short
-	case few < o.n && 4*o.m*o.k > machine.L2:
+	case few < o.n && (4*o.m*o.k > machine.L2 || few > 2 && o.a.row != 1 && !s.few):
 	default:
 		return few
 	}

@@ -74,7 +74,7 @@ func (o *operation) multiply() {
 		o.m, o.n, o.ldc = 1, o.m, o.m
 		a, b := &o.a, &o.b
 		a.x, a.row, a.col, b.x, b.row, b.col = b.x, b.col, b.row, a.x, a.col, a.row
-	} else if o.m == 1 && 1 < o.n && o.n < dotRows && o.b.row == 1 && o.b.col > 1 && o.a.col == 1 {
+	} else if o.m == 1 && 1 < o.n && o.n < dotLeast && o.b.row == 1 && o.b.col > 1 && o.a.col == 1 {
 		// A row that is also a column: computed as one, B is read where it lies.
 		o.m, o.n, o.ldc = o.n, 1, 1
 		a, b := &o.a, &o.b
@@ -95,13 +95,13 @@ func (o *operation) multiply() {
 	}
 	how, small := o.dotting(), o.isSmall()
 	switch {
-	case how == dotted && small:
+	case how == dotted && small && o.m > 1:
 		o.byDots(0, o.n)
 		return
 	case how == notDotted && few > 0 && o.alone() && !shapes[o.level].streams(true, few, o.a.transposed(), o.k, o.m):
 		o.columns()
 		return
-	case how == notDotted && small:
+	case how != dottedTurned && small:
 		o.small()
 		return
 	}

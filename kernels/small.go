@@ -18,8 +18,8 @@ func (o *operation) alone() bool {
 // in place, and so is B if it lies along its rows.
 func (o *operation) small() {
 	a, b := &o.a, &o.b
-	if o.m == 1 && o.n >= dotRows && a.col == 1 && b.row == 1 && b.col > 1 {
-		multiplyRow(o.acc, o.n, o.k, a.x, b, o.c)
+	if o.m == 1 && o.n >= dotLeast && o.k >= dotBlock && b.row == 1 && b.col > 1 {
+		dotTile(o.level, 1, o.n, o.k, a.x, a.row, a.col, b.x, b.col, o.c, o.ldc, endingOf(o.acc))
 		return
 	}
 	s, end := &shapes[o.level], endingOf(o.acc)
@@ -64,41 +64,5 @@ func (o *operation) small() {
 	}
 	if w != nil {
 		bufferSets.put(w)
-	}
-}
-
-// The rows of B that is held transposed and one row of A make sums of their own:
-//
-//	func dots(groups, k int, a []float32, lda int, x, sums []float32)
-//
-//	for i := range groups * dotRows {
-//		for p := range k {
-//			sums[i] += a[i*lda+p] * x[p] // from zero, of fused multiply-adds
-//		}
-//	}
-//
-// of 1 to dotGroups groups.
-const dotRows, dotGroups = 8, 4
-
-// multiplyRow computes one row of n ≥ dotRows columns of C = x·B.
-func multiplyRow(acc bool, n, k int, x []float32, b *matrix, c []float32) {
-	var sums [dotRows * dotGroups]float32
-	for j := 0; j < n; {
-		groups := min((n-j)/dotRows, dotGroups)
-		from := j // of the columns that are computed, of which some may be again
-		if groups == 0 {
-			groups, from = 1, n-dotRows
-		}
-		dots(groups, k, b.x[from*b.col:], b.col, x, sums[:])
-		next := from + groups*dotRows
-		to, sums := c[j:next], sums[j-from:]
-		for i := range to {
-			sum := sums[i]
-			if acc {
-				sum = to[i] + sum
-			}
-			to[i] = sum
-		}
-		j = next
 	}
 }

@@ -100,7 +100,11 @@ type shape struct {
 	tall, narrow int
 	pair, short  int
 	masked       bool
-	dots         bool // it has tiles of a right side that is held transposed
+	few          bool // up to mostFew columns are best computed as rows of Cᵀ, on any number of threads
+
+	// Up to how many rows or columns of C, of sums of how many terms, are best computed by
+	// dot tiles, of which a level without them has none.
+	dotRows, dotNarrow, dotTerms int
 }
 
 // shortSum is the most terms of a short sum.

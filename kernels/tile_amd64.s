@@ -53,13 +53,13 @@ next:
 	CMPQ       AX, $0x06
 	JG         narrow
 	CMPQ       CX, $0x10
-	JGE        wide16
+	JGE        whole
 	CMPQ       CX, $0x08
 	JLE        narrow
 	LEAQ       tailMasks<>+0(SB), SI
-	MOVQ       $0x00000010, DI
-	SUBQ       CX, DI
-	VMOVUPS    (SI)(DI*4), Y12
+	NEGQ       CX
+	ANDQ       $0x07, CX
+	VMOVUPS    (SI)(CX*4), Y12
 	CMPQ       AX, $0x03
 	JG         tailwide16over3
 	CMPQ       AX, $0x02
@@ -1688,6 +1688,10 @@ row5tail6x16no1:
 	ADDQ $0x10, 16(SP)
 	JMP  next
 
+whole:
+	CMPQ AX, $0x01
+	JEQ  row
+
 wide16:
 	CMPQ    AX, $0x03
 	JG      wide16over3
@@ -2880,9 +2884,9 @@ narrow:
 	CMPQ       CX, $0x08
 	JGE        wide8
 	LEAQ       tailMasks<>+0(SB), SI
-	MOVQ       $0x00000008, DI
-	SUBQ       CX, DI
-	VMOVUPS    (SI)(DI*4), Y12
+	NEGQ       CX
+	ANDQ       $0x07, CX
+	VMOVUPS    (SI)(CX*4), Y12
 	CMPQ       AX, $0x06
 	JG         tailwide8over6
 	CMPQ       AX, $0x03
@@ -8166,6 +8170,3526 @@ write12x8:
 	JLE     end
 	ADDQ    $0x00000020, 8(SP)
 	ADDQ    $0x08, 16(SP)
+	JMP     next
+
+row:
+	CMPQ       CX, $0x10
+	JE         wide16
+	CMPQ       BX, $0x01
+	JNE        wide16
+	CMPQ       80(DX), $0x01
+	JNE        wide16
+	LEAQ       7(CX), AX
+	SHRQ       $0x01, AX
+	SHRQ       $0x01, AX
+	SHRQ       $0x01, AX
+	CMPQ       AX, $0x0c
+	JG         rowoflonger
+	TESTQ      $0x00000007, CX
+	JZ         rowof
+	LEAQ       tailMasks<>+0(SB), SI
+	NEGQ       CX
+	ANDQ       $0x07, CX
+	VMOVUPS    (SI)(CX*4), Y12
+	CMPQ       AX, $0x07
+	JG         rowtailover7
+	CMPQ       AX, $0x05
+	JG         rowtailover5
+	CMPQ       AX, $0x04
+	JG         rowtailover4
+	CMPQ       AX, $0x03
+	JG         rowtailover3
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x24
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMASKMOVPS 64(AX), Y12, Y2
+
+from0rowtail1x24:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    96(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x24:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x24
+	TESTQ R9, R9
+	JZ    nextrowtail1x24
+
+fetchrowtail1x24:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VMASKMOVPS   64(DI), Y12, Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x24
+	DECL         AX
+	JNZ          fetchrowtail1x24
+
+fetchedrowtail1x24:
+	SUBQ $0x04, R9
+	JL   fewerrowtail1x24
+
+somerowtail1x24:
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VMASKMOVPS   64(DI), Y12, Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VMASKMOVPS   64(DI), Y12, Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VMASKMOVPS   64(DI), Y12, Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VMASKMOVPS   64(DI), Y12, Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowtail1x24
+
+fewerrowtail1x24:
+	ADDQ $0x04, R9
+	JZ   nextrowtail1x24
+
+onerowtail1x24:
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VMASKMOVPS   64(DI), Y12, Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x24
+
+nextrowtail1x24:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x24
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x24
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VMASKMOVPS 64(AX), Y12, Y3
+	VADDPS     Y3, Y2, Y2
+
+writerowtail1x24:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	LEAQ         64(AX), AX
+	VMOVAPS      X2, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x24no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y2, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x24no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x24no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x24no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x24no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x24no1:
+	SUBQ $0x18, (SP)
+	JLE  end
+	ADDQ $0x00000060, 8(SP)
+	ADDQ $0x18, 16(SP)
+	JMP  next
+
+rowtailover3:
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x32
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMASKMOVPS 96(AX), Y12, Y3
+
+from0rowtail1x32:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    128(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x32:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x32
+	TESTQ R9, R9
+	JZ    nextrowtail1x32
+
+fetchrowtail1x32:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VMASKMOVPS   96(DI), Y12, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x32
+	DECL         AX
+	JNZ          fetchrowtail1x32
+
+fetchedrowtail1x32:
+	SUBQ $0x04, R9
+	JL   fewerrowtail1x32
+
+somerowtail1x32:
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VMASKMOVPS   96(DI), Y12, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VMASKMOVPS   96(DI), Y12, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VMASKMOVPS   96(DI), Y12, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VMASKMOVPS   96(DI), Y12, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowtail1x32
+
+fewerrowtail1x32:
+	ADDQ $0x04, R9
+	JZ   nextrowtail1x32
+
+onerowtail1x32:
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VMASKMOVPS   96(DI), Y12, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x32
+
+nextrowtail1x32:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x32
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x32
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VMASKMOVPS 96(AX), Y12, Y4
+	VADDPS     Y4, Y3, Y3
+
+writerowtail1x32:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	LEAQ         96(AX), AX
+	VMOVAPS      X3, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x32no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y3, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x32no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x32no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x32no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x32no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x32no1:
+	SUBQ $0x20, (SP)
+	JLE  end
+	ADDQ $0x00000080, 8(SP)
+	ADDQ $0x20, 16(SP)
+	JMP  next
+
+rowtailover4:
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x40
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMASKMOVPS 128(AX), Y12, Y4
+
+from0rowtail1x40:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    160(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x40:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x40
+	TESTQ R9, R9
+	JZ    nextrowtail1x40
+
+fetchrowtail1x40:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VMASKMOVPS   128(DI), Y12, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x40
+	DECL         AX
+	JNZ          fetchrowtail1x40
+
+fetchedrowtail1x40:
+	SUBQ $0x04, R9
+	JL   fewerrowtail1x40
+
+somerowtail1x40:
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VMASKMOVPS   128(DI), Y12, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VMASKMOVPS   128(DI), Y12, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VMASKMOVPS   128(DI), Y12, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VMASKMOVPS   128(DI), Y12, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowtail1x40
+
+fewerrowtail1x40:
+	ADDQ $0x04, R9
+	JZ   nextrowtail1x40
+
+onerowtail1x40:
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VMASKMOVPS   128(DI), Y12, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x40
+
+nextrowtail1x40:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x40
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x40
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VMASKMOVPS 128(AX), Y12, Y5
+	VADDPS     Y5, Y4, Y4
+
+writerowtail1x40:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	LEAQ         128(AX), AX
+	VMOVAPS      X4, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x40no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y4, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x40no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x40no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x40no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x40no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x40no1:
+	SUBQ $0x28, (SP)
+	JLE  end
+	ADDQ $0x000000a0, 8(SP)
+	ADDQ $0x28, 16(SP)
+	JMP  next
+
+rowtailover5:
+	CMPQ       AX, $0x06
+	JG         rowtailover6
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x48
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMASKMOVPS 160(AX), Y12, Y5
+
+from0rowtail1x48:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    192(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x48:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x48
+	TESTQ R9, R9
+	JZ    nextrowtail1x48
+
+fetchrowtail1x48:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VMASKMOVPS   160(DI), Y12, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x48
+	DECL         AX
+	JNZ          fetchrowtail1x48
+
+fetchedrowtail1x48:
+	SUBQ $0x04, R9
+	JL   fewerrowtail1x48
+
+somerowtail1x48:
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VMASKMOVPS   160(DI), Y12, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VMASKMOVPS   160(DI), Y12, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VMASKMOVPS   160(DI), Y12, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VMASKMOVPS   160(DI), Y12, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowtail1x48
+
+fewerrowtail1x48:
+	ADDQ $0x04, R9
+	JZ   nextrowtail1x48
+
+onerowtail1x48:
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VMASKMOVPS   160(DI), Y12, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x48
+
+nextrowtail1x48:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x48
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x48
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VADDPS     128(AX), Y4, Y4
+	VMASKMOVPS 160(AX), Y12, Y6
+	VADDPS     Y6, Y5, Y5
+
+writerowtail1x48:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	LEAQ         160(AX), AX
+	VMOVAPS      X5, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x48no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y5, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x48no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x48no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x48no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x48no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x48no1:
+	SUBQ $0x30, (SP)
+	JLE  end
+	ADDQ $0x000000c0, 8(SP)
+	ADDQ $0x30, 16(SP)
+	JMP  next
+
+rowtailover6:
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x56
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMOVUPS    160(AX), Y5
+	VMASKMOVPS 192(AX), Y12, Y6
+
+from0rowtail1x56:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    224(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x56:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x56
+	TESTQ R9, R9
+	JZ    nextrowtail1x56
+
+fetchrowtail1x56:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VMASKMOVPS   192(DI), Y12, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x56
+	DECL         AX
+	JNZ          fetchrowtail1x56
+
+fetchedrowtail1x56:
+	SUBQ $0x02, R9
+	JL   fewerrowtail1x56
+
+somerowtail1x56:
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VMASKMOVPS   192(DI), Y12, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VMASKMOVPS   192(DI), Y12, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowtail1x56
+
+fewerrowtail1x56:
+	ADDQ $0x02, R9
+	JZ   nextrowtail1x56
+
+onerowtail1x56:
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VMASKMOVPS   192(DI), Y12, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x56
+
+nextrowtail1x56:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x56
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x56
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VADDPS     128(AX), Y4, Y4
+	VADDPS     160(AX), Y5, Y5
+	VMASKMOVPS 192(AX), Y12, Y7
+	VADDPS     Y7, Y6, Y6
+
+writerowtail1x56:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	LEAQ         192(AX), AX
+	VMOVAPS      X6, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x56no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x56no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x56no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x56no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x56no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x56no1:
+	SUBQ $0x38, (SP)
+	JLE  end
+	ADDQ $0x000000e0, 8(SP)
+	ADDQ $0x38, 16(SP)
+	JMP  next
+
+rowtailover7:
+	CMPQ       AX, $0x0a
+	JG         rowtailover10
+	CMPQ       AX, $0x09
+	JG         rowtailover9
+	CMPQ       AX, $0x08
+	JG         rowtailover8
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x64
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMOVUPS    160(AX), Y5
+	VMOVUPS    192(AX), Y6
+	VMASKMOVPS 224(AX), Y12, Y7
+
+from0rowtail1x64:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    256(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x64:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x64
+	TESTQ R9, R9
+	JZ    nextrowtail1x64
+
+fetchrowtail1x64:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VMASKMOVPS   224(DI), Y12, Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x64
+	DECL         AX
+	JNZ          fetchrowtail1x64
+
+fetchedrowtail1x64:
+	SUBQ $0x02, R9
+	JL   fewerrowtail1x64
+
+somerowtail1x64:
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VMASKMOVPS   224(DI), Y12, Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VMASKMOVPS   224(DI), Y12, Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowtail1x64
+
+fewerrowtail1x64:
+	ADDQ $0x02, R9
+	JZ   nextrowtail1x64
+
+onerowtail1x64:
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VMASKMOVPS   224(DI), Y12, Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x64
+
+nextrowtail1x64:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x64
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x64
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VADDPS     128(AX), Y4, Y4
+	VADDPS     160(AX), Y5, Y5
+	VADDPS     192(AX), Y6, Y6
+	VMASKMOVPS 224(AX), Y12, Y8
+	VADDPS     Y8, Y7, Y7
+
+writerowtail1x64:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	LEAQ         224(AX), AX
+	VMOVAPS      X7, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x64no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y7, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x64no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x64no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x64no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x64no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x64no1:
+	SUBQ $0x40, (SP)
+	JLE  end
+	ADDQ $0x00000100, 8(SP)
+	ADDQ $0x40, 16(SP)
+	JMP  next
+
+rowtailover8:
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x72
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMOVUPS    160(AX), Y5
+	VMOVUPS    192(AX), Y6
+	VMOVUPS    224(AX), Y7
+	VMASKMOVPS 256(AX), Y12, Y8
+
+from0rowtail1x72:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    288(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x72:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x72
+	TESTQ R9, R9
+	JZ    nextrowtail1x72
+
+fetchrowtail1x72:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VMASKMOVPS   256(DI), Y12, Y10
+	VFMADD231PS  Y10, Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x72
+	DECL         AX
+	JNZ          fetchrowtail1x72
+
+fetchedrowtail1x72:
+	SUBQ $0x02, R9
+	JL   fewerrowtail1x72
+
+somerowtail1x72:
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VMASKMOVPS   256(DI), Y12, Y10
+	VFMADD231PS  Y10, Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VMASKMOVPS   256(DI), Y12, Y10
+	VFMADD231PS  Y10, Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowtail1x72
+
+fewerrowtail1x72:
+	ADDQ $0x02, R9
+	JZ   nextrowtail1x72
+
+onerowtail1x72:
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VMASKMOVPS   256(DI), Y12, Y10
+	VFMADD231PS  Y10, Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x72
+
+nextrowtail1x72:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x72
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x72
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VADDPS     128(AX), Y4, Y4
+	VADDPS     160(AX), Y5, Y5
+	VADDPS     192(AX), Y6, Y6
+	VADDPS     224(AX), Y7, Y7
+	VMASKMOVPS 256(AX), Y12, Y9
+	VADDPS     Y9, Y8, Y8
+
+writerowtail1x72:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	LEAQ         256(AX), AX
+	VMOVAPS      X8, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x72no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y8, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x72no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x72no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x72no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x72no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x72no1:
+	SUBQ $0x48, (SP)
+	JLE  end
+	ADDQ $0x00000120, 8(SP)
+	ADDQ $0x48, 16(SP)
+	JMP  next
+
+rowtailover9:
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x80
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMOVUPS    160(AX), Y5
+	VMOVUPS    192(AX), Y6
+	VMOVUPS    224(AX), Y7
+	VMOVUPS    256(AX), Y8
+	VMASKMOVPS 288(AX), Y12, Y9
+
+from0rowtail1x80:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    320(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x80:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x80
+	TESTQ R9, R9
+	JZ    nextrowtail1x80
+
+fetchrowtail1x80:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VMASKMOVPS   288(DI), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x80
+	DECL         AX
+	JNZ          fetchrowtail1x80
+
+fetchedrowtail1x80:
+	SUBQ $0x02, R9
+	JL   fewerrowtail1x80
+
+somerowtail1x80:
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VMASKMOVPS   288(DI), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VMASKMOVPS   288(DI), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowtail1x80
+
+fewerrowtail1x80:
+	ADDQ $0x02, R9
+	JZ   nextrowtail1x80
+
+onerowtail1x80:
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VMASKMOVPS   288(DI), Y12, Y11
+	VFMADD231PS  Y11, Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x80
+
+nextrowtail1x80:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x80
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x80
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VADDPS     128(AX), Y4, Y4
+	VADDPS     160(AX), Y5, Y5
+	VADDPS     192(AX), Y6, Y6
+	VADDPS     224(AX), Y7, Y7
+	VADDPS     256(AX), Y8, Y8
+	VMASKMOVPS 288(AX), Y12, Y10
+	VADDPS     Y10, Y9, Y9
+
+writerowtail1x80:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	VMOVUPS      Y8, 256(AX)
+	LEAQ         288(AX), AX
+	VMOVAPS      X9, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x80no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y9, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x80no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x80no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x80no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x80no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x80no1:
+	SUBQ $0x50, (SP)
+	JLE  end
+	ADDQ $0x00000140, 8(SP)
+	ADDQ $0x50, 16(SP)
+	JMP  next
+
+rowtailover10:
+	CMPQ       AX, $0x0b
+	JG         rowtailover11
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x88
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMOVUPS    160(AX), Y5
+	VMOVUPS    192(AX), Y6
+	VMOVUPS    224(AX), Y7
+	VMOVUPS    256(AX), Y8
+	VMOVUPS    288(AX), Y9
+	VMASKMOVPS 320(AX), Y12, Y10
+
+from0rowtail1x88:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    352(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x88:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x88
+	TESTQ R9, R9
+	JZ    nextrowtail1x88
+
+fetchrowtail1x88:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	PREFETCHT0   320(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VMASKMOVPS   320(DI), Y12, Y13
+	VFMADD231PS  Y13, Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x88
+	DECL         AX
+	JNZ          fetchrowtail1x88
+
+fetchedrowtail1x88:
+	SUBQ $0x02, R9
+	JL   fewerrowtail1x88
+
+somerowtail1x88:
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VMASKMOVPS   320(DI), Y12, Y13
+	VFMADD231PS  Y13, Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VMASKMOVPS   320(DI), Y12, Y13
+	VFMADD231PS  Y13, Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowtail1x88
+
+fewerrowtail1x88:
+	ADDQ $0x02, R9
+	JZ   nextrowtail1x88
+
+onerowtail1x88:
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VMASKMOVPS   320(DI), Y12, Y13
+	VFMADD231PS  Y13, Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x88
+
+nextrowtail1x88:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x88
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x88
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VADDPS     128(AX), Y4, Y4
+	VADDPS     160(AX), Y5, Y5
+	VADDPS     192(AX), Y6, Y6
+	VADDPS     224(AX), Y7, Y7
+	VADDPS     256(AX), Y8, Y8
+	VADDPS     288(AX), Y9, Y9
+	VMASKMOVPS 320(AX), Y12, Y11
+	VADDPS     Y11, Y10, Y10
+
+writerowtail1x88:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	VMOVUPS      Y8, 256(AX)
+	VMOVUPS      Y9, 288(AX)
+	LEAQ         320(AX), AX
+	VMOVAPS      X10, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x88no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y10, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x88no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x88no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x88no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x88no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x88no1:
+	SUBQ $0x58, (SP)
+	JLE  end
+	ADDQ $0x00000160, 8(SP)
+	ADDQ $0x58, 16(SP)
+	JMP  next
+
+rowtailover11:
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x96
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMOVUPS    32(AX), Y1
+	VMOVUPS    64(AX), Y2
+	VMOVUPS    96(AX), Y3
+	VMOVUPS    128(AX), Y4
+	VMOVUPS    160(AX), Y5
+	VMOVUPS    192(AX), Y6
+	VMOVUPS    224(AX), Y7
+	VMOVUPS    256(AX), Y8
+	VMOVUPS    288(AX), Y9
+	VMOVUPS    320(AX), Y10
+	VMASKMOVPS 352(AX), Y12, Y11
+
+from0rowtail1x96:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    384(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x96:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x96
+	TESTQ R9, R9
+	JZ    nextrowtail1x96
+
+fetchrowtail1x96:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	PREFETCHT0   320(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y13
+	VFMADD231PS  (DI), Y13, Y0
+	VFMADD231PS  32(DI), Y13, Y1
+	VFMADD231PS  64(DI), Y13, Y2
+	VFMADD231PS  96(DI), Y13, Y3
+	VFMADD231PS  128(DI), Y13, Y4
+	VFMADD231PS  160(DI), Y13, Y5
+	VFMADD231PS  192(DI), Y13, Y6
+	VFMADD231PS  224(DI), Y13, Y7
+	VFMADD231PS  256(DI), Y13, Y8
+	VFMADD231PS  288(DI), Y13, Y9
+	VFMADD231PS  320(DI), Y13, Y10
+	VMASKMOVPS   352(DI), Y12, Y14
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x96
+	DECL         AX
+	JNZ          fetchrowtail1x96
+
+fetchedrowtail1x96:
+	SUBQ $0x02, R9
+	JL   fewerrowtail1x96
+
+somerowtail1x96:
+	VBROADCASTSS (R10), Y13
+	VFMADD231PS  (DI), Y13, Y0
+	VFMADD231PS  32(DI), Y13, Y1
+	VFMADD231PS  64(DI), Y13, Y2
+	VFMADD231PS  96(DI), Y13, Y3
+	VFMADD231PS  128(DI), Y13, Y4
+	VFMADD231PS  160(DI), Y13, Y5
+	VFMADD231PS  192(DI), Y13, Y6
+	VFMADD231PS  224(DI), Y13, Y7
+	VFMADD231PS  256(DI), Y13, Y8
+	VFMADD231PS  288(DI), Y13, Y9
+	VFMADD231PS  320(DI), Y13, Y10
+	VMASKMOVPS   352(DI), Y12, Y14
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y13
+	VFMADD231PS  (DI), Y13, Y0
+	VFMADD231PS  32(DI), Y13, Y1
+	VFMADD231PS  64(DI), Y13, Y2
+	VFMADD231PS  96(DI), Y13, Y3
+	VFMADD231PS  128(DI), Y13, Y4
+	VFMADD231PS  160(DI), Y13, Y5
+	VFMADD231PS  192(DI), Y13, Y6
+	VFMADD231PS  224(DI), Y13, Y7
+	VFMADD231PS  256(DI), Y13, Y8
+	VFMADD231PS  288(DI), Y13, Y9
+	VFMADD231PS  320(DI), Y13, Y10
+	VMASKMOVPS   352(DI), Y12, Y14
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowtail1x96
+
+fewerrowtail1x96:
+	ADDQ $0x02, R9
+	JZ   nextrowtail1x96
+
+onerowtail1x96:
+	VBROADCASTSS (R10), Y13
+	VFMADD231PS  (DI), Y13, Y0
+	VFMADD231PS  32(DI), Y13, Y1
+	VFMADD231PS  64(DI), Y13, Y2
+	VFMADD231PS  96(DI), Y13, Y3
+	VFMADD231PS  128(DI), Y13, Y4
+	VFMADD231PS  160(DI), Y13, Y5
+	VFMADD231PS  192(DI), Y13, Y6
+	VFMADD231PS  224(DI), Y13, Y7
+	VFMADD231PS  256(DI), Y13, Y8
+	VFMADD231PS  288(DI), Y13, Y9
+	VFMADD231PS  320(DI), Y13, Y10
+	VMASKMOVPS   352(DI), Y12, Y14
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x96
+
+nextrowtail1x96:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x96
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x96
+	VADDPS     (AX), Y0, Y0
+	VADDPS     32(AX), Y1, Y1
+	VADDPS     64(AX), Y2, Y2
+	VADDPS     96(AX), Y3, Y3
+	VADDPS     128(AX), Y4, Y4
+	VADDPS     160(AX), Y5, Y5
+	VADDPS     192(AX), Y6, Y6
+	VADDPS     224(AX), Y7, Y7
+	VADDPS     256(AX), Y8, Y8
+	VADDPS     288(AX), Y9, Y9
+	VADDPS     320(AX), Y10, Y10
+	VMASKMOVPS 352(AX), Y12, Y12
+	VADDPS     Y12, Y11, Y11
+
+writerowtail1x96:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VMOVUPS      Y2, 64(AX)
+	VMOVUPS      Y3, 96(AX)
+	VMOVUPS      Y4, 128(AX)
+	VMOVUPS      Y5, 160(AX)
+	VMOVUPS      Y6, 192(AX)
+	VMOVUPS      Y7, 224(AX)
+	VMOVUPS      Y8, 256(AX)
+	VMOVUPS      Y9, 288(AX)
+	VMOVUPS      Y10, 320(AX)
+	LEAQ         352(AX), AX
+	VMOVAPS      X11, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x96no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y11, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x96no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x96no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x96no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x96no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x96no1:
+	SUBQ $0x60, (SP)
+	JLE  end
+	ADDQ $0x00000180, 8(SP)
+	ADDQ $0x60, 16(SP)
+	JMP  next
+
+rowoflonger:
+	LEAQ    1(AX), CX
+	SHRQ    $0x01, CX
+	MOVQ    $0x0000000c, SI
+	CMPQ    AX, $0x18
+	CMOVQLT CX, SI
+	MOVQ    SI, AX
+
+rowof:
+	CMPQ    AX, $0x07
+	JG      rowofover7
+	CMPQ    AX, $0x05
+	JG      rowofover5
+	CMPQ    AX, $0x04
+	JG      rowofover4
+	CMPQ    AX, $0x03
+	JG      rowofover3
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x24
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+
+from0rowof1x24:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    96(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x24:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x24
+	TESTQ R9, R9
+	JZ    nextrowof1x24
+
+fetchrowof1x24:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VFMADD231PS  64(DI), Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x24
+	DECL         AX
+	JNZ          fetchrowof1x24
+
+fetchedrowof1x24:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x24
+
+somerowof1x24:
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VFMADD231PS  64(DI), Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VFMADD231PS  64(DI), Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VFMADD231PS  64(DI), Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VFMADD231PS  64(DI), Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x24
+
+fewerrowof1x24:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x24
+
+onerowof1x24:
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  (DI), Y3, Y0
+	VFMADD231PS  32(DI), Y3, Y1
+	VFMADD231PS  64(DI), Y3, Y2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x24
+
+nextrowof1x24:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x24
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x24
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+
+writerowof1x24:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	SUBQ    $0x18, (SP)
+	JLE     end
+	ADDQ    $0x00000060, 8(SP)
+	ADDQ    $0x18, 16(SP)
+	JMP     next
+
+rowofover3:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x32
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+
+from0rowof1x32:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    128(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x32:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x32
+	TESTQ R9, R9
+	JZ    nextrowof1x32
+
+fetchrowof1x32:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VFMADD231PS  96(DI), Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x32
+	DECL         AX
+	JNZ          fetchrowof1x32
+
+fetchedrowof1x32:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x32
+
+somerowof1x32:
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VFMADD231PS  96(DI), Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VFMADD231PS  96(DI), Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VFMADD231PS  96(DI), Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VFMADD231PS  96(DI), Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x32
+
+fewerrowof1x32:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x32
+
+onerowof1x32:
+	VBROADCASTSS (R10), Y4
+	VFMADD231PS  (DI), Y4, Y0
+	VFMADD231PS  32(DI), Y4, Y1
+	VFMADD231PS  64(DI), Y4, Y2
+	VFMADD231PS  96(DI), Y4, Y3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x32
+
+nextrowof1x32:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x32
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x32
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+
+writerowof1x32:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	SUBQ    $0x20, (SP)
+	JLE     end
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
+	JMP     next
+
+rowofover4:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x40
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+
+from0rowof1x40:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    160(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x40:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x40
+	TESTQ R9, R9
+	JZ    nextrowof1x40
+
+fetchrowof1x40:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VFMADD231PS  128(DI), Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x40
+	DECL         AX
+	JNZ          fetchrowof1x40
+
+fetchedrowof1x40:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x40
+
+somerowof1x40:
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VFMADD231PS  128(DI), Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VFMADD231PS  128(DI), Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VFMADD231PS  128(DI), Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VFMADD231PS  128(DI), Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x40
+
+fewerrowof1x40:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x40
+
+onerowof1x40:
+	VBROADCASTSS (R10), Y5
+	VFMADD231PS  (DI), Y5, Y0
+	VFMADD231PS  32(DI), Y5, Y1
+	VFMADD231PS  64(DI), Y5, Y2
+	VFMADD231PS  96(DI), Y5, Y3
+	VFMADD231PS  128(DI), Y5, Y4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x40
+
+nextrowof1x40:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x40
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x40
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+
+writerowof1x40:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	SUBQ    $0x28, (SP)
+	JLE     end
+	ADDQ    $0x000000a0, 8(SP)
+	ADDQ    $0x28, 16(SP)
+	JMP     next
+
+rowofover5:
+	CMPQ    AX, $0x06
+	JG      rowofover6
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x48
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+
+from0rowof1x48:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    192(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x48:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x48
+	TESTQ R9, R9
+	JZ    nextrowof1x48
+
+fetchrowof1x48:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VFMADD231PS  160(DI), Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x48
+	DECL         AX
+	JNZ          fetchrowof1x48
+
+fetchedrowof1x48:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x48
+
+somerowof1x48:
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VFMADD231PS  160(DI), Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VFMADD231PS  160(DI), Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VFMADD231PS  160(DI), Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VFMADD231PS  160(DI), Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x48
+
+fewerrowof1x48:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x48
+
+onerowof1x48:
+	VBROADCASTSS (R10), Y6
+	VFMADD231PS  (DI), Y6, Y0
+	VFMADD231PS  32(DI), Y6, Y1
+	VFMADD231PS  64(DI), Y6, Y2
+	VFMADD231PS  96(DI), Y6, Y3
+	VFMADD231PS  128(DI), Y6, Y4
+	VFMADD231PS  160(DI), Y6, Y5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x48
+
+nextrowof1x48:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x48
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x48
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+	VADDPS 160(AX), Y5, Y5
+
+writerowof1x48:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	SUBQ    $0x30, (SP)
+	JLE     end
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
+	JMP     next
+
+rowofover6:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x56
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+
+from0rowof1x56:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    224(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x56:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x56
+	TESTQ R9, R9
+	JZ    nextrowof1x56
+
+fetchrowof1x56:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VFMADD231PS  192(DI), Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x56
+	DECL         AX
+	JNZ          fetchrowof1x56
+
+fetchedrowof1x56:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x56
+
+somerowof1x56:
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VFMADD231PS  192(DI), Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VFMADD231PS  192(DI), Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x56
+
+fewerrowof1x56:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x56
+
+onerowof1x56:
+	VBROADCASTSS (R10), Y7
+	VFMADD231PS  (DI), Y7, Y0
+	VFMADD231PS  32(DI), Y7, Y1
+	VFMADD231PS  64(DI), Y7, Y2
+	VFMADD231PS  96(DI), Y7, Y3
+	VFMADD231PS  128(DI), Y7, Y4
+	VFMADD231PS  160(DI), Y7, Y5
+	VFMADD231PS  192(DI), Y7, Y6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x56
+
+nextrowof1x56:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x56
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x56
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+	VADDPS 160(AX), Y5, Y5
+	VADDPS 192(AX), Y6, Y6
+
+writerowof1x56:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	SUBQ    $0x38, (SP)
+	JLE     end
+	ADDQ    $0x000000e0, 8(SP)
+	ADDQ    $0x38, 16(SP)
+	JMP     next
+
+rowofover7:
+	CMPQ    AX, $0x0a
+	JG      rowofover10
+	CMPQ    AX, $0x09
+	JG      rowofover9
+	CMPQ    AX, $0x08
+	JG      rowofover8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x64
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+
+from0rowof1x64:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    256(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x64:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x64
+	TESTQ R9, R9
+	JZ    nextrowof1x64
+
+fetchrowof1x64:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VFMADD231PS  224(DI), Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x64
+	DECL         AX
+	JNZ          fetchrowof1x64
+
+fetchedrowof1x64:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x64
+
+somerowof1x64:
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VFMADD231PS  224(DI), Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VFMADD231PS  224(DI), Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x64
+
+fewerrowof1x64:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x64
+
+onerowof1x64:
+	VBROADCASTSS (R10), Y8
+	VFMADD231PS  (DI), Y8, Y0
+	VFMADD231PS  32(DI), Y8, Y1
+	VFMADD231PS  64(DI), Y8, Y2
+	VFMADD231PS  96(DI), Y8, Y3
+	VFMADD231PS  128(DI), Y8, Y4
+	VFMADD231PS  160(DI), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VFMADD231PS  224(DI), Y8, Y7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x64
+
+nextrowof1x64:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x64
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x64
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+	VADDPS 160(AX), Y5, Y5
+	VADDPS 192(AX), Y6, Y6
+	VADDPS 224(AX), Y7, Y7
+
+writerowof1x64:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	SUBQ    $0x40, (SP)
+	JLE     end
+	ADDQ    $0x00000100, 8(SP)
+	ADDQ    $0x40, 16(SP)
+	JMP     next
+
+rowofover8:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x72
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	VMOVUPS 256(AX), Y8
+
+from0rowof1x72:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    288(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x72:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x72
+	TESTQ R9, R9
+	JZ    nextrowof1x72
+
+fetchrowof1x72:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VFMADD231PS  256(DI), Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x72
+	DECL         AX
+	JNZ          fetchrowof1x72
+
+fetchedrowof1x72:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x72
+
+somerowof1x72:
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VFMADD231PS  256(DI), Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VFMADD231PS  256(DI), Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x72
+
+fewerrowof1x72:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x72
+
+onerowof1x72:
+	VBROADCASTSS (R10), Y9
+	VFMADD231PS  (DI), Y9, Y0
+	VFMADD231PS  32(DI), Y9, Y1
+	VFMADD231PS  64(DI), Y9, Y2
+	VFMADD231PS  96(DI), Y9, Y3
+	VFMADD231PS  128(DI), Y9, Y4
+	VFMADD231PS  160(DI), Y9, Y5
+	VFMADD231PS  192(DI), Y9, Y6
+	VFMADD231PS  224(DI), Y9, Y7
+	VFMADD231PS  256(DI), Y9, Y8
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x72
+
+nextrowof1x72:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x72
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x72
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+	VADDPS 160(AX), Y5, Y5
+	VADDPS 192(AX), Y6, Y6
+	VADDPS 224(AX), Y7, Y7
+	VADDPS 256(AX), Y8, Y8
+
+writerowof1x72:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	SUBQ    $0x48, (SP)
+	JLE     end
+	ADDQ    $0x00000120, 8(SP)
+	ADDQ    $0x48, 16(SP)
+	JMP     next
+
+rowofover9:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x80
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	VMOVUPS 256(AX), Y8
+	VMOVUPS 288(AX), Y9
+
+from0rowof1x80:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    320(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x80:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x80
+	TESTQ R9, R9
+	JZ    nextrowof1x80
+
+fetchrowof1x80:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VFMADD231PS  288(DI), Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x80
+	DECL         AX
+	JNZ          fetchrowof1x80
+
+fetchedrowof1x80:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x80
+
+somerowof1x80:
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VFMADD231PS  288(DI), Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VFMADD231PS  288(DI), Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x80
+
+fewerrowof1x80:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x80
+
+onerowof1x80:
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  (DI), Y10, Y0
+	VFMADD231PS  32(DI), Y10, Y1
+	VFMADD231PS  64(DI), Y10, Y2
+	VFMADD231PS  96(DI), Y10, Y3
+	VFMADD231PS  128(DI), Y10, Y4
+	VFMADD231PS  160(DI), Y10, Y5
+	VFMADD231PS  192(DI), Y10, Y6
+	VFMADD231PS  224(DI), Y10, Y7
+	VFMADD231PS  256(DI), Y10, Y8
+	VFMADD231PS  288(DI), Y10, Y9
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x80
+
+nextrowof1x80:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x80
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x80
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+	VADDPS 160(AX), Y5, Y5
+	VADDPS 192(AX), Y6, Y6
+	VADDPS 224(AX), Y7, Y7
+	VADDPS 256(AX), Y8, Y8
+	VADDPS 288(AX), Y9, Y9
+
+writerowof1x80:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	SUBQ    $0x50, (SP)
+	JLE     end
+	ADDQ    $0x00000140, 8(SP)
+	ADDQ    $0x50, 16(SP)
+	JMP     next
+
+rowofover10:
+	CMPQ    AX, $0x0b
+	JG      rowofover11
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x88
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	VMOVUPS 256(AX), Y8
+	VMOVUPS 288(AX), Y9
+	VMOVUPS 320(AX), Y10
+
+from0rowof1x88:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    352(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x88:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x88
+	TESTQ R9, R9
+	JZ    nextrowof1x88
+
+fetchrowof1x88:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	PREFETCHT0   320(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VFMADD231PS  320(DI), Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x88
+	DECL         AX
+	JNZ          fetchrowof1x88
+
+fetchedrowof1x88:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x88
+
+somerowof1x88:
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VFMADD231PS  320(DI), Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VFMADD231PS  320(DI), Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x88
+
+fewerrowof1x88:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x88
+
+onerowof1x88:
+	VBROADCASTSS (R10), Y11
+	VFMADD231PS  (DI), Y11, Y0
+	VFMADD231PS  32(DI), Y11, Y1
+	VFMADD231PS  64(DI), Y11, Y2
+	VFMADD231PS  96(DI), Y11, Y3
+	VFMADD231PS  128(DI), Y11, Y4
+	VFMADD231PS  160(DI), Y11, Y5
+	VFMADD231PS  192(DI), Y11, Y6
+	VFMADD231PS  224(DI), Y11, Y7
+	VFMADD231PS  256(DI), Y11, Y8
+	VFMADD231PS  288(DI), Y11, Y9
+	VFMADD231PS  320(DI), Y11, Y10
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x88
+
+nextrowof1x88:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x88
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x88
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+	VADDPS 160(AX), Y5, Y5
+	VADDPS 192(AX), Y6, Y6
+	VADDPS 224(AX), Y7, Y7
+	VADDPS 256(AX), Y8, Y8
+	VADDPS 288(AX), Y9, Y9
+	VADDPS 320(AX), Y10, Y10
+
+writerowof1x88:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	SUBQ    $0x58, (SP)
+	JLE     end
+	ADDQ    $0x00000160, 8(SP)
+	ADDQ    $0x58, 16(SP)
+	JMP     next
+
+rowofover11:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x96
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 96(AX), Y3
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 224(AX), Y7
+	VMOVUPS 256(AX), Y8
+	VMOVUPS 288(AX), Y9
+	VMOVUPS 320(AX), Y10
+	VMOVUPS 352(AX), Y11
+
+from0rowof1x96:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    384(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x96:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x96
+	TESTQ R9, R9
+	JZ    nextrowof1x96
+
+fetchrowof1x96:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	PREFETCHT0   320(CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y12
+	VFMADD231PS  (DI), Y12, Y0
+	VFMADD231PS  32(DI), Y12, Y1
+	VFMADD231PS  64(DI), Y12, Y2
+	VFMADD231PS  96(DI), Y12, Y3
+	VFMADD231PS  128(DI), Y12, Y4
+	VFMADD231PS  160(DI), Y12, Y5
+	VFMADD231PS  192(DI), Y12, Y6
+	VFMADD231PS  224(DI), Y12, Y7
+	VFMADD231PS  256(DI), Y12, Y8
+	VFMADD231PS  288(DI), Y12, Y9
+	VFMADD231PS  320(DI), Y12, Y10
+	VFMADD231PS  352(DI), Y12, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x96
+	DECL         AX
+	JNZ          fetchrowof1x96
+
+fetchedrowof1x96:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x96
+
+somerowof1x96:
+	VBROADCASTSS (R10), Y12
+	VFMADD231PS  (DI), Y12, Y0
+	VFMADD231PS  32(DI), Y12, Y1
+	VFMADD231PS  64(DI), Y12, Y2
+	VFMADD231PS  96(DI), Y12, Y3
+	VFMADD231PS  128(DI), Y12, Y4
+	VFMADD231PS  160(DI), Y12, Y5
+	VFMADD231PS  192(DI), Y12, Y6
+	VFMADD231PS  224(DI), Y12, Y7
+	VFMADD231PS  256(DI), Y12, Y8
+	VFMADD231PS  288(DI), Y12, Y9
+	VFMADD231PS  320(DI), Y12, Y10
+	VFMADD231PS  352(DI), Y12, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y12
+	VFMADD231PS  (DI), Y12, Y0
+	VFMADD231PS  32(DI), Y12, Y1
+	VFMADD231PS  64(DI), Y12, Y2
+	VFMADD231PS  96(DI), Y12, Y3
+	VFMADD231PS  128(DI), Y12, Y4
+	VFMADD231PS  160(DI), Y12, Y5
+	VFMADD231PS  192(DI), Y12, Y6
+	VFMADD231PS  224(DI), Y12, Y7
+	VFMADD231PS  256(DI), Y12, Y8
+	VFMADD231PS  288(DI), Y12, Y9
+	VFMADD231PS  320(DI), Y12, Y10
+	VFMADD231PS  352(DI), Y12, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x96
+
+fewerrowof1x96:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x96
+
+onerowof1x96:
+	VBROADCASTSS (R10), Y12
+	VFMADD231PS  (DI), Y12, Y0
+	VFMADD231PS  32(DI), Y12, Y1
+	VFMADD231PS  64(DI), Y12, Y2
+	VFMADD231PS  96(DI), Y12, Y3
+	VFMADD231PS  128(DI), Y12, Y4
+	VFMADD231PS  160(DI), Y12, Y5
+	VFMADD231PS  192(DI), Y12, Y6
+	VFMADD231PS  224(DI), Y12, Y7
+	VFMADD231PS  256(DI), Y12, Y8
+	VFMADD231PS  288(DI), Y12, Y9
+	VFMADD231PS  320(DI), Y12, Y10
+	VFMADD231PS  352(DI), Y12, Y11
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x96
+
+nextrowof1x96:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x96
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x96
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS 96(AX), Y3, Y3
+	VADDPS 128(AX), Y4, Y4
+	VADDPS 160(AX), Y5, Y5
+	VADDPS 192(AX), Y6, Y6
+	VADDPS 224(AX), Y7, Y7
+	VADDPS 256(AX), Y8, Y8
+	VADDPS 288(AX), Y9, Y9
+	VADDPS 320(AX), Y10, Y10
+	VADDPS 352(AX), Y11, Y11
+
+writerowof1x96:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y5, 160(AX)
+	VMOVUPS Y6, 192(AX)
+	VMOVUPS Y7, 224(AX)
+	VMOVUPS Y8, 256(AX)
+	VMOVUPS Y9, 288(AX)
+	VMOVUPS Y10, 320(AX)
+	VMOVUPS Y11, 352(AX)
+	SUBQ    $0x60, (SP)
+	JLE     end
+	ADDQ    $0x00000180, 8(SP)
+	ADDQ    $0x60, 16(SP)
 	JMP     next
 
 end:
@@ -16057,68 +19581,68 @@ write16x8:
 	JMP     next
 
 row:
-	CMPQ   DX, $0x30
-	JE     tiles
-	CMPQ   SI, $0x01
-	JNE    tiles
-	CMPQ   80(BX), $0x01
-	JNE    tiles
-	MOVQ   DX, CX
-	DECQ   CX
-	ANDQ   $0x0f, CX
-	MOVL   $0x00000002, AX
-	SHLL   CL, AX
-	DECL   AX
-	KMOVW  AX, K1
-	CMPQ   DX, $0x40
-	JLE    rowwide64
-	CMPQ   DX, $0x50
-	JLE    rowwide80
-	CMPQ   DX, $0x60
-	JLE    rowwide96
-	CMPQ   DX, $0x70
-	JLE    rowwide112
-	CMPQ   DX, $0x80
-	JLE    rowwide128
-	CMPQ   DX, $0x90
-	JLE    rowwide144
-	KXNORW K1, K1, K1
+	CMPQ  DX, $0x30
+	JE    tiles
+	CMPQ  SI, $0x01
+	JNE   tiles
+	CMPQ  80(BX), $0x01
+	JNE   tiles
+	LEAQ  15(DX), AX
+	SHRQ  $0x01, AX
+	SHRQ  $0x01, AX
+	SHRQ  $0x01, AX
+	SHRQ  $0x01, AX
+	CMPQ  AX, $0x09
+	JG    rowoflonger
+	MOVQ  DX, CX
+	DECQ  CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000002, DX
+	SHLL  CL, DX
+	DECL  DX
+	KMOVW DX, K1
+	JMP   rowof
 
-rowwide144:
+rowoflonger:
+	KXNORW  K1, K1, K1
+	LEAQ    1(AX), CX
+	SHRQ    $0x01, CX
+	MOVQ    $0x00000009, DX
+	CMPQ    AX, $0x12
+	CMOVQLT CX, DX
+	MOVQ    DX, AX
+
+rowof:
+	CMPQ      AX, $0x06
+	JG        rowofover6
+	CMPQ      AX, $0x05
+	JG        rowofover5
+	CMPQ      AX, $0x04
+	JG        rowofover4
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
 	VXORPS    Y3, Y3, Y3
-	VXORPS    Y4, Y4, Y4
-	VXORPS    Y5, Y5, Y5
-	VXORPS    Y6, Y6, Y6
-	VXORPS    Y7, Y7, Y7
-	VXORPS    Y8, Y8, Y8
 	CMPB      end+80(FP), $0x02
-	JNE       from0row1x144
+	JNE       from0rowof1x64
 	MOVQ      8(SP), AX
 	MOVQ      ldc+72(FP), CX
 	SHLQ      $0x02, CX
 	VMOVUPS   (AX), Z0
 	VMOVUPS   64(AX), Z1
 	VMOVUPS   128(AX), Z2
-	VMOVUPS   192(AX), Z3
-	VMOVUPS   256(AX), Z4
-	VMOVUPS   320(AX), Z5
-	VMOVUPS   384(AX), Z6
-	VMOVUPS   448(AX), Z7
-	VMOVUPS.Z 512(AX), K1, Z8
+	VMOVUPS.Z 192(AX), K1, Z3
 
-from0row1x144:
+from0rowof1x64:
 	MOVQ    8(SP), CX
 	MOVQ    ldc+72(FP), DX
 	SHLQ    $0x02, DX
 	MOVL    $0x00000001, AX
-	LEAQ    576(CX), DI
+	LEAQ    256(CX), DI
 	CMPQ    (BX), $0x10
 	CMOVQLE DI, CX
 
-striprow1x144:
+striprowof1x64:
 	MOVQ  80(BX), DI
 	SHLQ  $0x02, DI
 	IMULQ 16(SP), DI
@@ -16135,11 +19659,793 @@ striprow1x144:
 	IMULQ R11, R13
 	ADDQ  R13, R10
 	TESTL AX, AX
-	JZ    fetchedrow1x144
+	JZ    fetchedrowof1x64
 	TESTQ R9, R9
-	JZ    nextrow1x144
+	JZ    nextrowof1x64
 
-fetchrow1x144:
+fetchrowof1x64:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	ADDQ         DX, CX
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, K1, Z3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x64
+	DECL         AX
+	JNZ          fetchrowof1x64
+
+fetchedrowof1x64:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x64
+
+somerowof1x64:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, K1, Z3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, K1, Z3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, K1, Z3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, K1, Z3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x64
+
+fewerrowof1x64:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x64
+
+onerowof1x64:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, K1, Z3
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x64
+
+nextrowof1x64:
+	ADDQ   $0x60, BX
+	DECQ   SI
+	JG     striprowof1x64
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x64
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS 128(AX), Z2, Z2
+	VADDPS 192(AX), Z3, K1, Z3
+
+writerowof1x64:
+	MOVQ    (SP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, K1, 192(AX)
+	SUBQ    $0x40, (SP)
+	JLE     end
+	ADDQ    $0x00000100, 8(SP)
+	ADDQ    $0x40, 16(SP)
+	JMP     next
+
+rowofover4:
+	VXORPS    Y0, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VXORPS    Y2, Y2, Y2
+	VXORPS    Y3, Y3, Y3
+	VXORPS    Y4, Y4, Y4
+	CMPB      end+80(FP), $0x02
+	JNE       from0rowof1x80
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
+	SHLQ      $0x02, CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   128(AX), Z2
+	VMOVUPS   192(AX), Z3
+	VMOVUPS.Z 256(AX), K1, Z4
+
+from0rowof1x80:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
+	SHLQ    $0x02, DX
+	MOVL    $0x00000001, AX
+	LEAQ    320(CX), DI
+	CMPQ    (BX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x80:
+	MOVQ  80(BX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(BX), DI
+	MOVQ  72(BX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (BX), R9
+	MOVQ  8(BX), R10
+	MOVQ  32(BX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(BX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x80
+	TESTQ R9, R9
+	JZ    nextrowof1x80
+
+fetchrowof1x80:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	ADDQ         DX, CX
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, K1, Z4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x80
+	DECL         AX
+	JNZ          fetchrowof1x80
+
+fetchedrowof1x80:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x80
+
+somerowof1x80:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, K1, Z4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, K1, Z4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, K1, Z4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, K1, Z4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x80
+
+fewerrowof1x80:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x80
+
+onerowof1x80:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, K1, Z4
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x80
+
+nextrowof1x80:
+	ADDQ   $0x60, BX
+	DECQ   SI
+	JG     striprowof1x80
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x80
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS 128(AX), Z2, Z2
+	VADDPS 192(AX), Z3, Z3
+	VADDPS 256(AX), Z4, K1, Z4
+
+writerowof1x80:
+	MOVQ    (SP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, K1, 256(AX)
+	SUBQ    $0x50, (SP)
+	JLE     end
+	ADDQ    $0x00000140, 8(SP)
+	ADDQ    $0x50, 16(SP)
+	JMP     next
+
+rowofover5:
+	VXORPS    Y0, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VXORPS    Y2, Y2, Y2
+	VXORPS    Y3, Y3, Y3
+	VXORPS    Y4, Y4, Y4
+	VXORPS    Y5, Y5, Y5
+	CMPB      end+80(FP), $0x02
+	JNE       from0rowof1x96
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
+	SHLQ      $0x02, CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   128(AX), Z2
+	VMOVUPS   192(AX), Z3
+	VMOVUPS   256(AX), Z4
+	VMOVUPS.Z 320(AX), K1, Z5
+
+from0rowof1x96:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
+	SHLQ    $0x02, DX
+	MOVL    $0x00000001, AX
+	LEAQ    384(CX), DI
+	CMPQ    (BX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x96:
+	MOVQ  80(BX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(BX), DI
+	MOVQ  72(BX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (BX), R9
+	MOVQ  8(BX), R10
+	MOVQ  32(BX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(BX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x96
+	TESTQ R9, R9
+	JZ    nextrowof1x96
+
+fetchrowof1x96:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	PREFETCHT0   320(CX)
+	ADDQ         DX, CX
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, K1, Z5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x96
+	DECL         AX
+	JNZ          fetchrowof1x96
+
+fetchedrowof1x96:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x96
+
+somerowof1x96:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, K1, Z5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, K1, Z5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, K1, Z5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, K1, Z5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x96
+
+fewerrowof1x96:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x96
+
+onerowof1x96:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, K1, Z5
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x96
+
+nextrowof1x96:
+	ADDQ   $0x60, BX
+	DECQ   SI
+	JG     striprowof1x96
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x96
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS 128(AX), Z2, Z2
+	VADDPS 192(AX), Z3, Z3
+	VADDPS 256(AX), Z4, Z4
+	VADDPS 320(AX), Z5, K1, Z5
+
+writerowof1x96:
+	MOVQ    (SP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, K1, 320(AX)
+	SUBQ    $0x60, (SP)
+	JLE     end
+	ADDQ    $0x00000180, 8(SP)
+	ADDQ    $0x60, 16(SP)
+	JMP     next
+
+rowofover6:
+	CMPQ      AX, $0x08
+	JG        rowofover8
+	CMPQ      AX, $0x07
+	JG        rowofover7
+	VXORPS    Y0, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VXORPS    Y2, Y2, Y2
+	VXORPS    Y3, Y3, Y3
+	VXORPS    Y4, Y4, Y4
+	VXORPS    Y5, Y5, Y5
+	VXORPS    Y6, Y6, Y6
+	CMPB      end+80(FP), $0x02
+	JNE       from0rowof1x112
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
+	SHLQ      $0x02, CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   128(AX), Z2
+	VMOVUPS   192(AX), Z3
+	VMOVUPS   256(AX), Z4
+	VMOVUPS   320(AX), Z5
+	VMOVUPS.Z 384(AX), K1, Z6
+
+from0rowof1x112:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
+	SHLQ    $0x02, DX
+	MOVL    $0x00000001, AX
+	LEAQ    448(CX), DI
+	CMPQ    (BX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x112:
+	MOVQ  80(BX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(BX), DI
+	MOVQ  72(BX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (BX), R9
+	MOVQ  8(BX), R10
+	MOVQ  32(BX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(BX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x112
+	TESTQ R9, R9
+	JZ    nextrowof1x112
+
+fetchrowof1x112:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	PREFETCHT0   320(CX)
+	PREFETCHT0   384(CX)
+	ADDQ         DX, CX
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, K1, Z6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x112
+	DECL         AX
+	JNZ          fetchrowof1x112
+
+fetchedrowof1x112:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x112
+
+somerowof1x112:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, K1, Z6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, K1, Z6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x112
+
+fewerrowof1x112:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x112
+
+onerowof1x112:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, K1, Z6
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x112
+
+nextrowof1x112:
+	ADDQ   $0x60, BX
+	DECQ   SI
+	JG     striprowof1x112
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x112
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS 128(AX), Z2, Z2
+	VADDPS 192(AX), Z3, Z3
+	VADDPS 256(AX), Z4, Z4
+	VADDPS 320(AX), Z5, Z5
+	VADDPS 384(AX), Z6, K1, Z6
+
+writerowof1x112:
+	MOVQ    (SP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, K1, 384(AX)
+	SUBQ    $0x70, (SP)
+	JLE     end
+	ADDQ    $0x000001c0, 8(SP)
+	ADDQ    $0x70, 16(SP)
+	JMP     next
+
+rowofover7:
+	VXORPS    Y0, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VXORPS    Y2, Y2, Y2
+	VXORPS    Y3, Y3, Y3
+	VXORPS    Y4, Y4, Y4
+	VXORPS    Y5, Y5, Y5
+	VXORPS    Y6, Y6, Y6
+	VXORPS    Y7, Y7, Y7
+	CMPB      end+80(FP), $0x02
+	JNE       from0rowof1x128
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
+	SHLQ      $0x02, CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   128(AX), Z2
+	VMOVUPS   192(AX), Z3
+	VMOVUPS   256(AX), Z4
+	VMOVUPS   320(AX), Z5
+	VMOVUPS   384(AX), Z6
+	VMOVUPS.Z 448(AX), K1, Z7
+
+from0rowof1x128:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
+	SHLQ    $0x02, DX
+	MOVL    $0x00000001, AX
+	LEAQ    512(CX), DI
+	CMPQ    (BX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x128:
+	MOVQ  80(BX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(BX), DI
+	MOVQ  72(BX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (BX), R9
+	MOVQ  8(BX), R10
+	MOVQ  32(BX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(BX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x128
+	TESTQ R9, R9
+	JZ    nextrowof1x128
+
+fetchrowof1x128:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	PREFETCHT0   192(CX)
+	PREFETCHT0   256(CX)
+	PREFETCHT0   320(CX)
+	PREFETCHT0   384(CX)
+	PREFETCHT0   448(CX)
+	ADDQ         DX, CX
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, Z6
+	VFMADD231PS  448(DI), Z24, K1, Z7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x128
+	DECL         AX
+	JNZ          fetchrowof1x128
+
+fetchedrowof1x128:
+	SUBQ $0x02, R9
+	JL   fewerrowof1x128
+
+somerowof1x128:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, Z6
+	VFMADD231PS  448(DI), Z24, K1, Z7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, Z6
+	VFMADD231PS  448(DI), Z24, K1, Z7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x02, R9
+	JGE          somerowof1x128
+
+fewerrowof1x128:
+	ADDQ $0x02, R9
+	JZ   nextrowof1x128
+
+onerowof1x128:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, Z2
+	VFMADD231PS  192(DI), Z24, Z3
+	VFMADD231PS  256(DI), Z24, Z4
+	VFMADD231PS  320(DI), Z24, Z5
+	VFMADD231PS  384(DI), Z24, Z6
+	VFMADD231PS  448(DI), Z24, K1, Z7
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x128
+
+nextrowof1x128:
+	ADDQ   $0x60, BX
+	DECQ   SI
+	JG     striprowof1x128
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x128
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS 128(AX), Z2, Z2
+	VADDPS 192(AX), Z3, Z3
+	VADDPS 256(AX), Z4, Z4
+	VADDPS 320(AX), Z5, Z5
+	VADDPS 384(AX), Z6, Z6
+	VADDPS 448(AX), Z7, K1, Z7
+
+writerowof1x128:
+	MOVQ    (SP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS Z3, 192(AX)
+	VMOVUPS Z4, 256(AX)
+	VMOVUPS Z5, 320(AX)
+	VMOVUPS Z6, 384(AX)
+	VMOVUPS Z7, K1, 448(AX)
+	SUBQ    $0x80, (SP)
+	JLE     end
+	ADDQ    $0x00000200, 8(SP)
+	ADDQ    $0x80, 16(SP)
+	JMP     next
+
+rowofover8:
+	VXORPS    Y0, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VXORPS    Y2, Y2, Y2
+	VXORPS    Y3, Y3, Y3
+	VXORPS    Y4, Y4, Y4
+	VXORPS    Y5, Y5, Y5
+	VXORPS    Y6, Y6, Y6
+	VXORPS    Y7, Y7, Y7
+	VXORPS    Y8, Y8, Y8
+	CMPB      end+80(FP), $0x02
+	JNE       from0rowof1x144
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
+	SHLQ      $0x02, CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   128(AX), Z2
+	VMOVUPS   192(AX), Z3
+	VMOVUPS   256(AX), Z4
+	VMOVUPS   320(AX), Z5
+	VMOVUPS   384(AX), Z6
+	VMOVUPS   448(AX), Z7
+	VMOVUPS.Z 512(AX), K1, Z8
+
+from0rowof1x144:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
+	SHLQ    $0x02, DX
+	MOVL    $0x00000001, AX
+	LEAQ    576(CX), DI
+	CMPQ    (BX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x144:
+	MOVQ  80(BX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(BX), DI
+	MOVQ  72(BX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (BX), R9
+	MOVQ  8(BX), R10
+	MOVQ  32(BX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(BX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x144
+	TESTQ R9, R9
+	JZ    nextrowof1x144
+
+fetchrowof1x144:
 	PREFETCHT0   (CX)
 	PREFETCHT0   64(CX)
 	PREFETCHT0   128(CX)
@@ -16163,15 +20469,15 @@ fetchrow1x144:
 	ADDQ         R12, R10
 	ADDQ         R8, DI
 	DECQ         R9
-	JZ           nextrow1x144
+	JZ           nextrowof1x144
 	DECL         AX
-	JNZ          fetchrow1x144
+	JNZ          fetchrowof1x144
 
-fetchedrow1x144:
+fetchedrowof1x144:
 	SUBQ $0x02, R9
-	JL   fewerrow1x144
+	JL   fewerrowof1x144
 
-somerow1x144:
+somerowof1x144:
 	VBROADCASTSS (R10), Z24
 	VFMADD231PS  (DI), Z24, Z0
 	VFMADD231PS  64(DI), Z24, Z1
@@ -16197,13 +20503,13 @@ somerow1x144:
 	ADDQ         R12, R10
 	ADDQ         R8, DI
 	SUBQ         $0x02, R9
-	JGE          somerow1x144
+	JGE          somerowof1x144
 
-fewerrow1x144:
+fewerrowof1x144:
 	ADDQ $0x02, R9
-	JZ   nextrow1x144
+	JZ   nextrowof1x144
 
-onerow1x144:
+onerowof1x144:
 	VBROADCASTSS (R10), Z24
 	VFMADD231PS  (DI), Z24, Z0
 	VFMADD231PS  64(DI), Z24, Z1
@@ -16217,17 +20523,17 @@ onerow1x144:
 	ADDQ         R12, R10
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          onerow1x144
+	JNZ          onerowof1x144
 
-nextrow1x144:
+nextrowof1x144:
 	ADDQ   $0x60, BX
 	DECQ   SI
-	JG     striprow1x144
+	JG     striprowof1x144
 	MOVQ   8(SP), AX
 	MOVQ   ldc+72(FP), CX
 	SHLQ   $0x02, CX
 	CMPB   end+80(FP), $0x01
-	JNE    writerow1x144
+	JNE    writerowof1x144
 	VADDPS (AX), Z0, Z0
 	VADDPS 64(AX), Z1, Z1
 	VADDPS 128(AX), Z2, Z2
@@ -16238,7 +20544,7 @@ nextrow1x144:
 	VADDPS 448(AX), Z7, Z7
 	VADDPS 512(AX), Z8, K1, Z8
 
-writerow1x144:
+writerowof1x144:
 	MOVQ    (SP), CX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -16253,774 +20559,6 @@ writerow1x144:
 	JLE     end
 	ADDQ    $0x00000240, 8(SP)
 	ADDQ    $0x90, 16(SP)
-	JMP     next
-
-rowwide128:
-	VXORPS    Y0, Y0, Y0
-	VXORPS    Y1, Y1, Y1
-	VXORPS    Y2, Y2, Y2
-	VXORPS    Y3, Y3, Y3
-	VXORPS    Y4, Y4, Y4
-	VXORPS    Y5, Y5, Y5
-	VXORPS    Y6, Y6, Y6
-	VXORPS    Y7, Y7, Y7
-	CMPB      end+80(FP), $0x02
-	JNE       from0row1x128
-	MOVQ      8(SP), AX
-	MOVQ      ldc+72(FP), CX
-	SHLQ      $0x02, CX
-	VMOVUPS   (AX), Z0
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   128(AX), Z2
-	VMOVUPS   192(AX), Z3
-	VMOVUPS   256(AX), Z4
-	VMOVUPS   320(AX), Z5
-	VMOVUPS   384(AX), Z6
-	VMOVUPS.Z 448(AX), K1, Z7
-
-from0row1x128:
-	MOVQ    8(SP), CX
-	MOVQ    ldc+72(FP), DX
-	SHLQ    $0x02, DX
-	MOVL    $0x00000001, AX
-	LEAQ    512(CX), DI
-	CMPQ    (BX), $0x10
-	CMOVQLE DI, CX
-
-striprow1x128:
-	MOVQ  80(BX), DI
-	SHLQ  $0x02, DI
-	IMULQ 16(SP), DI
-	ADDQ  48(BX), DI
-	MOVQ  72(BX), R8
-	SHLQ  $0x02, R8
-	MOVQ  (BX), R9
-	MOVQ  8(BX), R10
-	MOVQ  32(BX), R11
-	SHLQ  $0x02, R11
-	MOVQ  40(BX), R12
-	SHLQ  $0x02, R12
-	MOVQ  32(SP), R13
-	IMULQ R11, R13
-	ADDQ  R13, R10
-	TESTL AX, AX
-	JZ    fetchedrow1x128
-	TESTQ R9, R9
-	JZ    nextrow1x128
-
-fetchrow1x128:
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   128(CX)
-	PREFETCHT0   192(CX)
-	PREFETCHT0   256(CX)
-	PREFETCHT0   320(CX)
-	PREFETCHT0   384(CX)
-	PREFETCHT0   448(CX)
-	ADDQ         DX, CX
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, Z6
-	VFMADD231PS  448(DI), Z24, K1, Z7
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JZ           nextrow1x128
-	DECL         AX
-	JNZ          fetchrow1x128
-
-fetchedrow1x128:
-	SUBQ $0x02, R9
-	JL   fewerrow1x128
-
-somerow1x128:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, Z6
-	VFMADD231PS  448(DI), Z24, K1, Z7
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, Z6
-	VFMADD231PS  448(DI), Z24, K1, Z7
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	SUBQ         $0x02, R9
-	JGE          somerow1x128
-
-fewerrow1x128:
-	ADDQ $0x02, R9
-	JZ   nextrow1x128
-
-onerow1x128:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, Z6
-	VFMADD231PS  448(DI), Z24, K1, Z7
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          onerow1x128
-
-nextrow1x128:
-	ADDQ   $0x60, BX
-	DECQ   SI
-	JG     striprow1x128
-	MOVQ   8(SP), AX
-	MOVQ   ldc+72(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   end+80(FP), $0x01
-	JNE    writerow1x128
-	VADDPS (AX), Z0, Z0
-	VADDPS 64(AX), Z1, Z1
-	VADDPS 128(AX), Z2, Z2
-	VADDPS 192(AX), Z3, Z3
-	VADDPS 256(AX), Z4, Z4
-	VADDPS 320(AX), Z5, Z5
-	VADDPS 384(AX), Z6, Z6
-	VADDPS 448(AX), Z7, K1, Z7
-
-writerow1x128:
-	MOVQ    (SP), CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, K1, 448(AX)
-	SUBQ    $0x80, (SP)
-	JLE     end
-	ADDQ    $0x00000200, 8(SP)
-	ADDQ    $0x80, 16(SP)
-	JMP     next
-
-rowwide112:
-	VXORPS    Y0, Y0, Y0
-	VXORPS    Y1, Y1, Y1
-	VXORPS    Y2, Y2, Y2
-	VXORPS    Y3, Y3, Y3
-	VXORPS    Y4, Y4, Y4
-	VXORPS    Y5, Y5, Y5
-	VXORPS    Y6, Y6, Y6
-	CMPB      end+80(FP), $0x02
-	JNE       from0row1x112
-	MOVQ      8(SP), AX
-	MOVQ      ldc+72(FP), CX
-	SHLQ      $0x02, CX
-	VMOVUPS   (AX), Z0
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   128(AX), Z2
-	VMOVUPS   192(AX), Z3
-	VMOVUPS   256(AX), Z4
-	VMOVUPS   320(AX), Z5
-	VMOVUPS.Z 384(AX), K1, Z6
-
-from0row1x112:
-	MOVQ    8(SP), CX
-	MOVQ    ldc+72(FP), DX
-	SHLQ    $0x02, DX
-	MOVL    $0x00000001, AX
-	LEAQ    448(CX), DI
-	CMPQ    (BX), $0x10
-	CMOVQLE DI, CX
-
-striprow1x112:
-	MOVQ  80(BX), DI
-	SHLQ  $0x02, DI
-	IMULQ 16(SP), DI
-	ADDQ  48(BX), DI
-	MOVQ  72(BX), R8
-	SHLQ  $0x02, R8
-	MOVQ  (BX), R9
-	MOVQ  8(BX), R10
-	MOVQ  32(BX), R11
-	SHLQ  $0x02, R11
-	MOVQ  40(BX), R12
-	SHLQ  $0x02, R12
-	MOVQ  32(SP), R13
-	IMULQ R11, R13
-	ADDQ  R13, R10
-	TESTL AX, AX
-	JZ    fetchedrow1x112
-	TESTQ R9, R9
-	JZ    nextrow1x112
-
-fetchrow1x112:
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   128(CX)
-	PREFETCHT0   192(CX)
-	PREFETCHT0   256(CX)
-	PREFETCHT0   320(CX)
-	PREFETCHT0   384(CX)
-	ADDQ         DX, CX
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, K1, Z6
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JZ           nextrow1x112
-	DECL         AX
-	JNZ          fetchrow1x112
-
-fetchedrow1x112:
-	SUBQ $0x02, R9
-	JL   fewerrow1x112
-
-somerow1x112:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, K1, Z6
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, K1, Z6
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	SUBQ         $0x02, R9
-	JGE          somerow1x112
-
-fewerrow1x112:
-	ADDQ $0x02, R9
-	JZ   nextrow1x112
-
-onerow1x112:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, Z5
-	VFMADD231PS  384(DI), Z24, K1, Z6
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          onerow1x112
-
-nextrow1x112:
-	ADDQ   $0x60, BX
-	DECQ   SI
-	JG     striprow1x112
-	MOVQ   8(SP), AX
-	MOVQ   ldc+72(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   end+80(FP), $0x01
-	JNE    writerow1x112
-	VADDPS (AX), Z0, Z0
-	VADDPS 64(AX), Z1, Z1
-	VADDPS 128(AX), Z2, Z2
-	VADDPS 192(AX), Z3, Z3
-	VADDPS 256(AX), Z4, Z4
-	VADDPS 320(AX), Z5, Z5
-	VADDPS 384(AX), Z6, K1, Z6
-
-writerow1x112:
-	MOVQ    (SP), CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, K1, 384(AX)
-	SUBQ    $0x70, (SP)
-	JLE     end
-	ADDQ    $0x000001c0, 8(SP)
-	ADDQ    $0x70, 16(SP)
-	JMP     next
-
-rowwide96:
-	VXORPS    Y0, Y0, Y0
-	VXORPS    Y1, Y1, Y1
-	VXORPS    Y2, Y2, Y2
-	VXORPS    Y3, Y3, Y3
-	VXORPS    Y4, Y4, Y4
-	VXORPS    Y5, Y5, Y5
-	CMPB      end+80(FP), $0x02
-	JNE       from0row1x96
-	MOVQ      8(SP), AX
-	MOVQ      ldc+72(FP), CX
-	SHLQ      $0x02, CX
-	VMOVUPS   (AX), Z0
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   128(AX), Z2
-	VMOVUPS   192(AX), Z3
-	VMOVUPS   256(AX), Z4
-	VMOVUPS.Z 320(AX), K1, Z5
-
-from0row1x96:
-	MOVQ    8(SP), CX
-	MOVQ    ldc+72(FP), DX
-	SHLQ    $0x02, DX
-	MOVL    $0x00000001, AX
-	LEAQ    384(CX), DI
-	CMPQ    (BX), $0x10
-	CMOVQLE DI, CX
-
-striprow1x96:
-	MOVQ  80(BX), DI
-	SHLQ  $0x02, DI
-	IMULQ 16(SP), DI
-	ADDQ  48(BX), DI
-	MOVQ  72(BX), R8
-	SHLQ  $0x02, R8
-	MOVQ  (BX), R9
-	MOVQ  8(BX), R10
-	MOVQ  32(BX), R11
-	SHLQ  $0x02, R11
-	MOVQ  40(BX), R12
-	SHLQ  $0x02, R12
-	MOVQ  32(SP), R13
-	IMULQ R11, R13
-	ADDQ  R13, R10
-	TESTL AX, AX
-	JZ    fetchedrow1x96
-	TESTQ R9, R9
-	JZ    nextrow1x96
-
-fetchrow1x96:
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   128(CX)
-	PREFETCHT0   192(CX)
-	PREFETCHT0   256(CX)
-	PREFETCHT0   320(CX)
-	ADDQ         DX, CX
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, K1, Z5
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JZ           nextrow1x96
-	DECL         AX
-	JNZ          fetchrow1x96
-
-fetchedrow1x96:
-	SUBQ $0x04, R9
-	JL   fewerrow1x96
-
-somerow1x96:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, K1, Z5
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, K1, Z5
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, K1, Z5
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, K1, Z5
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	SUBQ         $0x04, R9
-	JGE          somerow1x96
-
-fewerrow1x96:
-	ADDQ $0x04, R9
-	JZ   nextrow1x96
-
-onerow1x96:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, Z4
-	VFMADD231PS  320(DI), Z24, K1, Z5
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          onerow1x96
-
-nextrow1x96:
-	ADDQ   $0x60, BX
-	DECQ   SI
-	JG     striprow1x96
-	MOVQ   8(SP), AX
-	MOVQ   ldc+72(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   end+80(FP), $0x01
-	JNE    writerow1x96
-	VADDPS (AX), Z0, Z0
-	VADDPS 64(AX), Z1, Z1
-	VADDPS 128(AX), Z2, Z2
-	VADDPS 192(AX), Z3, Z3
-	VADDPS 256(AX), Z4, Z4
-	VADDPS 320(AX), Z5, K1, Z5
-
-writerow1x96:
-	MOVQ    (SP), CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, K1, 320(AX)
-	SUBQ    $0x60, (SP)
-	JLE     end
-	ADDQ    $0x00000180, 8(SP)
-	ADDQ    $0x60, 16(SP)
-	JMP     next
-
-rowwide80:
-	VXORPS    Y0, Y0, Y0
-	VXORPS    Y1, Y1, Y1
-	VXORPS    Y2, Y2, Y2
-	VXORPS    Y3, Y3, Y3
-	VXORPS    Y4, Y4, Y4
-	CMPB      end+80(FP), $0x02
-	JNE       from0row1x80
-	MOVQ      8(SP), AX
-	MOVQ      ldc+72(FP), CX
-	SHLQ      $0x02, CX
-	VMOVUPS   (AX), Z0
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   128(AX), Z2
-	VMOVUPS   192(AX), Z3
-	VMOVUPS.Z 256(AX), K1, Z4
-
-from0row1x80:
-	MOVQ    8(SP), CX
-	MOVQ    ldc+72(FP), DX
-	SHLQ    $0x02, DX
-	MOVL    $0x00000001, AX
-	LEAQ    320(CX), DI
-	CMPQ    (BX), $0x10
-	CMOVQLE DI, CX
-
-striprow1x80:
-	MOVQ  80(BX), DI
-	SHLQ  $0x02, DI
-	IMULQ 16(SP), DI
-	ADDQ  48(BX), DI
-	MOVQ  72(BX), R8
-	SHLQ  $0x02, R8
-	MOVQ  (BX), R9
-	MOVQ  8(BX), R10
-	MOVQ  32(BX), R11
-	SHLQ  $0x02, R11
-	MOVQ  40(BX), R12
-	SHLQ  $0x02, R12
-	MOVQ  32(SP), R13
-	IMULQ R11, R13
-	ADDQ  R13, R10
-	TESTL AX, AX
-	JZ    fetchedrow1x80
-	TESTQ R9, R9
-	JZ    nextrow1x80
-
-fetchrow1x80:
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   128(CX)
-	PREFETCHT0   192(CX)
-	PREFETCHT0   256(CX)
-	ADDQ         DX, CX
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, K1, Z4
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JZ           nextrow1x80
-	DECL         AX
-	JNZ          fetchrow1x80
-
-fetchedrow1x80:
-	SUBQ $0x04, R9
-	JL   fewerrow1x80
-
-somerow1x80:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, K1, Z4
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, K1, Z4
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, K1, Z4
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, K1, Z4
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	SUBQ         $0x04, R9
-	JGE          somerow1x80
-
-fewerrow1x80:
-	ADDQ $0x04, R9
-	JZ   nextrow1x80
-
-onerow1x80:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, Z3
-	VFMADD231PS  256(DI), Z24, K1, Z4
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          onerow1x80
-
-nextrow1x80:
-	ADDQ   $0x60, BX
-	DECQ   SI
-	JG     striprow1x80
-	MOVQ   8(SP), AX
-	MOVQ   ldc+72(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   end+80(FP), $0x01
-	JNE    writerow1x80
-	VADDPS (AX), Z0, Z0
-	VADDPS 64(AX), Z1, Z1
-	VADDPS 128(AX), Z2, Z2
-	VADDPS 192(AX), Z3, Z3
-	VADDPS 256(AX), Z4, K1, Z4
-
-writerow1x80:
-	MOVQ    (SP), CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, K1, 256(AX)
-	SUBQ    $0x50, (SP)
-	JLE     end
-	ADDQ    $0x00000140, 8(SP)
-	ADDQ    $0x50, 16(SP)
-	JMP     next
-
-rowwide64:
-	VXORPS    Y0, Y0, Y0
-	VXORPS    Y1, Y1, Y1
-	VXORPS    Y2, Y2, Y2
-	VXORPS    Y3, Y3, Y3
-	CMPB      end+80(FP), $0x02
-	JNE       from0row1x64
-	MOVQ      8(SP), AX
-	MOVQ      ldc+72(FP), CX
-	SHLQ      $0x02, CX
-	VMOVUPS   (AX), Z0
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   128(AX), Z2
-	VMOVUPS.Z 192(AX), K1, Z3
-
-from0row1x64:
-	MOVQ    8(SP), CX
-	MOVQ    ldc+72(FP), DX
-	SHLQ    $0x02, DX
-	MOVL    $0x00000001, AX
-	LEAQ    256(CX), DI
-	CMPQ    (BX), $0x10
-	CMOVQLE DI, CX
-
-striprow1x64:
-	MOVQ  80(BX), DI
-	SHLQ  $0x02, DI
-	IMULQ 16(SP), DI
-	ADDQ  48(BX), DI
-	MOVQ  72(BX), R8
-	SHLQ  $0x02, R8
-	MOVQ  (BX), R9
-	MOVQ  8(BX), R10
-	MOVQ  32(BX), R11
-	SHLQ  $0x02, R11
-	MOVQ  40(BX), R12
-	SHLQ  $0x02, R12
-	MOVQ  32(SP), R13
-	IMULQ R11, R13
-	ADDQ  R13, R10
-	TESTL AX, AX
-	JZ    fetchedrow1x64
-	TESTQ R9, R9
-	JZ    nextrow1x64
-
-fetchrow1x64:
-	PREFETCHT0   (CX)
-	PREFETCHT0   64(CX)
-	PREFETCHT0   128(CX)
-	PREFETCHT0   192(CX)
-	ADDQ         DX, CX
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, K1, Z3
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JZ           nextrow1x64
-	DECL         AX
-	JNZ          fetchrow1x64
-
-fetchedrow1x64:
-	SUBQ $0x04, R9
-	JL   fewerrow1x64
-
-somerow1x64:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, K1, Z3
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, K1, Z3
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, K1, Z3
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, K1, Z3
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	SUBQ         $0x04, R9
-	JGE          somerow1x64
-
-fewerrow1x64:
-	ADDQ $0x04, R9
-	JZ   nextrow1x64
-
-onerow1x64:
-	VBROADCASTSS (R10), Z24
-	VFMADD231PS  (DI), Z24, Z0
-	VFMADD231PS  64(DI), Z24, Z1
-	VFMADD231PS  128(DI), Z24, Z2
-	VFMADD231PS  192(DI), Z24, K1, Z3
-	ADDQ         R12, R10
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          onerow1x64
-
-nextrow1x64:
-	ADDQ   $0x60, BX
-	DECQ   SI
-	JG     striprow1x64
-	MOVQ   8(SP), AX
-	MOVQ   ldc+72(FP), CX
-	SHLQ   $0x02, CX
-	CMPB   end+80(FP), $0x01
-	JNE    writerow1x64
-	VADDPS (AX), Z0, Z0
-	VADDPS 64(AX), Z1, Z1
-	VADDPS 128(AX), Z2, Z2
-	VADDPS 192(AX), Z3, K1, Z3
-
-writerow1x64:
-	MOVQ    (SP), CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, K1, 192(AX)
-	SUBQ    $0x40, (SP)
-	JLE     end
-	ADDQ    $0x00000100, 8(SP)
-	ADDQ    $0x40, 16(SP)
 	JMP     next
 
 end:
@@ -17504,1420 +21042,6125 @@ last:
 	VZEROUPPER
 	RET
 
-// func dotsAVX2(groups int, k int, a []float32, lda int, x []float32, sums []float32)
+// func dotTileAVX2(rows int, columns int, k int, a []float32, arow int, acol int, b []float32, ldb int, c []float32, ldc int, end uint8)
 // Requires: AVX, FMA3
-TEXT ·dotsAVX2(SB), NOSPLIT, $0-96
-	MOVQ   groups+0(FP), AX
+TEXT ·dotTileAVX2(SB), NOSPLIT, $0-129
+	MOVQ   rows+0(FP), AX
+	MOVQ   columns+8(FP), CX
 	CMPQ   AX, $0x01
-	JEQ    groups1
-	CMPQ   AX, $0x02
-	JEQ    groups2
-	CMPQ   AX, $0x03
-	JEQ    groups3
-	MOVQ   a_base+16(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   x_base+48(FP), DX
-	MOVQ   k+8(FP), BX
+	JG     over1
+	CMPQ   CX, $0x08
+	JG     over1x8
+	VXORPS Y0, Y0, Y0
+	MOVQ   a_base+24(FP), AX
+	MOVQ   acol+56(FP), CX
 	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), SI
-	LEAQ   (AX)(CX*4), DI
-	ADDQ   CX, DI
-	LEAQ   (DI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	LEAQ   (R9)(CX*4), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*4), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*4), R12
-	ADDQ   CX, R12
+	MOVQ   b_base+64(FP), DX
+	MOVQ   ldb+88(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   columns+8(FP), BX
+	SUBQ   $0x08, BX
+	IMULQ  SI, BX
+	ADDQ   DX, BX
+	LEAQ   (SI)(SI*2), DX
+	LEAQ   (BX)(SI*4), DI
+	ADDQ   SI, DI
+	MOVQ   k+16(FP), R8
+	SUBQ   $0x08, R8
+	JL     rest1x8
+
+loop1x8:
+	VBROADCASTSS   (AX), Y5
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y6
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VMOVUPS        (BX), X1
+	VBROADCASTF128 (BX)(SI*4), Y9
+	VBLENDPS       $0xf0, Y9, Y1, Y1
+	VMOVUPS        (BX)(SI*1), X2
+	VBROADCASTF128 (DI), Y9
+	VBLENDPS       $0xf0, Y9, Y2, Y2
+	VMOVUPS        (BX)(SI*2), X3
+	VBROADCASTF128 (DI)(SI*1), Y9
+	VBLENDPS       $0xf0, Y9, Y3, Y3
+	VMOVUPS        (BX)(DX*1), X4
+	VBROADCASTF128 (DI)(SI*2), Y9
+	VBLENDPS       $0xf0, Y9, Y4, Y4
+	VUNPCKLPS      Y2, Y1, Y9
+	VUNPCKLPS      Y4, Y3, Y10
+	VUNPCKHPS      Y2, Y1, Y11
+	VUNPCKHPS      Y4, Y3, Y4
+	VSHUFPS        $0x44, Y10, Y9, Y1
+	VFMADD231PS    Y5, Y1, Y0
+	VSHUFPS        $0xee, Y10, Y9, Y2
+	VFMADD231PS    Y6, Y2, Y0
+	VSHUFPS        $0x44, Y4, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0xee, Y4, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VBROADCASTSS   (AX), Y5
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y6
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VMOVUPS        16(BX), X1
+	VBROADCASTF128 16(BX)(SI*4), Y9
+	VBLENDPS       $0xf0, Y9, Y1, Y1
+	VMOVUPS        16(BX)(SI*1), X2
+	VBROADCASTF128 16(DI), Y9
+	VBLENDPS       $0xf0, Y9, Y2, Y2
+	VMOVUPS        16(BX)(SI*2), X3
+	VBROADCASTF128 16(DI)(SI*1), Y9
+	VBLENDPS       $0xf0, Y9, Y3, Y3
+	VMOVUPS        16(BX)(DX*1), X4
+	VBROADCASTF128 16(DI)(SI*2), Y9
+	VBLENDPS       $0xf0, Y9, Y4, Y4
+	VUNPCKLPS      Y2, Y1, Y9
+	VUNPCKLPS      Y4, Y3, Y10
+	VUNPCKHPS      Y2, Y1, Y11
+	VUNPCKHPS      Y4, Y3, Y4
+	VSHUFPS        $0x44, Y10, Y9, Y1
+	VFMADD231PS    Y5, Y1, Y0
+	VSHUFPS        $0xee, Y10, Y9, Y2
+	VFMADD231PS    Y6, Y2, Y0
+	VSHUFPS        $0x44, Y4, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0xee, Y4, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	ADDQ           $0x20, BX
+	ADDQ           $0x20, DI
+	SUBQ           $0x08, R8
+	JGE            loop1x8
+
+rest1x8:
+	ADDQ           $0x08, R8
+	JZ             sums1x8
+	CMPQ           R8, $0x04
+	JLE            last1x8
+	VBROADCASTSS   (AX), Y5
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y6
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VMOVUPS        (BX), X1
+	VBROADCASTF128 (BX)(SI*4), Y9
+	VBLENDPS       $0xf0, Y9, Y1, Y1
+	VMOVUPS        (BX)(SI*1), X2
+	VBROADCASTF128 (DI), Y9
+	VBLENDPS       $0xf0, Y9, Y2, Y2
+	VMOVUPS        (BX)(SI*2), X3
+	VBROADCASTF128 (DI)(SI*1), Y9
+	VBLENDPS       $0xf0, Y9, Y3, Y3
+	VMOVUPS        (BX)(DX*1), X4
+	VBROADCASTF128 (DI)(SI*2), Y9
+	VBLENDPS       $0xf0, Y9, Y4, Y4
+	VUNPCKLPS      Y2, Y1, Y9
+	VUNPCKLPS      Y4, Y3, Y10
+	VUNPCKHPS      Y2, Y1, Y11
+	VUNPCKHPS      Y4, Y3, Y4
+	VSHUFPS        $0x44, Y10, Y9, Y1
+	VFMADD231PS    Y5, Y1, Y0
+	VSHUFPS        $0xee, Y10, Y9, Y2
+	VFMADD231PS    Y6, Y2, Y0
+	VSHUFPS        $0x44, Y4, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0xee, Y4, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	ADDQ           $0x10, BX
+	ADDQ           $0x10, DI
+	SUBQ           $0x04, R8
+
+last1x8:
+	LEAQ           -4(R8), R9
+	SHLQ           $0x02, R9
+	ADDQ           R9, BX
+	ADDQ           R9, DI
+	VMOVUPS        (BX), X1
+	VBROADCASTF128 (BX)(SI*4), Y5
+	VBLENDPS       $0xf0, Y5, Y1, Y1
+	VMOVUPS        (BX)(SI*1), X2
+	VBROADCASTF128 (DI), Y5
+	VBLENDPS       $0xf0, Y5, Y2, Y2
+	VMOVUPS        (BX)(SI*2), X3
+	VBROADCASTF128 (DI)(SI*1), Y5
+	VBLENDPS       $0xf0, Y5, Y3, Y3
+	VMOVUPS        (BX)(DX*1), X4
+	VBROADCASTF128 (DI)(SI*2), Y5
+	VBLENDPS       $0xf0, Y5, Y4, Y4
+	VUNPCKLPS      Y2, Y1, Y5
+	VUNPCKLPS      Y4, Y3, Y6
+	VUNPCKHPS      Y2, Y1, Y7
+	VUNPCKHPS      Y4, Y3, Y8
+	VSHUFPS        $0x44, Y6, Y5, Y1
+	CMPQ           R8, $0x04
+	JL             group0added01x8
+	VBROADCASTSS   (AX), Y2
+	VFMADD231PS    Y2, Y1, Y0
+	ADDQ           CX, AX
+
+group0added01x8:
+	VSHUFPS      $0xee, Y6, Y5, Y2
+	CMPQ         R8, $0x03
+	JL           group0added11x8
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         CX, AX
+
+group0added11x8:
+	VSHUFPS      $0x44, Y8, Y7, Y3
+	CMPQ         R8, $0x02
+	JL           group0added21x8
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	ADDQ         CX, AX
+
+group0added21x8:
+	VSHUFPS      $0xee, Y8, Y7, Y4
+	VBROADCASTSS (AX), Y1
+	VFMADD231PS  Y1, Y4, Y0
+	ADDQ         CX, AX
+
+sums1x8:
+	MOVQ   c_base+96(FP), AX
+	CMPB   end+128(FP), $0x01
+	JNE    write1x8
+	VADDPS (AX), Y0, Y0
+
+write1x8:
+	VMOVUPS Y0, (AX)
+	VZEROUPPER
+	RET
+
+over1x8:
+	CMPQ   CX, $0x10
+	JG     over1x16
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   a_base+24(FP), AX
+	MOVQ   acol+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   b_base+64(FP), DX
+	MOVQ   ldb+88(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   columns+8(FP), BX
+	SUBQ   $0x08, BX
+	IMULQ  SI, BX
+	ADDQ   DX, BX
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DX)(SI*4), R8
+	ADDQ   SI, R8
+	LEAQ   (BX)(SI*4), R9
+	ADDQ   SI, R9
+	MOVQ   k+16(FP), R10
+	MOVQ   CX, R11
+	SHLQ   $0x02, R11
+	SUBQ   $0x08, R10
+	JL     rest1x16
+
+loop1x16:
+	VBROADCASTSS   (AX), Y6
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VMOVUPS        (DX), X2
+	VBROADCASTF128 (DX)(SI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y2, Y2
+	VMOVUPS        (DX)(SI*1), X3
+	VBROADCASTF128 (R8), Y10
+	VBLENDPS       $0xf0, Y10, Y3, Y3
+	VMOVUPS        (DX)(SI*2), X4
+	VBROADCASTF128 (R8)(SI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y4, Y4
+	VMOVUPS        (DX)(DI*1), X5
+	VBROADCASTF128 (R8)(SI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y10
+	VUNPCKLPS      Y5, Y4, Y11
+	VUNPCKHPS      Y3, Y2, Y12
+	VUNPCKHPS      Y5, Y4, Y5
+	VSHUFPS        $0x44, Y11, Y10, Y2
+	VFMADD231PS    Y6, Y2, Y0
+	VSHUFPS        $0xee, Y11, Y10, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0x44, Y5, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0xee, Y5, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VMOVUPS        (BX), X2
+	VBROADCASTF128 (BX)(SI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y2, Y2
+	VMOVUPS        (BX)(SI*1), X3
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y3, Y3
+	VMOVUPS        (BX)(SI*2), X4
+	VBROADCASTF128 (R9)(SI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y4, Y4
+	VMOVUPS        (BX)(DI*1), X5
+	VBROADCASTF128 (R9)(SI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y10
+	VUNPCKLPS      Y5, Y4, Y11
+	VUNPCKHPS      Y3, Y2, Y12
+	VUNPCKHPS      Y5, Y4, Y5
+	VSHUFPS        $0x44, Y11, Y10, Y2
+	VFMADD231PS    Y6, Y2, Y1
+	VSHUFPS        $0xee, Y11, Y10, Y3
+	VFMADD231PS    Y7, Y3, Y1
+	VSHUFPS        $0x44, Y5, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0xee, Y5, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	VBROADCASTSS   (AX), Y6
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VMOVUPS        16(DX), X2
+	VBROADCASTF128 16(DX)(SI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y2, Y2
+	VMOVUPS        16(DX)(SI*1), X3
+	VBROADCASTF128 16(R8), Y10
+	VBLENDPS       $0xf0, Y10, Y3, Y3
+	VMOVUPS        16(DX)(SI*2), X4
+	VBROADCASTF128 16(R8)(SI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y4, Y4
+	VMOVUPS        16(DX)(DI*1), X5
+	VBROADCASTF128 16(R8)(SI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y10
+	VUNPCKLPS      Y5, Y4, Y11
+	VUNPCKHPS      Y3, Y2, Y12
+	VUNPCKHPS      Y5, Y4, Y5
+	VSHUFPS        $0x44, Y11, Y10, Y2
+	VFMADD231PS    Y6, Y2, Y0
+	VSHUFPS        $0xee, Y11, Y10, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0x44, Y5, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0xee, Y5, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VMOVUPS        16(BX), X2
+	VBROADCASTF128 16(BX)(SI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y2, Y2
+	VMOVUPS        16(BX)(SI*1), X3
+	VBROADCASTF128 16(R9), Y10
+	VBLENDPS       $0xf0, Y10, Y3, Y3
+	VMOVUPS        16(BX)(SI*2), X4
+	VBROADCASTF128 16(R9)(SI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y4, Y4
+	VMOVUPS        16(BX)(DI*1), X5
+	VBROADCASTF128 16(R9)(SI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y10
+	VUNPCKLPS      Y5, Y4, Y11
+	VUNPCKHPS      Y3, Y2, Y12
+	VUNPCKHPS      Y5, Y4, Y5
+	VSHUFPS        $0x44, Y11, Y10, Y2
+	VFMADD231PS    Y6, Y2, Y1
+	VSHUFPS        $0xee, Y11, Y10, Y3
+	VFMADD231PS    Y7, Y3, Y1
+	VSHUFPS        $0x44, Y5, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0xee, Y5, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	ADDQ           $0x20, DX
+	ADDQ           $0x20, R8
+	ADDQ           $0x20, BX
+	ADDQ           $0x20, R9
+	SUBQ           $0x08, R10
+	JGE            loop1x16
+
+rest1x16:
+	ADDQ           $0x08, R10
+	JZ             sums1x16
+	CMPQ           R10, $0x04
+	JLE            last1x16
+	VBROADCASTSS   (AX), Y6
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VMOVUPS        (DX), X2
+	VBROADCASTF128 (DX)(SI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y2, Y2
+	VMOVUPS        (DX)(SI*1), X3
+	VBROADCASTF128 (R8), Y10
+	VBLENDPS       $0xf0, Y10, Y3, Y3
+	VMOVUPS        (DX)(SI*2), X4
+	VBROADCASTF128 (R8)(SI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y4, Y4
+	VMOVUPS        (DX)(DI*1), X5
+	VBROADCASTF128 (R8)(SI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y10
+	VUNPCKLPS      Y5, Y4, Y11
+	VUNPCKHPS      Y3, Y2, Y12
+	VUNPCKHPS      Y5, Y4, Y5
+	VSHUFPS        $0x44, Y11, Y10, Y2
+	VFMADD231PS    Y6, Y2, Y0
+	VSHUFPS        $0xee, Y11, Y10, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0x44, Y5, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0xee, Y5, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VMOVUPS        (BX), X2
+	VBROADCASTF128 (BX)(SI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y2, Y2
+	VMOVUPS        (BX)(SI*1), X3
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y3, Y3
+	VMOVUPS        (BX)(SI*2), X4
+	VBROADCASTF128 (R9)(SI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y4, Y4
+	VMOVUPS        (BX)(DI*1), X5
+	VBROADCASTF128 (R9)(SI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y10
+	VUNPCKLPS      Y5, Y4, Y11
+	VUNPCKHPS      Y3, Y2, Y12
+	VUNPCKHPS      Y5, Y4, Y5
+	VSHUFPS        $0x44, Y11, Y10, Y2
+	VFMADD231PS    Y6, Y2, Y1
+	VSHUFPS        $0xee, Y11, Y10, Y3
+	VFMADD231PS    Y7, Y3, Y1
+	VSHUFPS        $0x44, Y5, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0xee, Y5, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	ADDQ           $0x10, DX
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, BX
+	ADDQ           $0x10, R9
+	SUBQ           $0x04, R10
+
+last1x16:
+	LEAQ           -4(R10), R11
+	SHLQ           $0x02, R11
+	ADDQ           R11, DX
+	ADDQ           R11, R8
+	ADDQ           R11, BX
+	ADDQ           R11, R9
+	MOVQ           CX, R11
+	IMULQ          R10, R11
+	VMOVUPS        (DX), X2
+	VBROADCASTF128 (DX)(SI*4), Y6
+	VBLENDPS       $0xf0, Y6, Y2, Y2
+	VMOVUPS        (DX)(SI*1), X3
+	VBROADCASTF128 (R8), Y6
+	VBLENDPS       $0xf0, Y6, Y3, Y3
+	VMOVUPS        (DX)(SI*2), X4
+	VBROADCASTF128 (R8)(SI*1), Y6
+	VBLENDPS       $0xf0, Y6, Y4, Y4
+	VMOVUPS        (DX)(DI*1), X5
+	VBROADCASTF128 (R8)(SI*2), Y6
+	VBLENDPS       $0xf0, Y6, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKLPS      Y5, Y4, Y7
+	VUNPCKHPS      Y3, Y2, Y8
+	VUNPCKHPS      Y5, Y4, Y9
+	VSHUFPS        $0x44, Y7, Y6, Y2
+	CMPQ           R10, $0x04
+	JL             group0added01x16
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y2, Y0
+	ADDQ           CX, AX
+
+group0added01x16:
+	VSHUFPS      $0xee, Y7, Y6, Y3
+	CMPQ         R10, $0x03
+	JL           group0added11x16
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	ADDQ         CX, AX
+
+group0added11x16:
+	VSHUFPS      $0x44, Y9, Y8, Y4
+	CMPQ         R10, $0x02
+	JL           group0added21x16
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	ADDQ         CX, AX
+
+group0added21x16:
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	ADDQ           CX, AX
+	SUBQ           R11, AX
+	VMOVUPS        (BX), X2
+	VBROADCASTF128 (BX)(SI*4), Y6
+	VBLENDPS       $0xf0, Y6, Y2, Y2
+	VMOVUPS        (BX)(SI*1), X3
+	VBROADCASTF128 (R9), Y6
+	VBLENDPS       $0xf0, Y6, Y3, Y3
+	VMOVUPS        (BX)(SI*2), X4
+	VBROADCASTF128 (R9)(SI*1), Y6
+	VBLENDPS       $0xf0, Y6, Y4, Y4
+	VMOVUPS        (BX)(DI*1), X5
+	VBROADCASTF128 (R9)(SI*2), Y6
+	VBLENDPS       $0xf0, Y6, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKLPS      Y5, Y4, Y7
+	VUNPCKHPS      Y3, Y2, Y8
+	VUNPCKHPS      Y5, Y4, Y9
+	VSHUFPS        $0x44, Y7, Y6, Y2
+	CMPQ           R10, $0x04
+	JL             group1added01x16
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y2, Y1
+	ADDQ           CX, AX
+
+group1added01x16:
+	VSHUFPS      $0xee, Y7, Y6, Y3
+	CMPQ         R10, $0x03
+	JL           group1added11x16
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         CX, AX
+
+group1added11x16:
+	VSHUFPS      $0x44, Y9, Y8, Y4
+	CMPQ         R10, $0x02
+	JL           group1added21x16
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	ADDQ         CX, AX
+
+group1added21x16:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y2, Y5, Y1
+	ADDQ         CX, AX
+
+sums1x16:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   columns+8(FP), CX
+	MOVQ   c_base+96(FP), DX
+	LEAQ   -32(DX)(CX*4), DX
+	CMPB   end+128(FP), $0x01
+	JNE    write1x16
+	VADDPS (AX), Y0, Y0
+	VADDPS (DX), Y1, Y1
+
+write1x16:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (DX)
+	VZEROUPPER
+	RET
+
+over1x16:
+	CMPQ   CX, $0x18
+	JG     over1x24
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   a_base+24(FP), AX
+	MOVQ   acol+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   b_base+64(FP), DX
+	MOVQ   ldb+88(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   columns+8(FP), BX
+	SUBQ   $0x08, BX
+	IMULQ  SI, BX
+	ADDQ   DX, BX
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DX)(SI*4), R8
+	ADDQ   SI, R8
+	LEAQ   (R8)(SI*4), R9
+	ADDQ   SI, R9
+	LEAQ   (R9)(SI*4), R10
+	ADDQ   SI, R10
+	LEAQ   (BX)(SI*4), R11
+	ADDQ   SI, R11
+	MOVQ   k+16(FP), R12
+	MOVQ   CX, R13
+	SHLQ   $0x02, R13
+	SUBQ   $0x08, R12
+	JL     rest1x24
+
+loop1x24:
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y10
+	ADDQ           CX, AX
+	VMOVUPS        (DX), X3
+	VBROADCASTF128 (DX)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        (DX)(SI*1), X4
+	VBROADCASTF128 (R8), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        (DX)(SI*2), X5
+	VBROADCASTF128 (R8)(SI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        (DX)(DI*1), X6
+	VBROADCASTF128 (R8)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y0
+	VMOVUPS        (R8)(DI*1), X3
+	VBROADCASTF128 (R9)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        (R8)(SI*4), X4
+	VBROADCASTF128 (R9)(DI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        (R9), X5
+	VBROADCASTF128 (R9)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        (R9)(SI*1), X6
+	VBROADCASTF128 (R10), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y1
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y1
+	VMOVUPS        (BX), X3
+	VBROADCASTF128 (BX)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        (BX)(SI*1), X4
+	VBROADCASTF128 (R11), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        (BX)(SI*2), X5
+	VBROADCASTF128 (R11)(SI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        (BX)(DI*1), X6
+	VBROADCASTF128 (R11)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y2
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y2
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y2
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y2
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y10
+	ADDQ           CX, AX
+	VMOVUPS        16(DX), X3
+	VBROADCASTF128 16(DX)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        16(DX)(SI*1), X4
+	VBROADCASTF128 16(R8), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        16(DX)(SI*2), X5
+	VBROADCASTF128 16(R8)(SI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        16(DX)(DI*1), X6
+	VBROADCASTF128 16(R8)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y0
+	VMOVUPS        16(R8)(DI*1), X3
+	VBROADCASTF128 16(R9)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        16(R8)(SI*4), X4
+	VBROADCASTF128 16(R9)(DI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        16(R9), X5
+	VBROADCASTF128 16(R9)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        16(R9)(SI*1), X6
+	VBROADCASTF128 16(R10), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y1
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y1
+	VMOVUPS        16(BX), X3
+	VBROADCASTF128 16(BX)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        16(BX)(SI*1), X4
+	VBROADCASTF128 16(R11), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        16(BX)(SI*2), X5
+	VBROADCASTF128 16(R11)(SI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        16(BX)(DI*1), X6
+	VBROADCASTF128 16(R11)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y2
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y2
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y2
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y2
+	ADDQ           $0x20, DX
+	ADDQ           $0x20, R8
+	ADDQ           $0x20, R9
+	ADDQ           $0x20, R10
+	ADDQ           $0x20, BX
+	ADDQ           $0x20, R11
+	SUBQ           $0x08, R12
+	JGE            loop1x24
+
+rest1x24:
+	ADDQ           $0x08, R12
+	JZ             sums1x24
+	CMPQ           R12, $0x04
+	JLE            last1x24
+	VBROADCASTSS   (AX), Y7
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y10
+	ADDQ           CX, AX
+	VMOVUPS        (DX), X3
+	VBROADCASTF128 (DX)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        (DX)(SI*1), X4
+	VBROADCASTF128 (R8), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        (DX)(SI*2), X5
+	VBROADCASTF128 (R8)(SI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        (DX)(DI*1), X6
+	VBROADCASTF128 (R8)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y0
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y0
+	VMOVUPS        (R8)(DI*1), X3
+	VBROADCASTF128 (R9)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        (R8)(SI*4), X4
+	VBROADCASTF128 (R9)(DI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        (R9), X5
+	VBROADCASTF128 (R9)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        (R9)(SI*1), X6
+	VBROADCASTF128 (R10), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y1
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y1
+	VMOVUPS        (BX), X3
+	VBROADCASTF128 (BX)(SI*4), Y11
+	VBLENDPS       $0xf0, Y11, Y3, Y3
+	VMOVUPS        (BX)(SI*1), X4
+	VBROADCASTF128 (R11), Y11
+	VBLENDPS       $0xf0, Y11, Y4, Y4
+	VMOVUPS        (BX)(SI*2), X5
+	VBROADCASTF128 (R11)(SI*1), Y11
+	VBLENDPS       $0xf0, Y11, Y5, Y5
+	VMOVUPS        (BX)(DI*1), X6
+	VBROADCASTF128 (R11)(SI*2), Y11
+	VBLENDPS       $0xf0, Y11, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y11
+	VUNPCKLPS      Y6, Y5, Y12
+	VUNPCKHPS      Y4, Y3, Y13
+	VUNPCKHPS      Y6, Y5, Y6
+	VSHUFPS        $0x44, Y12, Y11, Y3
+	VFMADD231PS    Y7, Y3, Y2
+	VSHUFPS        $0xee, Y12, Y11, Y4
+	VFMADD231PS    Y8, Y4, Y2
+	VSHUFPS        $0x44, Y6, Y13, Y5
+	VFMADD231PS    Y9, Y5, Y2
+	VSHUFPS        $0xee, Y6, Y13, Y6
+	VFMADD231PS    Y10, Y6, Y2
+	ADDQ           $0x10, DX
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R9
+	ADDQ           $0x10, R10
+	ADDQ           $0x10, BX
+	ADDQ           $0x10, R11
+	SUBQ           $0x04, R12
+
+last1x24:
+	LEAQ           -4(R12), R13
+	SHLQ           $0x02, R13
+	ADDQ           R13, DX
+	ADDQ           R13, R8
+	ADDQ           R13, R9
+	ADDQ           R13, R10
+	ADDQ           R13, BX
+	ADDQ           R13, R11
+	MOVQ           CX, R13
+	IMULQ          R12, R13
+	VMOVUPS        (DX), X3
+	VBROADCASTF128 (DX)(SI*4), Y7
+	VBLENDPS       $0xf0, Y7, Y3, Y3
+	VMOVUPS        (DX)(SI*1), X4
+	VBROADCASTF128 (R8), Y7
+	VBLENDPS       $0xf0, Y7, Y4, Y4
+	VMOVUPS        (DX)(SI*2), X5
+	VBROADCASTF128 (R8)(SI*1), Y7
+	VBLENDPS       $0xf0, Y7, Y5, Y5
+	VMOVUPS        (DX)(DI*1), X6
+	VBROADCASTF128 (R8)(SI*2), Y7
+	VBLENDPS       $0xf0, Y7, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y7
+	VUNPCKLPS      Y6, Y5, Y8
+	VUNPCKHPS      Y4, Y3, Y9
+	VUNPCKHPS      Y6, Y5, Y10
+	VSHUFPS        $0x44, Y8, Y7, Y3
+	CMPQ           R12, $0x04
+	JL             group0added01x24
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	ADDQ           CX, AX
+
+group0added01x24:
+	VSHUFPS      $0xee, Y8, Y7, Y4
+	CMPQ         R12, $0x03
+	JL           group0added11x24
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	ADDQ         CX, AX
+
+group0added11x24:
+	VSHUFPS      $0x44, Y10, Y9, Y5
+	CMPQ         R12, $0x02
+	JL           group0added21x24
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	ADDQ         CX, AX
+
+group0added21x24:
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y6, Y0
+	ADDQ           CX, AX
+	SUBQ           R13, AX
+	VMOVUPS        (R8)(DI*1), X3
+	VBROADCASTF128 (R9)(SI*2), Y7
+	VBLENDPS       $0xf0, Y7, Y3, Y3
+	VMOVUPS        (R8)(SI*4), X4
+	VBROADCASTF128 (R9)(DI*1), Y7
+	VBLENDPS       $0xf0, Y7, Y4, Y4
+	VMOVUPS        (R9), X5
+	VBROADCASTF128 (R9)(SI*4), Y7
+	VBLENDPS       $0xf0, Y7, Y5, Y5
+	VMOVUPS        (R9)(SI*1), X6
+	VBROADCASTF128 (R10), Y7
+	VBLENDPS       $0xf0, Y7, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y7
+	VUNPCKLPS      Y6, Y5, Y8
+	VUNPCKHPS      Y4, Y3, Y9
+	VUNPCKHPS      Y6, Y5, Y10
+	VSHUFPS        $0x44, Y8, Y7, Y3
+	CMPQ           R12, $0x04
+	JL             group1added01x24
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	ADDQ           CX, AX
+
+group1added01x24:
+	VSHUFPS      $0xee, Y8, Y7, Y4
+	CMPQ         R12, $0x03
+	JL           group1added11x24
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	ADDQ         CX, AX
+
+group1added11x24:
+	VSHUFPS      $0x44, Y10, Y9, Y5
+	CMPQ         R12, $0x02
+	JL           group1added21x24
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	ADDQ         CX, AX
+
+group1added21x24:
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y6, Y1
+	ADDQ           CX, AX
+	SUBQ           R13, AX
+	VMOVUPS        (BX), X3
+	VBROADCASTF128 (BX)(SI*4), Y7
+	VBLENDPS       $0xf0, Y7, Y3, Y3
+	VMOVUPS        (BX)(SI*1), X4
+	VBROADCASTF128 (R11), Y7
+	VBLENDPS       $0xf0, Y7, Y4, Y4
+	VMOVUPS        (BX)(SI*2), X5
+	VBROADCASTF128 (R11)(SI*1), Y7
+	VBLENDPS       $0xf0, Y7, Y5, Y5
+	VMOVUPS        (BX)(DI*1), X6
+	VBROADCASTF128 (R11)(SI*2), Y7
+	VBLENDPS       $0xf0, Y7, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y7
+	VUNPCKLPS      Y6, Y5, Y8
+	VUNPCKHPS      Y4, Y3, Y9
+	VUNPCKHPS      Y6, Y5, Y10
+	VSHUFPS        $0x44, Y8, Y7, Y3
+	CMPQ           R12, $0x04
+	JL             group2added01x24
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y2
+	ADDQ           CX, AX
+
+group2added01x24:
+	VSHUFPS      $0xee, Y8, Y7, Y4
+	CMPQ         R12, $0x03
+	JL           group2added11x24
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         CX, AX
+
+group2added11x24:
+	VSHUFPS      $0x44, Y10, Y9, Y5
+	CMPQ         R12, $0x02
+	JL           group2added21x24
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         CX, AX
+
+group2added21x24:
+	VSHUFPS      $0xee, Y10, Y9, Y6
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         CX, AX
+
+sums1x24:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   columns+8(FP), CX
+	MOVQ   c_base+96(FP), DX
+	LEAQ   -32(DX)(CX*4), DX
+	CMPB   end+128(FP), $0x01
+	JNE    write1x24
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS (DX), Y2, Y2
+
+write1x24:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, (DX)
+	VZEROUPPER
+	RET
+
+over1x24:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	MOVQ   a_base+24(FP), AX
+	MOVQ   acol+56(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   b_base+64(FP), DX
+	MOVQ   ldb+88(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   columns+8(FP), BX
 	SUBQ   $0x08, BX
-	JL     rest4
+	IMULQ  SI, BX
+	ADDQ   DX, BX
+	LEAQ   (SI)(SI*2), DI
+	LEAQ   (DX)(SI*4), R8
+	ADDQ   SI, R8
+	LEAQ   (R8)(SI*4), R9
+	ADDQ   SI, R9
+	LEAQ   (R9)(SI*4), R10
+	ADDQ   SI, R10
+	LEAQ   (R10)(SI*4), R11
+	ADDQ   SI, R11
+	LEAQ   (BX)(SI*4), R12
+	ADDQ   SI, R12
+	MOVQ   k+16(FP), R13
+	MOVQ   CX, R14
+	SHLQ   $0x02, R14
+	SUBQ   $0x08, R13
+	JL     rest1x32
 
-loop4:
-	VMOVUPS      (AX), X4
-	VINSERTF128  $0x01, (AX)(CX*4), Y4, Y4
-	VMOVUPS      (AX)(CX*1), X5
-	VINSERTF128  $0x01, (DI), Y5, Y5
-	VMOVUPS      (AX)(CX*2), X6
-	VINSERTF128  $0x01, (DI)(CX*1), Y6, Y6
-	VMOVUPS      (AX)(SI*1), X7
-	VINSERTF128  $0x01, (DI)(CX*2), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS (DX), Y13
-	VFMADD231PS  Y13, Y12, Y0
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 4(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 8(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 12(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	VMOVUPS      16(AX), X4
-	VINSERTF128  $0x01, 16(AX)(CX*4), Y4, Y4
-	VMOVUPS      16(AX)(CX*1), X5
-	VINSERTF128  $0x01, 16(DI), Y5, Y5
-	VMOVUPS      16(AX)(CX*2), X6
-	VINSERTF128  $0x01, 16(DI)(CX*1), Y6, Y6
-	VMOVUPS      16(AX)(SI*1), X7
-	VINSERTF128  $0x01, 16(DI)(CX*2), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS 16(DX), Y13
-	VFMADD231PS  Y13, Y12, Y0
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 20(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 24(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 28(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	VMOVUPS      (DI)(SI*1), X4
-	VINSERTF128  $0x01, (R8)(CX*2), Y4, Y4
-	VMOVUPS      (DI)(CX*4), X5
-	VINSERTF128  $0x01, (R8)(SI*1), Y5, Y5
-	VMOVUPS      (R8), X6
-	VINSERTF128  $0x01, (R8)(CX*4), Y6, Y6
-	VMOVUPS      (R8)(CX*1), X7
-	VINSERTF128  $0x01, (R9), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS (DX), Y13
-	VFMADD231PS  Y13, Y12, Y1
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 4(DX), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 8(DX), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 12(DX), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VMOVUPS      16(DI)(SI*1), X4
-	VINSERTF128  $0x01, 16(R8)(CX*2), Y4, Y4
-	VMOVUPS      16(DI)(CX*4), X5
-	VINSERTF128  $0x01, 16(R8)(SI*1), Y5, Y5
-	VMOVUPS      16(R8), X6
-	VINSERTF128  $0x01, 16(R8)(CX*4), Y6, Y6
-	VMOVUPS      16(R8)(CX*1), X7
-	VINSERTF128  $0x01, 16(R9), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS 16(DX), Y13
-	VFMADD231PS  Y13, Y12, Y1
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 20(DX), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 24(DX), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 28(DX), Y9
-	VFMADD231PS  Y9, Y8, Y1
-	VMOVUPS      (R9)(CX*1), X4
-	VINSERTF128  $0x01, (R10), Y4, Y4
-	VMOVUPS      (R9)(CX*2), X5
-	VINSERTF128  $0x01, (R10)(CX*1), Y5, Y5
-	VMOVUPS      (R9)(SI*1), X6
-	VINSERTF128  $0x01, (R10)(CX*2), Y6, Y6
-	VMOVUPS      (R9)(CX*4), X7
-	VINSERTF128  $0x01, (R10)(SI*1), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS (DX), Y13
-	VFMADD231PS  Y13, Y12, Y2
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 4(DX), Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 8(DX), Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 12(DX), Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VMOVUPS      16(R9)(CX*1), X4
-	VINSERTF128  $0x01, 16(R10), Y4, Y4
-	VMOVUPS      16(R9)(CX*2), X5
-	VINSERTF128  $0x01, 16(R10)(CX*1), Y5, Y5
-	VMOVUPS      16(R9)(SI*1), X6
-	VINSERTF128  $0x01, 16(R10)(CX*2), Y6, Y6
-	VMOVUPS      16(R9)(CX*4), X7
-	VINSERTF128  $0x01, 16(R10)(SI*1), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS 16(DX), Y13
-	VFMADD231PS  Y13, Y12, Y2
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 20(DX), Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 24(DX), Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 28(DX), Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VMOVUPS      (R10)(CX*4), X4
-	VINSERTF128  $0x01, (R11)(SI*1), Y4, Y4
-	VMOVUPS      (R11), X5
-	VINSERTF128  $0x01, (R11)(CX*4), Y5, Y5
-	VMOVUPS      (R11)(CX*1), X6
-	VINSERTF128  $0x01, (R12), Y6, Y6
-	VMOVUPS      (R11)(CX*2), X7
-	VINSERTF128  $0x01, (R12)(CX*1), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS (DX), Y13
-	VFMADD231PS  Y13, Y12, Y3
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 4(DX), Y9
-	VFMADD231PS  Y9, Y8, Y3
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 8(DX), Y9
-	VFMADD231PS  Y9, Y8, Y3
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 12(DX), Y9
-	VFMADD231PS  Y9, Y8, Y3
-	VMOVUPS      16(R10)(CX*4), X4
-	VINSERTF128  $0x01, 16(R11)(SI*1), Y4, Y4
-	VMOVUPS      16(R11), X5
-	VINSERTF128  $0x01, 16(R11)(CX*4), Y5, Y5
-	VMOVUPS      16(R11)(CX*1), X6
-	VINSERTF128  $0x01, 16(R12), Y6, Y6
-	VMOVUPS      16(R11)(CX*2), X7
-	VINSERTF128  $0x01, 16(R12)(CX*1), Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VUNPCKHPS    Y7, Y6, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS 16(DX), Y13
-	VFMADD231PS  Y13, Y12, Y3
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 20(DX), Y9
-	VFMADD231PS  Y9, Y8, Y3
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 24(DX), Y9
-	VFMADD231PS  Y9, Y8, Y3
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 28(DX), Y9
-	VFMADD231PS  Y9, Y8, Y3
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, R8
-	ADDQ         $0x20, R9
-	ADDQ         $0x20, R10
-	ADDQ         $0x20, R11
-	ADDQ         $0x20, R12
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, BX
-	JGE          loop4
+loop1x32:
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y10
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y11
+	ADDQ           CX, AX
+	VMOVUPS        (DX), X4
+	VBROADCASTF128 (DX)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (DX)(SI*1), X5
+	VBROADCASTF128 (R8), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (DX)(SI*2), X6
+	VBROADCASTF128 (R8)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (DX)(DI*1), X7
+	VBROADCASTF128 (R8)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y0
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y0
+	VMOVUPS        (R8)(DI*1), X4
+	VBROADCASTF128 (R9)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (R8)(SI*4), X5
+	VBROADCASTF128 (R9)(DI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (R9), X6
+	VBROADCASTF128 (R9)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (R9)(SI*1), X7
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y1
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y1
+	VMOVUPS        (R10)(SI*1), X4
+	VBROADCASTF128 (R11), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (R10)(SI*2), X5
+	VBROADCASTF128 (R11)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (R10)(DI*1), X6
+	VBROADCASTF128 (R11)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (R10)(SI*4), X7
+	VBROADCASTF128 (R11)(DI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y2
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y2
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y2
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y2
+	VMOVUPS        (BX), X4
+	VBROADCASTF128 (BX)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (BX)(SI*1), X5
+	VBROADCASTF128 (R12), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (BX)(SI*2), X6
+	VBROADCASTF128 (R12)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R12)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y3
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y3
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y3
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y3
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y10
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y11
+	ADDQ           CX, AX
+	VMOVUPS        16(DX), X4
+	VBROADCASTF128 16(DX)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        16(DX)(SI*1), X5
+	VBROADCASTF128 16(R8), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        16(DX)(SI*2), X6
+	VBROADCASTF128 16(R8)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        16(DX)(DI*1), X7
+	VBROADCASTF128 16(R8)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y0
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y0
+	VMOVUPS        16(R8)(DI*1), X4
+	VBROADCASTF128 16(R9)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        16(R8)(SI*4), X5
+	VBROADCASTF128 16(R9)(DI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        16(R9), X6
+	VBROADCASTF128 16(R9)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        16(R9)(SI*1), X7
+	VBROADCASTF128 16(R10), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y1
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y1
+	VMOVUPS        16(R10)(SI*1), X4
+	VBROADCASTF128 16(R11), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        16(R10)(SI*2), X5
+	VBROADCASTF128 16(R11)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        16(R10)(DI*1), X6
+	VBROADCASTF128 16(R11)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        16(R10)(SI*4), X7
+	VBROADCASTF128 16(R11)(DI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y2
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y2
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y2
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y2
+	VMOVUPS        16(BX), X4
+	VBROADCASTF128 16(BX)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        16(BX)(SI*1), X5
+	VBROADCASTF128 16(R12), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        16(BX)(SI*2), X6
+	VBROADCASTF128 16(R12)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        16(BX)(DI*1), X7
+	VBROADCASTF128 16(R12)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y3
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y3
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y3
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y3
+	ADDQ           $0x20, DX
+	ADDQ           $0x20, R8
+	ADDQ           $0x20, R9
+	ADDQ           $0x20, R10
+	ADDQ           $0x20, R11
+	ADDQ           $0x20, BX
+	ADDQ           $0x20, R12
+	SUBQ           $0x08, R13
+	JGE            loop1x32
 
-rest4:
-	ADDQ         $0x08, BX
-	JZ           store4
-	NEGQ         BX
-	LEAQ         tailMasks<>+0(SB), R13
-	LEAQ         32(R13)(BX*4), R13
-	VMOVUPS      (R13), X8
-	VMOVUPS      16(R13), X9
-	MOVQ         BX, R13
-	VMASKMOVPS   (AX), X8, X4
-	VMASKMOVPS   (AX)(CX*4), X8, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (AX)(CX*1), X8, X5
-	VMASKMOVPS   (DI), X8, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   (AX)(CX*2), X8, X6
-	VMASKMOVPS   (DI)(CX*1), X8, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   (AX)(SI*1), X8, X7
-	VMASKMOVPS   (DI)(CX*2), X8, X10
-	VINSERTF128  $0x01, X10, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y10
-	VUNPCKLPS    Y7, Y6, Y11
-	VUNPCKHPS    Y5, Y4, Y12
-	VUNPCKHPS    Y7, Y6, Y13
-	VSHUFPS      $0x44, Y11, Y10, Y14
-	VBROADCASTSS (DX), Y15
-	VFMADD231PS  Y15, Y14, Y0
-	INCQ         R13
-	JZ           group0of4
-	VSHUFPS      $0xee, Y11, Y10, Y10
-	VBROADCASTSS 4(DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	INCQ         R13
-	JZ           group0of4
-	VSHUFPS      $0x44, Y13, Y12, Y10
-	VBROADCASTSS 8(DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	INCQ         R13
-	JZ           group0of4
-	VSHUFPS      $0xee, Y13, Y12, Y10
-	VBROADCASTSS 12(DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	INCQ         R13
-	JZ           group0of4
-	VMASKMOVPS   16(AX), X9, X4
-	VMASKMOVPS   16(AX)(CX*4), X9, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(AX)(CX*1), X9, X5
-	VMASKMOVPS   16(DI), X9, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   16(AX)(CX*2), X9, X6
-	VMASKMOVPS   16(DI)(CX*1), X9, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   16(AX)(SI*1), X9, X7
-	VMASKMOVPS   16(DI)(CX*2), X9, X10
-	VINSERTF128  $0x01, X10, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y10
-	VUNPCKLPS    Y7, Y6, Y11
-	VUNPCKHPS    Y5, Y4, Y12
-	VUNPCKHPS    Y7, Y6, Y13
-	VSHUFPS      $0x44, Y11, Y10, Y14
-	VBROADCASTSS 16(DX), Y15
-	VFMADD231PS  Y15, Y14, Y0
-	INCQ         R13
-	JZ           group0of4
-	VSHUFPS      $0xee, Y11, Y10, Y10
-	VBROADCASTSS 20(DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	INCQ         R13
-	JZ           group0of4
-	VSHUFPS      $0x44, Y13, Y12, Y10
-	VBROADCASTSS 24(DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	INCQ         R13
-	JZ           group0of4
-	VSHUFPS      $0xee, Y13, Y12, Y10
-	VBROADCASTSS 28(DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	INCQ         R13
-	JZ           group0of4
+rest1x32:
+	ADDQ           $0x08, R13
+	JZ             sums1x32
+	CMPQ           R13, $0x04
+	JLE            last1x32
+	VBROADCASTSS   (AX), Y8
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y9
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y10
+	ADDQ           CX, AX
+	VBROADCASTSS   (AX), Y11
+	ADDQ           CX, AX
+	VMOVUPS        (DX), X4
+	VBROADCASTF128 (DX)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (DX)(SI*1), X5
+	VBROADCASTF128 (R8), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (DX)(SI*2), X6
+	VBROADCASTF128 (R8)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (DX)(DI*1), X7
+	VBROADCASTF128 (R8)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y0
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y0
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y0
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y0
+	VMOVUPS        (R8)(DI*1), X4
+	VBROADCASTF128 (R9)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (R8)(SI*4), X5
+	VBROADCASTF128 (R9)(DI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (R9), X6
+	VBROADCASTF128 (R9)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (R9)(SI*1), X7
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y1
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y1
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y1
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y1
+	VMOVUPS        (R10)(SI*1), X4
+	VBROADCASTF128 (R11), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (R10)(SI*2), X5
+	VBROADCASTF128 (R11)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (R10)(DI*1), X6
+	VBROADCASTF128 (R11)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (R10)(SI*4), X7
+	VBROADCASTF128 (R11)(DI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y2
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y2
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y2
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y2
+	VMOVUPS        (BX), X4
+	VBROADCASTF128 (BX)(SI*4), Y12
+	VBLENDPS       $0xf0, Y12, Y4, Y4
+	VMOVUPS        (BX)(SI*1), X5
+	VBROADCASTF128 (R12), Y12
+	VBLENDPS       $0xf0, Y12, Y5, Y5
+	VMOVUPS        (BX)(SI*2), X6
+	VBROADCASTF128 (R12)(SI*1), Y12
+	VBLENDPS       $0xf0, Y12, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R12)(SI*2), Y12
+	VBLENDPS       $0xf0, Y12, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y12
+	VUNPCKLPS      Y7, Y6, Y13
+	VUNPCKHPS      Y5, Y4, Y14
+	VUNPCKHPS      Y7, Y6, Y7
+	VSHUFPS        $0x44, Y13, Y12, Y4
+	VFMADD231PS    Y8, Y4, Y3
+	VSHUFPS        $0xee, Y13, Y12, Y5
+	VFMADD231PS    Y9, Y5, Y3
+	VSHUFPS        $0x44, Y7, Y14, Y6
+	VFMADD231PS    Y10, Y6, Y3
+	VSHUFPS        $0xee, Y7, Y14, Y7
+	VFMADD231PS    Y11, Y7, Y3
+	ADDQ           $0x10, DX
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R9
+	ADDQ           $0x10, R10
+	ADDQ           $0x10, R11
+	ADDQ           $0x10, BX
+	ADDQ           $0x10, R12
+	SUBQ           $0x04, R13
 
-group0of4:
-	MOVQ         BX, R13
-	VMASKMOVPS   (DI)(SI*1), X8, X4
-	VMASKMOVPS   (R8)(CX*2), X8, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (DI)(CX*4), X8, X5
-	VMASKMOVPS   (R8)(SI*1), X8, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   (R8), X8, X6
-	VMASKMOVPS   (R8)(CX*4), X8, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   (R8)(CX*1), X8, X7
-	VMASKMOVPS   (R9), X8, X10
-	VINSERTF128  $0x01, X10, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y10
-	VUNPCKLPS    Y7, Y6, Y11
-	VUNPCKHPS    Y5, Y4, Y12
-	VUNPCKHPS    Y7, Y6, Y13
-	VSHUFPS      $0x44, Y11, Y10, Y14
-	VBROADCASTSS (DX), Y15
-	VFMADD231PS  Y15, Y14, Y1
-	INCQ         R13
-	JZ           group1of4
-	VSHUFPS      $0xee, Y11, Y10, Y10
-	VBROADCASTSS 4(DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	INCQ         R13
-	JZ           group1of4
-	VSHUFPS      $0x44, Y13, Y12, Y10
-	VBROADCASTSS 8(DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	INCQ         R13
-	JZ           group1of4
-	VSHUFPS      $0xee, Y13, Y12, Y10
-	VBROADCASTSS 12(DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	INCQ         R13
-	JZ           group1of4
-	VMASKMOVPS   16(DI)(SI*1), X9, X4
-	VMASKMOVPS   16(R8)(CX*2), X9, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(DI)(CX*4), X9, X5
-	VMASKMOVPS   16(R8)(SI*1), X9, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   16(R8), X9, X6
-	VMASKMOVPS   16(R8)(CX*4), X9, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   16(R8)(CX*1), X9, X7
-	VMASKMOVPS   16(R9), X9, X10
-	VINSERTF128  $0x01, X10, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y10
-	VUNPCKLPS    Y7, Y6, Y11
-	VUNPCKHPS    Y5, Y4, Y12
-	VUNPCKHPS    Y7, Y6, Y13
-	VSHUFPS      $0x44, Y11, Y10, Y14
-	VBROADCASTSS 16(DX), Y15
-	VFMADD231PS  Y15, Y14, Y1
-	INCQ         R13
-	JZ           group1of4
-	VSHUFPS      $0xee, Y11, Y10, Y10
-	VBROADCASTSS 20(DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	INCQ         R13
-	JZ           group1of4
-	VSHUFPS      $0x44, Y13, Y12, Y10
-	VBROADCASTSS 24(DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	INCQ         R13
-	JZ           group1of4
-	VSHUFPS      $0xee, Y13, Y12, Y10
-	VBROADCASTSS 28(DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	INCQ         R13
-	JZ           group1of4
+last1x32:
+	LEAQ           -4(R13), R14
+	SHLQ           $0x02, R14
+	ADDQ           R14, DX
+	ADDQ           R14, R8
+	ADDQ           R14, R9
+	ADDQ           R14, R10
+	ADDQ           R14, R11
+	ADDQ           R14, BX
+	ADDQ           R14, R12
+	MOVQ           CX, R14
+	IMULQ          R13, R14
+	VMOVUPS        (DX), X4
+	VBROADCASTF128 (DX)(SI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (DX)(SI*1), X5
+	VBROADCASTF128 (R8), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (DX)(SI*2), X6
+	VBROADCASTF128 (R8)(SI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (DX)(DI*1), X7
+	VBROADCASTF128 (R8)(SI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	CMPQ           R13, $0x04
+	JL             group0added01x32
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	ADDQ           CX, AX
 
-group1of4:
-	MOVQ         BX, R13
-	VMASKMOVPS   (R9)(CX*1), X8, X4
-	VMASKMOVPS   (R10), X8, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (R9)(CX*2), X8, X5
-	VMASKMOVPS   (R10)(CX*1), X8, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   (R9)(SI*1), X8, X6
-	VMASKMOVPS   (R10)(CX*2), X8, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   (R9)(CX*4), X8, X7
-	VMASKMOVPS   (R10)(SI*1), X8, X10
-	VINSERTF128  $0x01, X10, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y10
-	VUNPCKLPS    Y7, Y6, Y11
-	VUNPCKHPS    Y5, Y4, Y12
-	VUNPCKHPS    Y7, Y6, Y13
-	VSHUFPS      $0x44, Y11, Y10, Y14
-	VBROADCASTSS (DX), Y15
-	VFMADD231PS  Y15, Y14, Y2
-	INCQ         R13
-	JZ           group2of4
-	VSHUFPS      $0xee, Y11, Y10, Y10
-	VBROADCASTSS 4(DX), Y11
-	VFMADD231PS  Y11, Y10, Y2
-	INCQ         R13
-	JZ           group2of4
-	VSHUFPS      $0x44, Y13, Y12, Y10
-	VBROADCASTSS 8(DX), Y11
-	VFMADD231PS  Y11, Y10, Y2
-	INCQ         R13
-	JZ           group2of4
-	VSHUFPS      $0xee, Y13, Y12, Y10
-	VBROADCASTSS 12(DX), Y11
-	VFMADD231PS  Y11, Y10, Y2
-	INCQ         R13
-	JZ           group2of4
-	VMASKMOVPS   16(R9)(CX*1), X9, X4
-	VMASKMOVPS   16(R10), X9, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(R9)(CX*2), X9, X5
-	VMASKMOVPS   16(R10)(CX*1), X9, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   16(R9)(SI*1), X9, X6
-	VMASKMOVPS   16(R10)(CX*2), X9, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   16(R9)(CX*4), X9, X7
-	VMASKMOVPS   16(R10)(SI*1), X9, X10
-	VINSERTF128  $0x01, X10, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y10
-	VUNPCKLPS    Y7, Y6, Y11
-	VUNPCKHPS    Y5, Y4, Y12
-	VUNPCKHPS    Y7, Y6, Y13
-	VSHUFPS      $0x44, Y11, Y10, Y14
-	VBROADCASTSS 16(DX), Y15
-	VFMADD231PS  Y15, Y14, Y2
-	INCQ         R13
-	JZ           group2of4
-	VSHUFPS      $0xee, Y11, Y10, Y10
-	VBROADCASTSS 20(DX), Y11
-	VFMADD231PS  Y11, Y10, Y2
-	INCQ         R13
-	JZ           group2of4
-	VSHUFPS      $0x44, Y13, Y12, Y10
-	VBROADCASTSS 24(DX), Y11
-	VFMADD231PS  Y11, Y10, Y2
-	INCQ         R13
-	JZ           group2of4
-	VSHUFPS      $0xee, Y13, Y12, Y10
-	VBROADCASTSS 28(DX), Y11
-	VFMADD231PS  Y11, Y10, Y2
-	INCQ         R13
-	JZ           group2of4
+group0added01x32:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	CMPQ         R13, $0x03
+	JL           group0added11x32
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	ADDQ         CX, AX
 
-group2of4:
-	MOVQ         BX, R13
-	VMASKMOVPS   (R10)(CX*4), X8, X4
-	VMASKMOVPS   (R11)(SI*1), X8, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (R11), X8, X5
-	VMASKMOVPS   (R11)(CX*4), X8, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   (R11)(CX*1), X8, X6
-	VMASKMOVPS   (R12), X8, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   (R11)(CX*2), X8, X7
-	VMASKMOVPS   (R12)(CX*1), X8, X8
-	VINSERTF128  $0x01, X8, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y10
-	VUNPCKHPS    Y5, Y4, Y11
-	VUNPCKHPS    Y7, Y6, Y12
-	VSHUFPS      $0x44, Y10, Y8, Y13
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y14, Y13, Y3
-	INCQ         R13
-	JZ           group3of4
-	VSHUFPS      $0xee, Y10, Y8, Y8
-	VBROADCASTSS 4(DX), Y10
-	VFMADD231PS  Y10, Y8, Y3
-	INCQ         R13
-	JZ           group3of4
-	VSHUFPS      $0x44, Y12, Y11, Y8
-	VBROADCASTSS 8(DX), Y10
-	VFMADD231PS  Y10, Y8, Y3
-	INCQ         R13
-	JZ           group3of4
-	VSHUFPS      $0xee, Y12, Y11, Y8
-	VBROADCASTSS 12(DX), Y10
-	VFMADD231PS  Y10, Y8, Y3
-	INCQ         R13
-	JZ           group3of4
-	VMASKMOVPS   16(R10)(CX*4), X9, X4
-	VMASKMOVPS   16(R11)(SI*1), X9, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(R11), X9, X5
-	VMASKMOVPS   16(R11)(CX*4), X9, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   16(R11)(CX*1), X9, X6
-	VMASKMOVPS   16(R12), X9, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VMASKMOVPS   16(R11)(CX*2), X9, X7
-	VMASKMOVPS   16(R12)(CX*1), X9, X8
-	VINSERTF128  $0x01, X8, Y7, Y7
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKLPS    Y7, Y6, Y9
-	VUNPCKHPS    Y5, Y4, Y4
-	VUNPCKHPS    Y7, Y6, Y5
-	VSHUFPS      $0x44, Y9, Y8, Y6
-	VBROADCASTSS 16(DX), Y7
+group0added11x32:
+	VSHUFPS      $0x44, Y11, Y10, Y6
+	CMPQ         R13, $0x02
+	JL           group0added21x32
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	ADDQ         CX, AX
+
+group0added21x32:
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	ADDQ           CX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (R8)(DI*1), X4
+	VBROADCASTF128 (R9)(SI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (R8)(SI*4), X5
+	VBROADCASTF128 (R9)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (R9), X6
+	VBROADCASTF128 (R9)(SI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (R9)(SI*1), X7
+	VBROADCASTF128 (R10), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	CMPQ           R13, $0x04
+	JL             group1added01x32
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           CX, AX
+
+group1added01x32:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	CMPQ         R13, $0x03
+	JL           group1added11x32
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	ADDQ         CX, AX
+
+group1added11x32:
+	VSHUFPS      $0x44, Y11, Y10, Y6
+	CMPQ         R13, $0x02
+	JL           group1added21x32
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	ADDQ         CX, AX
+
+group1added21x32:
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	ADDQ           CX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (R10)(SI*1), X4
+	VBROADCASTF128 (R11), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (R10)(SI*2), X5
+	VBROADCASTF128 (R11)(SI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (R10)(DI*1), X6
+	VBROADCASTF128 (R11)(SI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (R10)(SI*4), X7
+	VBROADCASTF128 (R11)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	CMPQ           R13, $0x04
+	JL             group2added01x32
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	ADDQ           CX, AX
+
+group2added01x32:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	CMPQ         R13, $0x03
+	JL           group2added11x32
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         CX, AX
+
+group2added11x32:
+	VSHUFPS      $0x44, Y11, Y10, Y6
+	CMPQ         R13, $0x02
+	JL           group2added21x32
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	ADDQ         CX, AX
+
+group2added21x32:
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y2
+	ADDQ           CX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (BX), X4
+	VBROADCASTF128 (BX)(SI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (BX)(SI*1), X5
+	VBROADCASTF128 (R12), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (BX)(SI*2), X6
+	VBROADCASTF128 (R12)(SI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R12)(SI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	CMPQ           R13, $0x04
+	JL             group3added01x32
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           CX, AX
+
+group3added01x32:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	CMPQ         R13, $0x03
+	JL           group3added11x32
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         CX, AX
+
+group3added11x32:
+	VSHUFPS      $0x44, Y11, Y10, Y6
+	CMPQ         R13, $0x02
+	JL           group3added21x32
+	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y7, Y6, Y3
-	INCQ         R13
-	JZ           group3of4
-	VSHUFPS      $0xee, Y9, Y8, Y6
-	VBROADCASTSS 20(DX), Y7
-	VFMADD231PS  Y7, Y6, Y3
-	INCQ         R13
-	JZ           group3of4
-	VSHUFPS      $0x44, Y5, Y4, Y6
-	VBROADCASTSS 24(DX), Y7
-	VFMADD231PS  Y7, Y6, Y3
-	INCQ         R13
-	JZ           group3of4
-	VSHUFPS      $0xee, Y5, Y4, Y4
-	VBROADCASTSS 28(DX), Y5
-	VFMADD231PS  Y5, Y4, Y3
-	INCQ         R13
-	JZ           group3of4
+	ADDQ         CX, AX
 
-group3of4:
-store4:
-	MOVQ    sums_base+72(FP), AX
+group3added21x32:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y4, Y7, Y3
+	ADDQ         CX, AX
+
+sums1x32:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   columns+8(FP), CX
+	MOVQ   c_base+96(FP), DX
+	LEAQ   -32(DX)(CX*4), DX
+	CMPB   end+128(FP), $0x01
+	JNE    write1x32
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+	VADDPS 64(AX), Y2, Y2
+	VADDPS (DX), Y3, Y3
+
+write1x32:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y3, (DX)
 	VZEROUPPER
 	RET
 
-groups3:
-	MOVQ   a_base+16(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   x_base+48(FP), DX
-	MOVQ   k+8(FP), BX
+over1:
+	CMPQ   AX, $0x02
+	JG     over2
+	CMPQ   CX, $0x08
+	JG     over2x8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
 	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), SI
-	LEAQ   (AX)(CX*4), DI
-	ADDQ   CX, DI
-	LEAQ   (DI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	LEAQ   (R9)(CX*4), R10
-	ADDQ   CX, R10
+	MOVQ   acol+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   b_base+64(FP), BX
+	MOVQ   ldb+88(FP), DI
+	SHLQ   $0x02, DI
+	MOVQ   columns+8(FP), SI
+	SUBQ   $0x08, SI
+	IMULQ  DI, SI
+	ADDQ   BX, SI
+	LEAQ   (DI)(DI*2), BX
+	LEAQ   (SI)(DI*4), R8
+	ADDQ   DI, R8
+	MOVQ   k+16(FP), R9
+	SUBQ   $0x08, R9
+	JL     rest2x8
+
+loop2x8:
+	VMOVUPS        (SI), X2
+	VBROADCASTF128 (SI)(DI*4), Y6
+	VBLENDPS       $0xf0, Y6, Y2, Y2
+	VMOVUPS        (SI)(DI*1), X3
+	VBROADCASTF128 (R8), Y6
+	VBLENDPS       $0xf0, Y6, Y3, Y3
+	VMOVUPS        (SI)(DI*2), X4
+	VBROADCASTF128 (R8)(DI*1), Y6
+	VBLENDPS       $0xf0, Y6, Y4, Y4
+	VMOVUPS        (SI)(BX*1), X5
+	VBROADCASTF128 (R8)(DI*2), Y6
+	VBLENDPS       $0xf0, Y6, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKLPS      Y5, Y4, Y7
+	VUNPCKHPS      Y3, Y2, Y8
+	VUNPCKHPS      Y5, Y4, Y9
+	VSHUFPS        $0x44, Y7, Y6, Y2
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VBROADCASTSS   (AX)(CX*1), Y3
+	VFMADD231PS    Y3, Y2, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y7, Y6, Y3
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y2
+	VFMADD231PS    Y2, Y5, Y1
+	ADDQ           DX, AX
+	VMOVUPS        16(SI), X2
+	VBROADCASTF128 16(SI)(DI*4), Y6
+	VBLENDPS       $0xf0, Y6, Y2, Y2
+	VMOVUPS        16(SI)(DI*1), X3
+	VBROADCASTF128 16(R8), Y6
+	VBLENDPS       $0xf0, Y6, Y3, Y3
+	VMOVUPS        16(SI)(DI*2), X4
+	VBROADCASTF128 16(R8)(DI*1), Y6
+	VBLENDPS       $0xf0, Y6, Y4, Y4
+	VMOVUPS        16(SI)(BX*1), X5
+	VBROADCASTF128 16(R8)(DI*2), Y6
+	VBLENDPS       $0xf0, Y6, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKLPS      Y5, Y4, Y7
+	VUNPCKHPS      Y3, Y2, Y8
+	VUNPCKHPS      Y5, Y4, Y9
+	VSHUFPS        $0x44, Y7, Y6, Y2
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VBROADCASTSS   (AX)(CX*1), Y3
+	VFMADD231PS    Y3, Y2, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y7, Y6, Y3
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y2
+	VFMADD231PS    Y2, Y5, Y1
+	ADDQ           DX, AX
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, R8
+	SUBQ           $0x08, R9
+	JGE            loop2x8
+
+rest2x8:
+	ADDQ           $0x08, R9
+	JZ             sums2x8
+	CMPQ           R9, $0x04
+	JLE            last2x8
+	VMOVUPS        (SI), X2
+	VBROADCASTF128 (SI)(DI*4), Y6
+	VBLENDPS       $0xf0, Y6, Y2, Y2
+	VMOVUPS        (SI)(DI*1), X3
+	VBROADCASTF128 (R8), Y6
+	VBLENDPS       $0xf0, Y6, Y3, Y3
+	VMOVUPS        (SI)(DI*2), X4
+	VBROADCASTF128 (R8)(DI*1), Y6
+	VBLENDPS       $0xf0, Y6, Y4, Y4
+	VMOVUPS        (SI)(BX*1), X5
+	VBROADCASTF128 (R8)(DI*2), Y6
+	VBLENDPS       $0xf0, Y6, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKLPS      Y5, Y4, Y7
+	VUNPCKHPS      Y3, Y2, Y8
+	VUNPCKHPS      Y5, Y4, Y9
+	VSHUFPS        $0x44, Y7, Y6, Y2
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VBROADCASTSS   (AX)(CX*1), Y3
+	VFMADD231PS    Y3, Y2, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y7, Y6, Y3
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y2
+	VFMADD231PS    Y2, Y5, Y1
+	ADDQ           DX, AX
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, R8
+	SUBQ           $0x04, R9
+
+last2x8:
+	LEAQ           -4(R9), R10
+	SHLQ           $0x02, R10
+	ADDQ           R10, SI
+	ADDQ           R10, R8
+	VMOVUPS        (SI), X2
+	VBROADCASTF128 (SI)(DI*4), Y6
+	VBLENDPS       $0xf0, Y6, Y2, Y2
+	VMOVUPS        (SI)(DI*1), X3
+	VBROADCASTF128 (R8), Y6
+	VBLENDPS       $0xf0, Y6, Y3, Y3
+	VMOVUPS        (SI)(DI*2), X4
+	VBROADCASTF128 (R8)(DI*1), Y6
+	VBLENDPS       $0xf0, Y6, Y4, Y4
+	VMOVUPS        (SI)(BX*1), X5
+	VBROADCASTF128 (R8)(DI*2), Y6
+	VBLENDPS       $0xf0, Y6, Y5, Y5
+	VUNPCKLPS      Y3, Y2, Y6
+	VUNPCKLPS      Y5, Y4, Y7
+	VUNPCKHPS      Y3, Y2, Y8
+	VUNPCKHPS      Y5, Y4, Y9
+	VSHUFPS        $0x44, Y7, Y6, Y2
+	CMPQ           R9, $0x04
+	JL             group0added02x8
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y2, Y0
+	VBROADCASTSS   (AX)(CX*1), Y3
+	VFMADD231PS    Y3, Y2, Y1
+	ADDQ           DX, AX
+
+group0added02x8:
+	VSHUFPS      $0xee, Y7, Y6, Y3
+	CMPQ         R9, $0x03
+	JL           group0added12x8
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (AX)(CX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         DX, AX
+
+group0added12x8:
+	VSHUFPS      $0x44, Y9, Y8, Y4
+	CMPQ         R9, $0x02
+	JL           group0added22x8
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (AX)(CX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	ADDQ         DX, AX
+
+group0added22x8:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y2, Y5, Y0
+	VBROADCASTSS (AX)(CX*1), Y2
+	VFMADD231PS  Y2, Y5, Y1
+	ADDQ         DX, AX
+
+sums2x8:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+128(FP), $0x01
+	JNE    write2x8
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+
+write2x8:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VZEROUPPER
+	RET
+
+over2x8:
+	CMPQ   CX, $0x10
+	JG     over2x16
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	SUBQ   $0x08, BX
-	JL     rest3
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   acol+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   b_base+64(FP), BX
+	MOVQ   ldb+88(FP), DI
+	SHLQ   $0x02, DI
+	MOVQ   columns+8(FP), SI
+	SUBQ   $0x08, SI
+	IMULQ  DI, SI
+	ADDQ   BX, SI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (BX)(DI*4), R9
+	ADDQ   DI, R9
+	LEAQ   (SI)(DI*4), R10
+	ADDQ   DI, R10
+	MOVQ   k+16(FP), R11
+	MOVQ   DX, R12
+	SHLQ   $0x02, R12
+	SUBQ   $0x08, R11
+	JL     rest2x16
 
-loop3:
-	VMOVUPS      (AX), X3
-	VINSERTF128  $0x01, (AX)(CX*4), Y3, Y3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF128  $0x01, (DI), Y4, Y4
-	VMOVUPS      (AX)(CX*2), X5
-	VINSERTF128  $0x01, (DI)(CX*1), Y5, Y5
-	VMOVUPS      (AX)(SI*1), X6
-	VINSERTF128  $0x01, (DI)(CX*2), Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y8
-	VUNPCKHPS    Y4, Y3, Y9
-	VUNPCKHPS    Y6, Y5, Y10
-	VSHUFPS      $0x44, Y8, Y7, Y11
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y12, Y11, Y0
-	VSHUFPS      $0xee, Y8, Y7, Y7
-	VBROADCASTSS 4(DX), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VSHUFPS      $0x44, Y10, Y9, Y7
-	VBROADCASTSS 8(DX), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VSHUFPS      $0xee, Y10, Y9, Y7
-	VBROADCASTSS 12(DX), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VMOVUPS      16(AX), X3
-	VINSERTF128  $0x01, 16(AX)(CX*4), Y3, Y3
-	VMOVUPS      16(AX)(CX*1), X4
-	VINSERTF128  $0x01, 16(DI), Y4, Y4
-	VMOVUPS      16(AX)(CX*2), X5
-	VINSERTF128  $0x01, 16(DI)(CX*1), Y5, Y5
-	VMOVUPS      16(AX)(SI*1), X6
-	VINSERTF128  $0x01, 16(DI)(CX*2), Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y8
-	VUNPCKHPS    Y4, Y3, Y9
-	VUNPCKHPS    Y6, Y5, Y10
-	VSHUFPS      $0x44, Y8, Y7, Y11
-	VBROADCASTSS 16(DX), Y12
-	VFMADD231PS  Y12, Y11, Y0
-	VSHUFPS      $0xee, Y8, Y7, Y7
-	VBROADCASTSS 20(DX), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VSHUFPS      $0x44, Y10, Y9, Y7
-	VBROADCASTSS 24(DX), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VSHUFPS      $0xee, Y10, Y9, Y7
-	VBROADCASTSS 28(DX), Y8
-	VFMADD231PS  Y8, Y7, Y0
-	VMOVUPS      (DI)(SI*1), X3
-	VINSERTF128  $0x01, (R8)(CX*2), Y3, Y3
-	VMOVUPS      (DI)(CX*4), X4
-	VINSERTF128  $0x01, (R8)(SI*1), Y4, Y4
-	VMOVUPS      (R8), X5
-	VINSERTF128  $0x01, (R8)(CX*4), Y5, Y5
-	VMOVUPS      (R8)(CX*1), X6
-	VINSERTF128  $0x01, (R9), Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y8
-	VUNPCKHPS    Y4, Y3, Y9
-	VUNPCKHPS    Y6, Y5, Y10
-	VSHUFPS      $0x44, Y8, Y7, Y11
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y12, Y11, Y1
-	VSHUFPS      $0xee, Y8, Y7, Y7
-	VBROADCASTSS 4(DX), Y8
-	VFMADD231PS  Y8, Y7, Y1
-	VSHUFPS      $0x44, Y10, Y9, Y7
-	VBROADCASTSS 8(DX), Y8
-	VFMADD231PS  Y8, Y7, Y1
-	VSHUFPS      $0xee, Y10, Y9, Y7
-	VBROADCASTSS 12(DX), Y8
-	VFMADD231PS  Y8, Y7, Y1
-	VMOVUPS      16(DI)(SI*1), X3
-	VINSERTF128  $0x01, 16(R8)(CX*2), Y3, Y3
-	VMOVUPS      16(DI)(CX*4), X4
-	VINSERTF128  $0x01, 16(R8)(SI*1), Y4, Y4
-	VMOVUPS      16(R8), X5
-	VINSERTF128  $0x01, 16(R8)(CX*4), Y5, Y5
-	VMOVUPS      16(R8)(CX*1), X6
-	VINSERTF128  $0x01, 16(R9), Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y8
-	VUNPCKHPS    Y4, Y3, Y9
-	VUNPCKHPS    Y6, Y5, Y10
-	VSHUFPS      $0x44, Y8, Y7, Y11
-	VBROADCASTSS 16(DX), Y12
-	VFMADD231PS  Y12, Y11, Y1
-	VSHUFPS      $0xee, Y8, Y7, Y7
-	VBROADCASTSS 20(DX), Y8
-	VFMADD231PS  Y8, Y7, Y1
-	VSHUFPS      $0x44, Y10, Y9, Y7
-	VBROADCASTSS 24(DX), Y8
-	VFMADD231PS  Y8, Y7, Y1
-	VSHUFPS      $0xee, Y10, Y9, Y7
-	VBROADCASTSS 28(DX), Y8
-	VFMADD231PS  Y8, Y7, Y1
-	VMOVUPS      (R9)(CX*1), X3
-	VINSERTF128  $0x01, (R10), Y3, Y3
-	VMOVUPS      (R9)(CX*2), X4
-	VINSERTF128  $0x01, (R10)(CX*1), Y4, Y4
-	VMOVUPS      (R9)(SI*1), X5
-	VINSERTF128  $0x01, (R10)(CX*2), Y5, Y5
-	VMOVUPS      (R9)(CX*4), X6
-	VINSERTF128  $0x01, (R10)(SI*1), Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y8
-	VUNPCKHPS    Y4, Y3, Y9
-	VUNPCKHPS    Y6, Y5, Y10
-	VSHUFPS      $0x44, Y8, Y7, Y11
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y12, Y11, Y2
-	VSHUFPS      $0xee, Y8, Y7, Y7
-	VBROADCASTSS 4(DX), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VSHUFPS      $0x44, Y10, Y9, Y7
-	VBROADCASTSS 8(DX), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VSHUFPS      $0xee, Y10, Y9, Y7
-	VBROADCASTSS 12(DX), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VMOVUPS      16(R9)(CX*1), X3
-	VINSERTF128  $0x01, 16(R10), Y3, Y3
-	VMOVUPS      16(R9)(CX*2), X4
-	VINSERTF128  $0x01, 16(R10)(CX*1), Y4, Y4
-	VMOVUPS      16(R9)(SI*1), X5
-	VINSERTF128  $0x01, 16(R10)(CX*2), Y5, Y5
-	VMOVUPS      16(R9)(CX*4), X6
-	VINSERTF128  $0x01, 16(R10)(SI*1), Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y8
-	VUNPCKHPS    Y4, Y3, Y9
-	VUNPCKHPS    Y6, Y5, Y10
-	VSHUFPS      $0x44, Y8, Y7, Y11
-	VBROADCASTSS 16(DX), Y12
-	VFMADD231PS  Y12, Y11, Y2
-	VSHUFPS      $0xee, Y8, Y7, Y7
-	VBROADCASTSS 20(DX), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VSHUFPS      $0x44, Y10, Y9, Y7
-	VBROADCASTSS 24(DX), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VSHUFPS      $0xee, Y10, Y9, Y7
-	VBROADCASTSS 28(DX), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, R8
-	ADDQ         $0x20, R9
-	ADDQ         $0x20, R10
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, BX
-	JGE          loop3
+loop2x16:
+	VMOVUPS        (BX), X4
+	VBROADCASTF128 (BX)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (BX)(DI*1), X5
+	VBROADCASTF128 (R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (BX)(DI*2), X6
+	VBROADCASTF128 (R9)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (BX)(R8*1), X7
+	VBROADCASTF128 (R9)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        (SI), X4
+	VBROADCASTF128 (SI)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (SI)(DI*1), X5
+	VBROADCASTF128 (R10), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (SI)(DI*2), X6
+	VBROADCASTF128 (R10)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (SI)(R8*1), X7
+	VBROADCASTF128 (R10)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y2
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y3
+	ADDQ           DX, AX
+	VMOVUPS        16(BX), X4
+	VBROADCASTF128 16(BX)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        16(BX)(DI*1), X5
+	VBROADCASTF128 16(R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        16(BX)(DI*2), X6
+	VBROADCASTF128 16(R9)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        16(BX)(R8*1), X7
+	VBROADCASTF128 16(R9)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        16(SI), X4
+	VBROADCASTF128 16(SI)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        16(SI)(DI*1), X5
+	VBROADCASTF128 16(R10), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        16(SI)(DI*2), X6
+	VBROADCASTF128 16(R10)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        16(SI)(R8*1), X7
+	VBROADCASTF128 16(R10)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y2
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y3
+	ADDQ           DX, AX
+	ADDQ           $0x20, BX
+	ADDQ           $0x20, R9
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, R10
+	SUBQ           $0x08, R11
+	JGE            loop2x16
 
-rest3:
-	ADDQ         $0x08, BX
-	JZ           store3
-	NEGQ         BX
-	LEAQ         tailMasks<>+0(SB), R11
-	LEAQ         32(R11)(BX*4), R11
-	VMOVUPS      (R11), X7
-	VMOVUPS      16(R11), X8
-	MOVQ         BX, R11
-	VMASKMOVPS   (AX), X7, X3
-	VMASKMOVPS   (AX)(CX*4), X7, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   (AX)(CX*1), X7, X4
-	VMASKMOVPS   (DI), X7, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (AX)(CX*2), X7, X5
-	VMASKMOVPS   (DI)(CX*1), X7, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   (AX)(SI*1), X7, X6
-	VMASKMOVPS   (DI)(CX*2), X7, X9
-	VINSERTF128  $0x01, X9, Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y9
-	VUNPCKLPS    Y6, Y5, Y10
-	VUNPCKHPS    Y4, Y3, Y11
-	VUNPCKHPS    Y6, Y5, Y12
-	VSHUFPS      $0x44, Y10, Y9, Y13
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y14, Y13, Y0
-	INCQ         R11
-	JZ           group0of3
-	VSHUFPS      $0xee, Y10, Y9, Y9
-	VBROADCASTSS 4(DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	INCQ         R11
-	JZ           group0of3
-	VSHUFPS      $0x44, Y12, Y11, Y9
-	VBROADCASTSS 8(DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	INCQ         R11
-	JZ           group0of3
-	VSHUFPS      $0xee, Y12, Y11, Y9
-	VBROADCASTSS 12(DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	INCQ         R11
-	JZ           group0of3
-	VMASKMOVPS   16(AX), X8, X3
-	VMASKMOVPS   16(AX)(CX*4), X8, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   16(AX)(CX*1), X8, X4
-	VMASKMOVPS   16(DI), X8, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(AX)(CX*2), X8, X5
-	VMASKMOVPS   16(DI)(CX*1), X8, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   16(AX)(SI*1), X8, X6
-	VMASKMOVPS   16(DI)(CX*2), X8, X9
-	VINSERTF128  $0x01, X9, Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y9
-	VUNPCKLPS    Y6, Y5, Y10
-	VUNPCKHPS    Y4, Y3, Y11
-	VUNPCKHPS    Y6, Y5, Y12
-	VSHUFPS      $0x44, Y10, Y9, Y13
-	VBROADCASTSS 16(DX), Y14
-	VFMADD231PS  Y14, Y13, Y0
-	INCQ         R11
-	JZ           group0of3
-	VSHUFPS      $0xee, Y10, Y9, Y9
-	VBROADCASTSS 20(DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	INCQ         R11
-	JZ           group0of3
-	VSHUFPS      $0x44, Y12, Y11, Y9
-	VBROADCASTSS 24(DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	INCQ         R11
-	JZ           group0of3
-	VSHUFPS      $0xee, Y12, Y11, Y9
-	VBROADCASTSS 28(DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	INCQ         R11
-	JZ           group0of3
+rest2x16:
+	ADDQ           $0x08, R11
+	JZ             sums2x16
+	CMPQ           R11, $0x04
+	JLE            last2x16
+	VMOVUPS        (BX), X4
+	VBROADCASTF128 (BX)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (BX)(DI*1), X5
+	VBROADCASTF128 (R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (BX)(DI*2), X6
+	VBROADCASTF128 (R9)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (BX)(R8*1), X7
+	VBROADCASTF128 (R9)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        (SI), X4
+	VBROADCASTF128 (SI)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (SI)(DI*1), X5
+	VBROADCASTF128 (R10), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (SI)(DI*2), X6
+	VBROADCASTF128 (R10)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (SI)(R8*1), X7
+	VBROADCASTF128 (R10)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y2
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y3
+	ADDQ           DX, AX
+	ADDQ           $0x10, BX
+	ADDQ           $0x10, R9
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, R10
+	SUBQ           $0x04, R11
 
-group0of3:
-	MOVQ         BX, R11
-	VMASKMOVPS   (DI)(SI*1), X7, X3
-	VMASKMOVPS   (R8)(CX*2), X7, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   (DI)(CX*4), X7, X4
-	VMASKMOVPS   (R8)(SI*1), X7, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (R8), X7, X5
-	VMASKMOVPS   (R8)(CX*4), X7, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   (R8)(CX*1), X7, X6
-	VMASKMOVPS   (R9), X7, X9
-	VINSERTF128  $0x01, X9, Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y9
-	VUNPCKLPS    Y6, Y5, Y10
-	VUNPCKHPS    Y4, Y3, Y11
-	VUNPCKHPS    Y6, Y5, Y12
-	VSHUFPS      $0x44, Y10, Y9, Y13
-	VBROADCASTSS (DX), Y14
-	VFMADD231PS  Y14, Y13, Y1
-	INCQ         R11
-	JZ           group1of3
-	VSHUFPS      $0xee, Y10, Y9, Y9
-	VBROADCASTSS 4(DX), Y10
-	VFMADD231PS  Y10, Y9, Y1
-	INCQ         R11
-	JZ           group1of3
-	VSHUFPS      $0x44, Y12, Y11, Y9
-	VBROADCASTSS 8(DX), Y10
-	VFMADD231PS  Y10, Y9, Y1
-	INCQ         R11
-	JZ           group1of3
-	VSHUFPS      $0xee, Y12, Y11, Y9
-	VBROADCASTSS 12(DX), Y10
-	VFMADD231PS  Y10, Y9, Y1
-	INCQ         R11
-	JZ           group1of3
-	VMASKMOVPS   16(DI)(SI*1), X8, X3
-	VMASKMOVPS   16(R8)(CX*2), X8, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   16(DI)(CX*4), X8, X4
-	VMASKMOVPS   16(R8)(SI*1), X8, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(R8), X8, X5
-	VMASKMOVPS   16(R8)(CX*4), X8, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   16(R8)(CX*1), X8, X6
-	VMASKMOVPS   16(R9), X8, X9
-	VINSERTF128  $0x01, X9, Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y9
-	VUNPCKLPS    Y6, Y5, Y10
-	VUNPCKHPS    Y4, Y3, Y11
-	VUNPCKHPS    Y6, Y5, Y12
-	VSHUFPS      $0x44, Y10, Y9, Y13
-	VBROADCASTSS 16(DX), Y14
-	VFMADD231PS  Y14, Y13, Y1
-	INCQ         R11
-	JZ           group1of3
-	VSHUFPS      $0xee, Y10, Y9, Y9
-	VBROADCASTSS 20(DX), Y10
-	VFMADD231PS  Y10, Y9, Y1
-	INCQ         R11
-	JZ           group1of3
-	VSHUFPS      $0x44, Y12, Y11, Y9
-	VBROADCASTSS 24(DX), Y10
-	VFMADD231PS  Y10, Y9, Y1
-	INCQ         R11
-	JZ           group1of3
-	VSHUFPS      $0xee, Y12, Y11, Y9
-	VBROADCASTSS 28(DX), Y10
-	VFMADD231PS  Y10, Y9, Y1
-	INCQ         R11
-	JZ           group1of3
+last2x16:
+	LEAQ           -4(R11), R12
+	SHLQ           $0x02, R12
+	ADDQ           R12, BX
+	ADDQ           R12, R9
+	ADDQ           R12, SI
+	ADDQ           R12, R10
+	MOVQ           DX, R12
+	IMULQ          R11, R12
+	VMOVUPS        (BX), X4
+	VBROADCASTF128 (BX)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (BX)(DI*1), X5
+	VBROADCASTF128 (R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (BX)(DI*2), X6
+	VBROADCASTF128 (R9)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (BX)(R8*1), X7
+	VBROADCASTF128 (R9)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	CMPQ           R11, $0x04
+	JL             group0added02x16
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	ADDQ           DX, AX
 
-group1of3:
-	MOVQ         BX, R11
-	VMASKMOVPS   (R9)(CX*1), X7, X3
-	VMASKMOVPS   (R10), X7, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   (R9)(CX*2), X7, X4
-	VMASKMOVPS   (R10)(CX*1), X7, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (R9)(SI*1), X7, X5
-	VMASKMOVPS   (R10)(CX*2), X7, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   (R9)(CX*4), X7, X6
-	VMASKMOVPS   (R10)(SI*1), X7, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y9
-	VUNPCKHPS    Y4, Y3, Y10
-	VUNPCKHPS    Y6, Y5, Y11
-	VSHUFPS      $0x44, Y9, Y7, Y12
-	VBROADCASTSS (DX), Y13
-	VFMADD231PS  Y13, Y12, Y2
-	INCQ         R11
-	JZ           group2of3
-	VSHUFPS      $0xee, Y9, Y7, Y7
-	VBROADCASTSS 4(DX), Y9
-	VFMADD231PS  Y9, Y7, Y2
-	INCQ         R11
-	JZ           group2of3
-	VSHUFPS      $0x44, Y11, Y10, Y7
-	VBROADCASTSS 8(DX), Y9
-	VFMADD231PS  Y9, Y7, Y2
-	INCQ         R11
-	JZ           group2of3
+group0added02x16:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	CMPQ         R11, $0x03
+	JL           group0added12x16
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	ADDQ         DX, AX
+
+group0added12x16:
+	VSHUFPS      $0x44, Y11, Y10, Y6
+	CMPQ         R11, $0x02
+	JL           group0added22x16
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (AX)(CX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	ADDQ         DX, AX
+
+group0added22x16:
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        (SI), X4
+	VBROADCASTF128 (SI)(DI*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (SI)(DI*1), X5
+	VBROADCASTF128 (R10), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (SI)(DI*2), X6
+	VBROADCASTF128 (R10)(DI*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (SI)(R8*1), X7
+	VBROADCASTF128 (R10)(DI*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	CMPQ           R11, $0x04
+	JL             group1added02x16
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           DX, AX
+
+group1added02x16:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	CMPQ         R11, $0x03
+	JL           group1added12x16
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         DX, AX
+
+group1added12x16:
+	VSHUFPS      $0x44, Y11, Y10, Y6
+	CMPQ         R11, $0x02
+	JL           group1added22x16
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (AX)(CX*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	ADDQ         DX, AX
+
+group1added22x16:
 	VSHUFPS      $0xee, Y11, Y10, Y7
-	VBROADCASTSS 12(DX), Y9
-	VFMADD231PS  Y9, Y7, Y2
-	INCQ         R11
-	JZ           group2of3
-	VMASKMOVPS   16(R9)(CX*1), X8, X3
-	VMASKMOVPS   16(R10), X8, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   16(R9)(CX*2), X8, X4
-	VMASKMOVPS   16(R10)(CX*1), X8, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(R9)(SI*1), X8, X5
-	VMASKMOVPS   16(R10)(CX*2), X8, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VMASKMOVPS   16(R9)(CX*4), X8, X6
-	VMASKMOVPS   16(R10)(SI*1), X8, X7
-	VINSERTF128  $0x01, X7, Y6, Y6
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKLPS    Y6, Y5, Y8
-	VUNPCKHPS    Y4, Y3, Y3
-	VUNPCKHPS    Y6, Y5, Y4
-	VSHUFPS      $0x44, Y8, Y7, Y5
-	VBROADCASTSS 16(DX), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	INCQ         R11
-	JZ           group2of3
-	VSHUFPS      $0xee, Y8, Y7, Y5
-	VBROADCASTSS 20(DX), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	INCQ         R11
-	JZ           group2of3
-	VSHUFPS      $0x44, Y4, Y3, Y5
-	VBROADCASTSS 24(DX), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	INCQ         R11
-	JZ           group2of3
-	VSHUFPS      $0xee, Y4, Y3, Y3
-	VBROADCASTSS 28(DX), Y4
-	VFMADD231PS  Y4, Y3, Y2
-	INCQ         R11
-	JZ           group2of3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(CX*1), Y4
+	VFMADD231PS  Y4, Y7, Y3
+	ADDQ         DX, AX
 
-group2of3:
-store3:
-	MOVQ    sums_base+72(FP), AX
+sums2x16:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   columns+8(FP), DX
+	MOVQ   c_base+96(FP), BX
+	MOVQ   ldc+120(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   -32(BX)(DX*4), BX
+	CMPB   end+128(FP), $0x01
+	JNE    write2x16
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (BX), Y2, Y2
+	VADDPS (BX)(SI*1), Y3, Y3
+
+write2x16:
 	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, (BX)(SI*1)
 	VZEROUPPER
 	RET
 
-groups2:
-	MOVQ   a_base+16(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   x_base+48(FP), DX
-	MOVQ   k+8(FP), BX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), SI
-	LEAQ   (AX)(CX*4), DI
-	ADDQ   CX, DI
-	LEAQ   (DI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
+over2x16:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	SUBQ   $0x08, BX
-	JL     rest2
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   acol+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   b_base+64(FP), BX
+	MOVQ   ldb+88(FP), DI
+	SHLQ   $0x02, DI
+	MOVQ   columns+8(FP), SI
+	SUBQ   $0x08, SI
+	IMULQ  DI, SI
+	ADDQ   BX, SI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (BX)(DI*4), R9
+	ADDQ   DI, R9
+	LEAQ   (R9)(DI*4), R10
+	ADDQ   DI, R10
+	LEAQ   (R10)(DI*4), R11
+	ADDQ   DI, R11
+	LEAQ   (SI)(DI*4), R12
+	ADDQ   DI, R12
+	MOVQ   k+16(FP), R13
+	MOVQ   DX, R14
+	SHLQ   $0x02, R14
+	SUBQ   $0x08, R13
+	JL     rest2x24
 
-loop2:
-	VMOVUPS      (AX), X2
-	VINSERTF128  $0x01, (AX)(CX*4), Y2, Y2
-	VMOVUPS      (AX)(CX*1), X3
-	VINSERTF128  $0x01, (DI), Y3, Y3
-	VMOVUPS      (AX)(CX*2), X4
-	VINSERTF128  $0x01, (DI)(CX*1), Y4, Y4
-	VMOVUPS      (AX)(SI*1), X5
-	VINSERTF128  $0x01, (DI)(CX*2), Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y6
-	VUNPCKLPS    Y5, Y4, Y7
-	VUNPCKHPS    Y3, Y2, Y8
-	VUNPCKHPS    Y5, Y4, Y9
-	VSHUFPS      $0x44, Y7, Y6, Y10
-	VBROADCASTSS (DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	VSHUFPS      $0xee, Y7, Y6, Y6
-	VBROADCASTSS 4(DX), Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VSHUFPS      $0x44, Y9, Y8, Y6
-	VBROADCASTSS 8(DX), Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VSHUFPS      $0xee, Y9, Y8, Y6
-	VBROADCASTSS 12(DX), Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VMOVUPS      16(AX), X2
-	VINSERTF128  $0x01, 16(AX)(CX*4), Y2, Y2
-	VMOVUPS      16(AX)(CX*1), X3
-	VINSERTF128  $0x01, 16(DI), Y3, Y3
-	VMOVUPS      16(AX)(CX*2), X4
-	VINSERTF128  $0x01, 16(DI)(CX*1), Y4, Y4
-	VMOVUPS      16(AX)(SI*1), X5
-	VINSERTF128  $0x01, 16(DI)(CX*2), Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y6
-	VUNPCKLPS    Y5, Y4, Y7
-	VUNPCKHPS    Y3, Y2, Y8
-	VUNPCKHPS    Y5, Y4, Y9
-	VSHUFPS      $0x44, Y7, Y6, Y10
-	VBROADCASTSS 16(DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	VSHUFPS      $0xee, Y7, Y6, Y6
-	VBROADCASTSS 20(DX), Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VSHUFPS      $0x44, Y9, Y8, Y6
-	VBROADCASTSS 24(DX), Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VSHUFPS      $0xee, Y9, Y8, Y6
-	VBROADCASTSS 28(DX), Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VMOVUPS      (DI)(SI*1), X2
-	VINSERTF128  $0x01, (R8)(CX*2), Y2, Y2
-	VMOVUPS      (DI)(CX*4), X3
-	VINSERTF128  $0x01, (R8)(SI*1), Y3, Y3
-	VMOVUPS      (R8), X4
-	VINSERTF128  $0x01, (R8)(CX*4), Y4, Y4
-	VMOVUPS      (R8)(CX*1), X5
-	VINSERTF128  $0x01, (R9), Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y6
-	VUNPCKLPS    Y5, Y4, Y7
-	VUNPCKHPS    Y3, Y2, Y8
-	VUNPCKHPS    Y5, Y4, Y9
-	VSHUFPS      $0x44, Y7, Y6, Y10
-	VBROADCASTSS (DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	VSHUFPS      $0xee, Y7, Y6, Y6
-	VBROADCASTSS 4(DX), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	VSHUFPS      $0x44, Y9, Y8, Y6
-	VBROADCASTSS 8(DX), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	VSHUFPS      $0xee, Y9, Y8, Y6
-	VBROADCASTSS 12(DX), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	VMOVUPS      16(DI)(SI*1), X2
-	VINSERTF128  $0x01, 16(R8)(CX*2), Y2, Y2
-	VMOVUPS      16(DI)(CX*4), X3
-	VINSERTF128  $0x01, 16(R8)(SI*1), Y3, Y3
-	VMOVUPS      16(R8), X4
-	VINSERTF128  $0x01, 16(R8)(CX*4), Y4, Y4
-	VMOVUPS      16(R8)(CX*1), X5
-	VINSERTF128  $0x01, 16(R9), Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y6
-	VUNPCKLPS    Y5, Y4, Y7
-	VUNPCKHPS    Y3, Y2, Y8
-	VUNPCKHPS    Y5, Y4, Y9
-	VSHUFPS      $0x44, Y7, Y6, Y10
-	VBROADCASTSS 16(DX), Y11
-	VFMADD231PS  Y11, Y10, Y1
-	VSHUFPS      $0xee, Y7, Y6, Y6
-	VBROADCASTSS 20(DX), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	VSHUFPS      $0x44, Y9, Y8, Y6
-	VBROADCASTSS 24(DX), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	VSHUFPS      $0xee, Y9, Y8, Y6
-	VBROADCASTSS 28(DX), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, R8
-	ADDQ         $0x20, R9
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, BX
-	JGE          loop2
+loop2x24:
+	VMOVUPS        (BX), X6
+	VBROADCASTF128 (BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (BX)(DI*2), X8
+	VBROADCASTF128 (R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (BX)(R8*1), X9
+	VBROADCASTF128 (R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (R9)(R8*1), X6
+	VBROADCASTF128 (R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (R9)(DI*4), X7
+	VBROADCASTF128 (R10)(R8*1), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (R10), X8
+	VBROADCASTF128 (R10)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (R10)(DI*1), X9
+	VBROADCASTF128 (R11), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (SI), X6
+	VBROADCASTF128 (SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (SI)(DI*1), X7
+	VBROADCASTF128 (R12), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (SI)(DI*2), X8
+	VBROADCASTF128 (R12)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R12)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           DX, AX
+	VMOVUPS        16(BX), X6
+	VBROADCASTF128 16(BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        16(BX)(DI*1), X7
+	VBROADCASTF128 16(R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        16(BX)(DI*2), X8
+	VBROADCASTF128 16(R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        16(BX)(R8*1), X9
+	VBROADCASTF128 16(R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        16(R9)(R8*1), X6
+	VBROADCASTF128 16(R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        16(R9)(DI*4), X7
+	VBROADCASTF128 16(R10)(R8*1), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        16(R10), X8
+	VBROADCASTF128 16(R10)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        16(R10)(DI*1), X9
+	VBROADCASTF128 16(R11), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        16(SI), X6
+	VBROADCASTF128 16(SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        16(SI)(DI*1), X7
+	VBROADCASTF128 16(R12), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        16(SI)(DI*2), X8
+	VBROADCASTF128 16(R12)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        16(SI)(R8*1), X9
+	VBROADCASTF128 16(R12)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           DX, AX
+	ADDQ           $0x20, BX
+	ADDQ           $0x20, R9
+	ADDQ           $0x20, R10
+	ADDQ           $0x20, R11
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, R12
+	SUBQ           $0x08, R13
+	JGE            loop2x24
 
-rest2:
-	ADDQ         $0x08, BX
-	JZ           store2
-	NEGQ         BX
-	LEAQ         tailMasks<>+0(SB), R10
-	LEAQ         32(R10)(BX*4), R10
-	VMOVUPS      (R10), X6
-	VMOVUPS      16(R10), X7
-	MOVQ         BX, R10
-	VMASKMOVPS   (AX), X6, X2
-	VMASKMOVPS   (AX)(CX*4), X6, X3
-	VINSERTF128  $0x01, X3, Y2, Y2
-	VMASKMOVPS   (AX)(CX*1), X6, X3
-	VMASKMOVPS   (DI), X6, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   (AX)(CX*2), X6, X4
-	VMASKMOVPS   (DI)(CX*1), X6, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (AX)(SI*1), X6, X5
-	VMASKMOVPS   (DI)(CX*2), X6, X8
-	VINSERTF128  $0x01, X8, Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y8
-	VUNPCKLPS    Y5, Y4, Y9
-	VUNPCKHPS    Y3, Y2, Y10
-	VUNPCKHPS    Y5, Y4, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS (DX), Y13
-	VFMADD231PS  Y13, Y12, Y0
-	INCQ         R10
-	JZ           group0of2
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 4(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	INCQ         R10
-	JZ           group0of2
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 8(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	INCQ         R10
-	JZ           group0of2
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 12(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	INCQ         R10
-	JZ           group0of2
-	VMASKMOVPS   16(AX), X7, X2
-	VMASKMOVPS   16(AX)(CX*4), X7, X3
-	VINSERTF128  $0x01, X3, Y2, Y2
-	VMASKMOVPS   16(AX)(CX*1), X7, X3
-	VMASKMOVPS   16(DI), X7, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   16(AX)(CX*2), X7, X4
-	VMASKMOVPS   16(DI)(CX*1), X7, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(AX)(SI*1), X7, X5
-	VMASKMOVPS   16(DI)(CX*2), X7, X8
-	VINSERTF128  $0x01, X8, Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y8
-	VUNPCKLPS    Y5, Y4, Y9
-	VUNPCKHPS    Y3, Y2, Y10
-	VUNPCKHPS    Y5, Y4, Y11
-	VSHUFPS      $0x44, Y9, Y8, Y12
-	VBROADCASTSS 16(DX), Y13
-	VFMADD231PS  Y13, Y12, Y0
-	INCQ         R10
-	JZ           group0of2
-	VSHUFPS      $0xee, Y9, Y8, Y8
-	VBROADCASTSS 20(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	INCQ         R10
-	JZ           group0of2
-	VSHUFPS      $0x44, Y11, Y10, Y8
-	VBROADCASTSS 24(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	INCQ         R10
-	JZ           group0of2
-	VSHUFPS      $0xee, Y11, Y10, Y8
-	VBROADCASTSS 28(DX), Y9
-	VFMADD231PS  Y9, Y8, Y0
-	INCQ         R10
-	JZ           group0of2
+rest2x24:
+	ADDQ           $0x08, R13
+	JZ             sums2x24
+	CMPQ           R13, $0x04
+	JLE            last2x24
+	VMOVUPS        (BX), X6
+	VBROADCASTF128 (BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (BX)(DI*2), X8
+	VBROADCASTF128 (R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (BX)(R8*1), X9
+	VBROADCASTF128 (R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (R9)(R8*1), X6
+	VBROADCASTF128 (R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (R9)(DI*4), X7
+	VBROADCASTF128 (R10)(R8*1), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (R10), X8
+	VBROADCASTF128 (R10)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (R10)(DI*1), X9
+	VBROADCASTF128 (R11), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (SI), X6
+	VBROADCASTF128 (SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (SI)(DI*1), X7
+	VBROADCASTF128 (R12), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (SI)(DI*2), X8
+	VBROADCASTF128 (R12)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R12)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           DX, AX
+	ADDQ           $0x10, BX
+	ADDQ           $0x10, R9
+	ADDQ           $0x10, R10
+	ADDQ           $0x10, R11
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, R12
+	SUBQ           $0x04, R13
 
-group0of2:
-	MOVQ         BX, R10
-	VMASKMOVPS   (DI)(SI*1), X6, X2
-	VMASKMOVPS   (R8)(CX*2), X6, X3
-	VINSERTF128  $0x01, X3, Y2, Y2
-	VMASKMOVPS   (DI)(CX*4), X6, X3
-	VMASKMOVPS   (R8)(SI*1), X6, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   (R8), X6, X4
-	VMASKMOVPS   (R8)(CX*4), X6, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   (R8)(CX*1), X6, X5
-	VMASKMOVPS   (R9), X6, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y6
-	VUNPCKLPS    Y5, Y4, Y8
-	VUNPCKHPS    Y3, Y2, Y9
-	VUNPCKHPS    Y5, Y4, Y10
-	VSHUFPS      $0x44, Y8, Y6, Y11
-	VBROADCASTSS (DX), Y12
-	VFMADD231PS  Y12, Y11, Y1
-	INCQ         R10
-	JZ           group1of2
-	VSHUFPS      $0xee, Y8, Y6, Y6
-	VBROADCASTSS 4(DX), Y8
-	VFMADD231PS  Y8, Y6, Y1
-	INCQ         R10
-	JZ           group1of2
-	VSHUFPS      $0x44, Y10, Y9, Y6
-	VBROADCASTSS 8(DX), Y8
-	VFMADD231PS  Y8, Y6, Y1
-	INCQ         R10
-	JZ           group1of2
-	VSHUFPS      $0xee, Y10, Y9, Y6
-	VBROADCASTSS 12(DX), Y8
-	VFMADD231PS  Y8, Y6, Y1
-	INCQ         R10
-	JZ           group1of2
-	VMASKMOVPS   16(DI)(SI*1), X7, X2
-	VMASKMOVPS   16(R8)(CX*2), X7, X3
-	VINSERTF128  $0x01, X3, Y2, Y2
-	VMASKMOVPS   16(DI)(CX*4), X7, X3
-	VMASKMOVPS   16(R8)(SI*1), X7, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   16(R8), X7, X4
-	VMASKMOVPS   16(R8)(CX*4), X7, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VMASKMOVPS   16(R8)(CX*1), X7, X5
-	VMASKMOVPS   16(R9), X7, X6
-	VINSERTF128  $0x01, X6, Y5, Y5
-	VUNPCKLPS    Y3, Y2, Y6
-	VUNPCKLPS    Y5, Y4, Y7
-	VUNPCKHPS    Y3, Y2, Y2
-	VUNPCKHPS    Y5, Y4, Y3
-	VSHUFPS      $0x44, Y7, Y6, Y4
-	VBROADCASTSS 16(DX), Y5
-	VFMADD231PS  Y5, Y4, Y1
-	INCQ         R10
-	JZ           group1of2
-	VSHUFPS      $0xee, Y7, Y6, Y4
-	VBROADCASTSS 20(DX), Y5
-	VFMADD231PS  Y5, Y4, Y1
-	INCQ         R10
-	JZ           group1of2
-	VSHUFPS      $0x44, Y3, Y2, Y4
-	VBROADCASTSS 24(DX), Y5
-	VFMADD231PS  Y5, Y4, Y1
-	INCQ         R10
-	JZ           group1of2
-	VSHUFPS      $0xee, Y3, Y2, Y2
-	VBROADCASTSS 28(DX), Y3
-	VFMADD231PS  Y3, Y2, Y1
-	INCQ         R10
-	JZ           group1of2
+last2x24:
+	LEAQ           -4(R13), R14
+	SHLQ           $0x02, R14
+	ADDQ           R14, BX
+	ADDQ           R14, R9
+	ADDQ           R14, R10
+	ADDQ           R14, R11
+	ADDQ           R14, SI
+	ADDQ           R14, R12
+	MOVQ           DX, R14
+	IMULQ          R13, R14
+	VMOVUPS        (BX), X6
+	VBROADCASTF128 (BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (BX)(DI*2), X8
+	VBROADCASTF128 (R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (BX)(R8*1), X9
+	VBROADCASTF128 (R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	CMPQ           R13, $0x04
+	JL             group0added02x24
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	ADDQ           DX, AX
 
-group1of2:
-store2:
-	MOVQ    sums_base+72(FP), AX
+group0added02x24:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	CMPQ         R13, $0x03
+	JL           group0added12x24
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y7, Y0
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	ADDQ         DX, AX
+
+group0added12x24:
+	VSHUFPS      $0x44, Y13, Y12, Y8
+	CMPQ         R13, $0x02
+	JL           group0added22x24
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	ADDQ         DX, AX
+
+group0added22x24:
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (R9)(R8*1), X6
+	VBROADCASTF128 (R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (R9)(DI*4), X7
+	VBROADCASTF128 (R10)(R8*1), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (R10), X8
+	VBROADCASTF128 (R10)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (R10)(DI*1), X9
+	VBROADCASTF128 (R11), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	CMPQ           R13, $0x04
+	JL             group1added02x24
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           DX, AX
+
+group1added02x24:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	CMPQ         R13, $0x03
+	JL           group1added12x24
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         DX, AX
+
+group1added12x24:
+	VSHUFPS      $0x44, Y13, Y12, Y8
+	CMPQ         R13, $0x02
+	JL           group1added22x24
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	ADDQ         DX, AX
+
+group1added22x24:
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	ADDQ           DX, AX
+	SUBQ           R14, AX
+	VMOVUPS        (SI), X6
+	VBROADCASTF128 (SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (SI)(DI*1), X7
+	VBROADCASTF128 (R12), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (SI)(DI*2), X8
+	VBROADCASTF128 (R12)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R12)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	CMPQ           R13, $0x04
+	JL             group2added02x24
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+
+group2added02x24:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	CMPQ         R13, $0x03
+	JL           group2added12x24
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         DX, AX
+
+group2added12x24:
+	VSHUFPS      $0x44, Y13, Y12, Y8
+	CMPQ         R13, $0x02
+	JL           group2added22x24
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	ADDQ         DX, AX
+
+group2added22x24:
+	VSHUFPS      $0xee, Y13, Y12, Y9
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y9, Y4
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y6, Y9, Y5
+	ADDQ         DX, AX
+
+sums2x24:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   columns+8(FP), DX
+	MOVQ   c_base+96(FP), BX
+	MOVQ   ldc+120(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   -32(BX)(DX*4), BX
+	CMPB   end+128(FP), $0x01
+	JNE    write2x24
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS 32(AX), Y2, Y2
+	VADDPS 32(AX)(CX*1), Y3, Y3
+	VADDPS (BX), Y4, Y4
+	VADDPS (BX)(SI*1), Y5, Y5
+
+write2x24:
 	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, 32(AX)
+	VMOVUPS Y3, 32(AX)(CX*1)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, (BX)(SI*1)
 	VZEROUPPER
 	RET
 
-groups1:
-	MOVQ   a_base+16(FP), AX
-	MOVQ   lda+40(FP), CX
-	MOVQ   x_base+48(FP), DX
-	MOVQ   k+8(FP), BX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), SI
-	LEAQ   (AX)(CX*4), DI
-	ADDQ   CX, DI
+over2:
+	CMPQ   AX, $0x03
+	JG     over3
+	CMPQ   CX, $0x08
+	JG     over3x8
 	VXORPS Y0, Y0, Y0
-	SUBQ   $0x08, BX
-	JL     rest1
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   acol+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   b_base+64(FP), BX
+	MOVQ   ldb+88(FP), DI
+	SHLQ   $0x02, DI
+	MOVQ   columns+8(FP), SI
+	SUBQ   $0x08, SI
+	IMULQ  DI, SI
+	ADDQ   BX, SI
+	LEAQ   (DI)(DI*2), BX
+	LEAQ   (SI)(DI*4), R8
+	ADDQ   DI, R8
+	MOVQ   k+16(FP), R9
+	SUBQ   $0x08, R9
+	JL     rest3x8
 
-loop1:
-	VMOVUPS      (AX), X1
-	VINSERTF128  $0x01, (AX)(CX*4), Y1, Y1
-	VMOVUPS      (AX)(CX*1), X2
-	VINSERTF128  $0x01, (DI), Y2, Y2
-	VMOVUPS      (AX)(CX*2), X3
-	VINSERTF128  $0x01, (DI)(CX*1), Y3, Y3
-	VMOVUPS      (AX)(SI*1), X4
-	VINSERTF128  $0x01, (DI)(CX*2), Y4, Y4
-	VUNPCKLPS    Y2, Y1, Y5
-	VUNPCKLPS    Y4, Y3, Y6
-	VUNPCKHPS    Y2, Y1, Y7
-	VUNPCKHPS    Y4, Y3, Y8
-	VSHUFPS      $0x44, Y6, Y5, Y9
-	VBROADCASTSS (DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	VSHUFPS      $0xee, Y6, Y5, Y5
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VSHUFPS      $0x44, Y8, Y7, Y5
-	VBROADCASTSS 8(DX), Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VSHUFPS      $0xee, Y8, Y7, Y5
-	VBROADCASTSS 12(DX), Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VMOVUPS      16(AX), X1
-	VINSERTF128  $0x01, 16(AX)(CX*4), Y1, Y1
-	VMOVUPS      16(AX)(CX*1), X2
-	VINSERTF128  $0x01, 16(DI), Y2, Y2
-	VMOVUPS      16(AX)(CX*2), X3
-	VINSERTF128  $0x01, 16(DI)(CX*1), Y3, Y3
-	VMOVUPS      16(AX)(SI*1), X4
-	VINSERTF128  $0x01, 16(DI)(CX*2), Y4, Y4
-	VUNPCKLPS    Y2, Y1, Y5
-	VUNPCKLPS    Y4, Y3, Y6
-	VUNPCKHPS    Y2, Y1, Y7
-	VUNPCKHPS    Y4, Y3, Y8
-	VSHUFPS      $0x44, Y6, Y5, Y9
-	VBROADCASTSS 16(DX), Y10
-	VFMADD231PS  Y10, Y9, Y0
-	VSHUFPS      $0xee, Y6, Y5, Y5
-	VBROADCASTSS 20(DX), Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VSHUFPS      $0x44, Y8, Y7, Y5
-	VBROADCASTSS 24(DX), Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VSHUFPS      $0xee, Y8, Y7, Y5
-	VBROADCASTSS 28(DX), Y6
-	VFMADD231PS  Y6, Y5, Y0
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, DX
-	SUBQ         $0x08, BX
-	JGE          loop1
+loop3x8:
+	VMOVUPS        (SI), X3
+	VBROADCASTF128 (SI)(DI*4), Y7
+	VBLENDPS       $0xf0, Y7, Y3, Y3
+	VMOVUPS        (SI)(DI*1), X4
+	VBROADCASTF128 (R8), Y7
+	VBLENDPS       $0xf0, Y7, Y4, Y4
+	VMOVUPS        (SI)(DI*2), X5
+	VBROADCASTF128 (R8)(DI*1), Y7
+	VBLENDPS       $0xf0, Y7, Y5, Y5
+	VMOVUPS        (SI)(BX*1), X6
+	VBROADCASTF128 (R8)(DI*2), Y7
+	VBLENDPS       $0xf0, Y7, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y7
+	VUNPCKLPS      Y6, Y5, Y8
+	VUNPCKHPS      Y4, Y3, Y9
+	VUNPCKHPS      Y6, Y5, Y10
+	VSHUFPS        $0x44, Y8, Y7, Y3
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	VBROADCASTSS   (AX)(CX*2), Y4
+	VFMADD231PS    Y4, Y3, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y8, Y7, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y10, Y9, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y3
+	VFMADD231PS    Y3, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y3
+	VFMADD231PS    Y3, Y6, Y2
+	ADDQ           DX, AX
+	VMOVUPS        16(SI), X3
+	VBROADCASTF128 16(SI)(DI*4), Y7
+	VBLENDPS       $0xf0, Y7, Y3, Y3
+	VMOVUPS        16(SI)(DI*1), X4
+	VBROADCASTF128 16(R8), Y7
+	VBLENDPS       $0xf0, Y7, Y4, Y4
+	VMOVUPS        16(SI)(DI*2), X5
+	VBROADCASTF128 16(R8)(DI*1), Y7
+	VBLENDPS       $0xf0, Y7, Y5, Y5
+	VMOVUPS        16(SI)(BX*1), X6
+	VBROADCASTF128 16(R8)(DI*2), Y7
+	VBLENDPS       $0xf0, Y7, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y7
+	VUNPCKLPS      Y6, Y5, Y8
+	VUNPCKHPS      Y4, Y3, Y9
+	VUNPCKHPS      Y6, Y5, Y10
+	VSHUFPS        $0x44, Y8, Y7, Y3
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	VBROADCASTSS   (AX)(CX*2), Y4
+	VFMADD231PS    Y4, Y3, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y8, Y7, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y10, Y9, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y3
+	VFMADD231PS    Y3, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y3
+	VFMADD231PS    Y3, Y6, Y2
+	ADDQ           DX, AX
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, R8
+	SUBQ           $0x08, R9
+	JGE            loop3x8
 
-rest1:
-	ADDQ         $0x08, BX
-	JZ           store1
-	NEGQ         BX
-	LEAQ         tailMasks<>+0(SB), R8
-	LEAQ         32(R8)(BX*4), R8
-	VMOVUPS      (R8), X5
-	VMOVUPS      16(R8), X6
-	MOVQ         BX, R8
-	VMASKMOVPS   (AX), X5, X1
-	VMASKMOVPS   (AX)(CX*4), X5, X2
-	VINSERTF128  $0x01, X2, Y1, Y1
-	VMASKMOVPS   (AX)(CX*1), X5, X2
-	VMASKMOVPS   (DI), X5, X3
-	VINSERTF128  $0x01, X3, Y2, Y2
-	VMASKMOVPS   (AX)(CX*2), X5, X3
-	VMASKMOVPS   (DI)(CX*1), X5, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   (AX)(SI*1), X5, X4
-	VMASKMOVPS   (DI)(CX*2), X5, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VUNPCKLPS    Y2, Y1, Y5
-	VUNPCKLPS    Y4, Y3, Y7
-	VUNPCKHPS    Y2, Y1, Y8
-	VUNPCKHPS    Y4, Y3, Y9
-	VSHUFPS      $0x44, Y7, Y5, Y10
-	VBROADCASTSS (DX), Y11
-	VFMADD231PS  Y11, Y10, Y0
-	INCQ         R8
-	JZ           group0of1
-	VSHUFPS      $0xee, Y7, Y5, Y5
-	VBROADCASTSS 4(DX), Y7
-	VFMADD231PS  Y7, Y5, Y0
-	INCQ         R8
-	JZ           group0of1
-	VSHUFPS      $0x44, Y9, Y8, Y5
-	VBROADCASTSS 8(DX), Y7
-	VFMADD231PS  Y7, Y5, Y0
-	INCQ         R8
-	JZ           group0of1
-	VSHUFPS      $0xee, Y9, Y8, Y5
-	VBROADCASTSS 12(DX), Y7
-	VFMADD231PS  Y7, Y5, Y0
-	INCQ         R8
-	JZ           group0of1
-	VMASKMOVPS   16(AX), X6, X1
-	VMASKMOVPS   16(AX)(CX*4), X6, X2
-	VINSERTF128  $0x01, X2, Y1, Y1
-	VMASKMOVPS   16(AX)(CX*1), X6, X2
-	VMASKMOVPS   16(DI), X6, X3
-	VINSERTF128  $0x01, X3, Y2, Y2
-	VMASKMOVPS   16(AX)(CX*2), X6, X3
-	VMASKMOVPS   16(DI)(CX*1), X6, X4
-	VINSERTF128  $0x01, X4, Y3, Y3
-	VMASKMOVPS   16(AX)(SI*1), X6, X4
-	VMASKMOVPS   16(DI)(CX*2), X6, X5
-	VINSERTF128  $0x01, X5, Y4, Y4
-	VUNPCKLPS    Y2, Y1, Y5
-	VUNPCKLPS    Y4, Y3, Y6
-	VUNPCKHPS    Y2, Y1, Y1
-	VUNPCKHPS    Y4, Y3, Y2
-	VSHUFPS      $0x44, Y6, Y5, Y3
-	VBROADCASTSS 16(DX), Y4
-	VFMADD231PS  Y4, Y3, Y0
-	INCQ         R8
-	JZ           group0of1
-	VSHUFPS      $0xee, Y6, Y5, Y3
-	VBROADCASTSS 20(DX), Y4
-	VFMADD231PS  Y4, Y3, Y0
-	INCQ         R8
-	JZ           group0of1
-	VSHUFPS      $0x44, Y2, Y1, Y3
-	VBROADCASTSS 24(DX), Y4
-	VFMADD231PS  Y4, Y3, Y0
-	INCQ         R8
-	JZ           group0of1
-	VSHUFPS      $0xee, Y2, Y1, Y1
-	VBROADCASTSS 28(DX), Y2
-	VFMADD231PS  Y2, Y1, Y0
-	INCQ         R8
-	JZ           group0of1
+rest3x8:
+	ADDQ           $0x08, R9
+	JZ             sums3x8
+	CMPQ           R9, $0x04
+	JLE            last3x8
+	VMOVUPS        (SI), X3
+	VBROADCASTF128 (SI)(DI*4), Y7
+	VBLENDPS       $0xf0, Y7, Y3, Y3
+	VMOVUPS        (SI)(DI*1), X4
+	VBROADCASTF128 (R8), Y7
+	VBLENDPS       $0xf0, Y7, Y4, Y4
+	VMOVUPS        (SI)(DI*2), X5
+	VBROADCASTF128 (R8)(DI*1), Y7
+	VBLENDPS       $0xf0, Y7, Y5, Y5
+	VMOVUPS        (SI)(BX*1), X6
+	VBROADCASTF128 (R8)(DI*2), Y7
+	VBLENDPS       $0xf0, Y7, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y7
+	VUNPCKLPS      Y6, Y5, Y8
+	VUNPCKHPS      Y4, Y3, Y9
+	VUNPCKHPS      Y6, Y5, Y10
+	VSHUFPS        $0x44, Y8, Y7, Y3
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	VBROADCASTSS   (AX)(CX*2), Y4
+	VFMADD231PS    Y4, Y3, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y8, Y7, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y10, Y9, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y3
+	VFMADD231PS    Y3, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y3
+	VFMADD231PS    Y3, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y3
+	VFMADD231PS    Y3, Y6, Y2
+	ADDQ           DX, AX
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, R8
+	SUBQ           $0x04, R9
 
-group0of1:
-store1:
-	MOVQ    sums_base+72(FP), AX
+last3x8:
+	LEAQ           -4(R9), R10
+	SHLQ           $0x02, R10
+	ADDQ           R10, SI
+	ADDQ           R10, R8
+	VMOVUPS        (SI), X3
+	VBROADCASTF128 (SI)(DI*4), Y7
+	VBLENDPS       $0xf0, Y7, Y3, Y3
+	VMOVUPS        (SI)(DI*1), X4
+	VBROADCASTF128 (R8), Y7
+	VBLENDPS       $0xf0, Y7, Y4, Y4
+	VMOVUPS        (SI)(DI*2), X5
+	VBROADCASTF128 (R8)(DI*1), Y7
+	VBLENDPS       $0xf0, Y7, Y5, Y5
+	VMOVUPS        (SI)(BX*1), X6
+	VBROADCASTF128 (R8)(DI*2), Y7
+	VBLENDPS       $0xf0, Y7, Y6, Y6
+	VUNPCKLPS      Y4, Y3, Y7
+	VUNPCKLPS      Y6, Y5, Y8
+	VUNPCKHPS      Y4, Y3, Y9
+	VUNPCKHPS      Y6, Y5, Y10
+	VSHUFPS        $0x44, Y8, Y7, Y3
+	CMPQ           R9, $0x04
+	JL             group0added03x8
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y3, Y1
+	VBROADCASTSS   (AX)(CX*2), Y4
+	VFMADD231PS    Y4, Y3, Y2
+	ADDQ           DX, AX
+
+group0added03x8:
+	VSHUFPS      $0xee, Y8, Y7, Y4
+	CMPQ         R9, $0x03
+	JL           group0added13x8
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (AX)(CX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (AX)(CX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         DX, AX
+
+group0added13x8:
+	VSHUFPS      $0x44, Y10, Y9, Y5
+	CMPQ         R9, $0x02
+	JL           group0added23x8
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (AX)(CX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         DX, AX
+
+group0added23x8:
+	VSHUFPS      $0xee, Y10, Y9, Y6
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y3, Y6, Y0
+	VBROADCASTSS (AX)(CX*1), Y3
+	VFMADD231PS  Y3, Y6, Y1
+	VBROADCASTSS (AX)(CX*2), Y3
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         DX, AX
+
+sums3x8:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+128(FP), $0x01
+	JNE    write3x8
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+
+write3x8:
 	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VZEROUPPER
+	RET
+
+over3x8:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   acol+56(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   b_base+64(FP), BX
+	MOVQ   ldb+88(FP), DI
+	SHLQ   $0x02, DI
+	MOVQ   columns+8(FP), SI
+	SUBQ   $0x08, SI
+	IMULQ  DI, SI
+	ADDQ   BX, SI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (BX)(DI*4), R9
+	ADDQ   DI, R9
+	LEAQ   (SI)(DI*4), R10
+	ADDQ   DI, R10
+	MOVQ   k+16(FP), R11
+	MOVQ   DX, R12
+	SHLQ   $0x02, R12
+	SUBQ   $0x08, R11
+	JL     rest3x16
+
+loop3x16:
+	VMOVUPS        (BX), X6
+	VBROADCASTF128 (BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (BX)(DI*2), X8
+	VBROADCASTF128 (R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (BX)(R8*1), X9
+	VBROADCASTF128 (R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        (SI), X6
+	VBROADCASTF128 (SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (SI)(DI*1), X7
+	VBROADCASTF128 (R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (SI)(DI*2), X8
+	VBROADCASTF128 (R10)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           DX, AX
+	VMOVUPS        16(BX), X6
+	VBROADCASTF128 16(BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        16(BX)(DI*1), X7
+	VBROADCASTF128 16(R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        16(BX)(DI*2), X8
+	VBROADCASTF128 16(R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        16(BX)(R8*1), X9
+	VBROADCASTF128 16(R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        16(SI), X6
+	VBROADCASTF128 16(SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        16(SI)(DI*1), X7
+	VBROADCASTF128 16(R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        16(SI)(DI*2), X8
+	VBROADCASTF128 16(R10)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        16(SI)(R8*1), X9
+	VBROADCASTF128 16(R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           DX, AX
+	ADDQ           $0x20, BX
+	ADDQ           $0x20, R9
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, R10
+	SUBQ           $0x08, R11
+	JGE            loop3x16
+
+rest3x16:
+	ADDQ           $0x08, R11
+	JZ             sums3x16
+	CMPQ           R11, $0x04
+	JLE            last3x16
+	VMOVUPS        (BX), X6
+	VBROADCASTF128 (BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (BX)(DI*2), X8
+	VBROADCASTF128 (R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (BX)(R8*1), X9
+	VBROADCASTF128 (R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        (SI), X6
+	VBROADCASTF128 (SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (SI)(DI*1), X7
+	VBROADCASTF128 (R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (SI)(DI*2), X8
+	VBROADCASTF128 (R10)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           DX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           DX, AX
+	ADDQ           $0x10, BX
+	ADDQ           $0x10, R9
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, R10
+	SUBQ           $0x04, R11
+
+last3x16:
+	LEAQ           -4(R11), R12
+	SHLQ           $0x02, R12
+	ADDQ           R12, BX
+	ADDQ           R12, R9
+	ADDQ           R12, SI
+	ADDQ           R12, R10
+	MOVQ           DX, R12
+	IMULQ          R11, R12
+	VMOVUPS        (BX), X6
+	VBROADCASTF128 (BX)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (BX)(DI*1), X7
+	VBROADCASTF128 (R9), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (BX)(DI*2), X8
+	VBROADCASTF128 (R9)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (BX)(R8*1), X9
+	VBROADCASTF128 (R9)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	CMPQ           R11, $0x04
+	JL             group0added03x16
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	ADDQ           DX, AX
+
+group0added03x16:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	CMPQ         R11, $0x03
+	JL           group0added13x16
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y7, Y0
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (AX)(CX*2), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	ADDQ         DX, AX
+
+group0added13x16:
+	VSHUFPS      $0x44, Y13, Y12, Y8
+	CMPQ         R11, $0x02
+	JL           group0added23x16
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VBROADCASTSS (AX)(CX*2), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	ADDQ         DX, AX
+
+group0added23x16:
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	ADDQ           DX, AX
+	SUBQ           R12, AX
+	VMOVUPS        (SI), X6
+	VBROADCASTF128 (SI)(DI*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (SI)(DI*1), X7
+	VBROADCASTF128 (R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (SI)(DI*2), X8
+	VBROADCASTF128 (R10)(DI*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R10)(DI*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	CMPQ           R11, $0x04
+	JL             group1added03x16
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           DX, AX
+
+group1added03x16:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	CMPQ         R11, $0x03
+	JL           group1added13x16
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS (AX)(CX*2), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         DX, AX
+
+group1added13x16:
+	VSHUFPS      $0x44, Y13, Y12, Y8
+	CMPQ         R11, $0x02
+	JL           group1added23x16
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS (AX)(CX*2), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	ADDQ         DX, AX
+
+group1added23x16:
+	VSHUFPS      $0xee, Y13, Y12, Y9
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y6, Y9, Y4
+	VBROADCASTSS (AX)(CX*2), Y6
+	VFMADD231PS  Y6, Y9, Y5
+	ADDQ         DX, AX
+
+sums3x16:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   columns+8(FP), DX
+	MOVQ   c_base+96(FP), BX
+	MOVQ   ldc+120(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   -32(BX)(DX*4), BX
+	CMPB   end+128(FP), $0x01
+	JNE    write3x16
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+	VADDPS (BX), Y3, Y3
+	VADDPS (BX)(SI*1), Y4, Y4
+	VADDPS (BX)(SI*2), Y5, Y5
+
+write3x16:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VMOVUPS Y3, (BX)
+	VMOVUPS Y4, (BX)(SI*1)
+	VMOVUPS Y5, (BX)(SI*2)
+	VZEROUPPER
+	RET
+
+over3:
+	CMPQ   AX, $0x04
+	JG     over4
+	CMPQ   CX, $0x08
+	JG     over4x8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   acol+56(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   b_base+64(FP), SI
+	MOVQ   ldb+88(FP), R8
+	SHLQ   $0x02, R8
+	MOVQ   columns+8(FP), DI
+	SUBQ   $0x08, DI
+	IMULQ  R8, DI
+	ADDQ   SI, DI
+	LEAQ   (R8)(R8*2), SI
+	LEAQ   (DI)(R8*4), R9
+	ADDQ   R8, R9
+	MOVQ   k+16(FP), R10
+	SUBQ   $0x08, R10
+	JL     rest4x8
+
+loop4x8:
+	VMOVUPS        (DI), X4
+	VBROADCASTF128 (DI)(R8*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (DI)(R8*1), X5
+	VBROADCASTF128 (R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (DI)(R8*2), X6
+	VBROADCASTF128 (R9)(R8*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (DI)(SI*1), X7
+	VBROADCASTF128 (R9)(R8*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(DX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y4
+	VFMADD231PS    Y4, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y4
+	VFMADD231PS    Y4, Y7, Y3
+	ADDQ           BX, AX
+	VMOVUPS        16(DI), X4
+	VBROADCASTF128 16(DI)(R8*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        16(DI)(R8*1), X5
+	VBROADCASTF128 16(R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        16(DI)(R8*2), X6
+	VBROADCASTF128 16(R9)(R8*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        16(DI)(SI*1), X7
+	VBROADCASTF128 16(R9)(R8*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(DX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y4
+	VFMADD231PS    Y4, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y4
+	VFMADD231PS    Y4, Y7, Y3
+	ADDQ           BX, AX
+	ADDQ           $0x20, DI
+	ADDQ           $0x20, R9
+	SUBQ           $0x08, R10
+	JGE            loop4x8
+
+rest4x8:
+	ADDQ           $0x08, R10
+	JZ             sums4x8
+	CMPQ           R10, $0x04
+	JLE            last4x8
+	VMOVUPS        (DI), X4
+	VBROADCASTF128 (DI)(R8*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (DI)(R8*1), X5
+	VBROADCASTF128 (R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (DI)(R8*2), X6
+	VBROADCASTF128 (R9)(R8*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (DI)(SI*1), X7
+	VBROADCASTF128 (R9)(R8*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(DX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y9, Y8, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y4
+	VFMADD231PS    Y4, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y4
+	VFMADD231PS    Y4, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y4
+	VFMADD231PS    Y4, Y7, Y3
+	ADDQ           BX, AX
+	ADDQ           $0x10, DI
+	ADDQ           $0x10, R9
+	SUBQ           $0x04, R10
+
+last4x8:
+	LEAQ           -4(R10), R11
+	SHLQ           $0x02, R11
+	ADDQ           R11, DI
+	ADDQ           R11, R9
+	VMOVUPS        (DI), X4
+	VBROADCASTF128 (DI)(R8*4), Y8
+	VBLENDPS       $0xf0, Y8, Y4, Y4
+	VMOVUPS        (DI)(R8*1), X5
+	VBROADCASTF128 (R9), Y8
+	VBLENDPS       $0xf0, Y8, Y5, Y5
+	VMOVUPS        (DI)(R8*2), X6
+	VBROADCASTF128 (R9)(R8*1), Y8
+	VBLENDPS       $0xf0, Y8, Y6, Y6
+	VMOVUPS        (DI)(SI*1), X7
+	VBROADCASTF128 (R9)(R8*2), Y8
+	VBLENDPS       $0xf0, Y8, Y7, Y7
+	VUNPCKLPS      Y5, Y4, Y8
+	VUNPCKLPS      Y7, Y6, Y9
+	VUNPCKHPS      Y5, Y4, Y10
+	VUNPCKHPS      Y7, Y6, Y11
+	VSHUFPS        $0x44, Y9, Y8, Y4
+	CMPQ           R10, $0x04
+	JL             group0added04x8
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y4, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y4, Y2
+	VBROADCASTSS   (AX)(DX*1), Y5
+	VFMADD231PS    Y5, Y4, Y3
+	ADDQ           BX, AX
+
+group0added04x8:
+	VSHUFPS      $0xee, Y9, Y8, Y5
+	CMPQ         R10, $0x03
+	JL           group0added14x8
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (AX)(CX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (AX)(DX*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         BX, AX
+
+group0added14x8:
+	VSHUFPS      $0x44, Y11, Y10, Y6
+	CMPQ         R10, $0x02
+	JL           group0added24x8
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (AX)(CX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (AX)(CX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (AX)(DX*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	ADDQ         BX, AX
+
+group0added24x8:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y4, Y7, Y0
+	VBROADCASTSS (AX)(CX*1), Y4
+	VFMADD231PS  Y4, Y7, Y1
+	VBROADCASTSS (AX)(CX*2), Y4
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(DX*1), Y4
+	VFMADD231PS  Y4, Y7, Y3
+	ADDQ         BX, AX
+
+sums4x8:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	CMPB   end+128(FP), $0x01
+	JNE    write4x8
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+	VADDPS (AX)(DX*1), Y3, Y3
+
+write4x8:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VMOVUPS Y3, (AX)(DX*1)
+	VZEROUPPER
+	RET
+
+over4x8:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   acol+56(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   b_base+64(FP), SI
+	MOVQ   ldb+88(FP), R8
+	SHLQ   $0x02, R8
+	MOVQ   columns+8(FP), DI
+	SUBQ   $0x08, DI
+	IMULQ  R8, DI
+	ADDQ   SI, DI
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (SI)(R8*4), R10
+	ADDQ   R8, R10
+	LEAQ   (DI)(R8*4), R11
+	ADDQ   R8, R11
+	MOVQ   k+16(FP), R12
+	MOVQ   BX, R13
+	SHLQ   $0x02, R13
+	SUBQ   $0x08, R12
+	JL     rest4x16
+
+loop4x16:
+	VMOVUPS        (SI), X8
+	VBROADCASTF128 (SI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (SI)(R8*2), X10
+	VBROADCASTF128 (R10)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (SI)(R9*1), X11
+	VBROADCASTF128 (R10)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y3
+	ADDQ           BX, AX
+	SUBQ           R13, AX
+	VMOVUPS        (DI), X8
+	VBROADCASTF128 (DI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (DI)(R8*1), X9
+	VBROADCASTF128 (R11), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (DI)(R8*2), X10
+	VBROADCASTF128 (R11)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (DI)(R9*1), X11
+	VBROADCASTF128 (R11)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y4
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y5
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y6
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y4
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y5
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y6
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y7
+	ADDQ           BX, AX
+	VMOVUPS        16(SI), X8
+	VBROADCASTF128 16(SI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        16(SI)(R8*1), X9
+	VBROADCASTF128 16(R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        16(SI)(R8*2), X10
+	VBROADCASTF128 16(R10)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        16(SI)(R9*1), X11
+	VBROADCASTF128 16(R10)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y3
+	ADDQ           BX, AX
+	SUBQ           R13, AX
+	VMOVUPS        16(DI), X8
+	VBROADCASTF128 16(DI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        16(DI)(R8*1), X9
+	VBROADCASTF128 16(R11), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        16(DI)(R8*2), X10
+	VBROADCASTF128 16(R11)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        16(DI)(R9*1), X11
+	VBROADCASTF128 16(R11)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y4
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y5
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y6
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y4
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y5
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y6
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y7
+	ADDQ           BX, AX
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, R10
+	ADDQ           $0x20, DI
+	ADDQ           $0x20, R11
+	SUBQ           $0x08, R12
+	JGE            loop4x16
+
+rest4x16:
+	ADDQ           $0x08, R12
+	JZ             sums4x16
+	CMPQ           R12, $0x04
+	JLE            last4x16
+	VMOVUPS        (SI), X8
+	VBROADCASTF128 (SI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (SI)(R8*2), X10
+	VBROADCASTF128 (R10)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (SI)(R9*1), X11
+	VBROADCASTF128 (R10)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y3
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y3
+	ADDQ           BX, AX
+	SUBQ           R13, AX
+	VMOVUPS        (DI), X8
+	VBROADCASTF128 (DI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (DI)(R8*1), X9
+	VBROADCASTF128 (R11), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (DI)(R8*2), X10
+	VBROADCASTF128 (R11)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (DI)(R9*1), X11
+	VBROADCASTF128 (R11)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y4
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y5
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y6
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y7
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y4
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y5
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y6
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y7
+	ADDQ           BX, AX
+	ADDQ           $0x10, SI
+	ADDQ           $0x10, R10
+	ADDQ           $0x10, DI
+	ADDQ           $0x10, R11
+	SUBQ           $0x04, R12
+
+last4x16:
+	LEAQ           -4(R12), R13
+	SHLQ           $0x02, R13
+	ADDQ           R13, SI
+	ADDQ           R13, R10
+	ADDQ           R13, DI
+	ADDQ           R13, R11
+	MOVQ           BX, R13
+	IMULQ          R12, R13
+	VMOVUPS        (SI), X8
+	VBROADCASTF128 (SI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (SI)(R8*1), X9
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (SI)(R8*2), X10
+	VBROADCASTF128 (R10)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (SI)(R9*1), X11
+	VBROADCASTF128 (R10)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	CMPQ           R12, $0x04
+	JL             group0added04x16
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	ADDQ           BX, AX
+
+group0added04x16:
+	VSHUFPS      $0xee, Y13, Y12, Y9
+	CMPQ         R12, $0x03
+	JL           group0added14x16
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (AX)(CX*2), Y10
+	VFMADD231PS  Y10, Y9, Y2
+	VBROADCASTSS (AX)(DX*1), Y10
+	VFMADD231PS  Y10, Y9, Y3
+	ADDQ         BX, AX
+
+group0added14x16:
+	VSHUFPS      $0x44, Y15, Y14, Y10
+	CMPQ         R12, $0x02
+	JL           group0added24x16
+	VBROADCASTSS (AX), Y11
+	VFMADD231PS  Y11, Y10, Y0
+	VBROADCASTSS (AX)(CX*1), Y11
+	VFMADD231PS  Y11, Y10, Y1
+	VBROADCASTSS (AX)(CX*2), Y11
+	VFMADD231PS  Y11, Y10, Y2
+	VBROADCASTSS (AX)(DX*1), Y11
+	VFMADD231PS  Y11, Y10, Y3
+	ADDQ         BX, AX
+
+group0added24x16:
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y3
+	ADDQ           BX, AX
+	SUBQ           R13, AX
+	VMOVUPS        (DI), X8
+	VBROADCASTF128 (DI)(R8*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (DI)(R8*1), X9
+	VBROADCASTF128 (R11), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (DI)(R8*2), X10
+	VBROADCASTF128 (R11)(R8*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (DI)(R9*1), X11
+	VBROADCASTF128 (R11)(R8*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	CMPQ           R12, $0x04
+	JL             group1added04x16
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           BX, AX
+
+group1added04x16:
+	VSHUFPS      $0xee, Y13, Y12, Y9
+	CMPQ         R12, $0x03
+	JL           group1added14x16
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y10, Y9, Y4
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (AX)(CX*2), Y10
+	VFMADD231PS  Y10, Y9, Y6
+	VBROADCASTSS (AX)(DX*1), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         BX, AX
+
+group1added14x16:
+	VSHUFPS      $0x44, Y15, Y14, Y10
+	CMPQ         R12, $0x02
+	JL           group1added24x16
+	VBROADCASTSS (AX), Y11
+	VFMADD231PS  Y11, Y10, Y4
+	VBROADCASTSS (AX)(CX*1), Y11
+	VFMADD231PS  Y11, Y10, Y5
+	VBROADCASTSS (AX)(CX*2), Y11
+	VFMADD231PS  Y11, Y10, Y6
+	VBROADCASTSS (AX)(DX*1), Y11
+	VFMADD231PS  Y11, Y10, Y7
+	ADDQ         BX, AX
+
+group1added24x16:
+	VSHUFPS      $0xee, Y15, Y14, Y11
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y11, Y4
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y11, Y5
+	VBROADCASTSS (AX)(CX*2), Y8
+	VFMADD231PS  Y8, Y11, Y6
+	VBROADCASTSS (AX)(DX*1), Y8
+	VFMADD231PS  Y8, Y11, Y7
+	ADDQ         BX, AX
+
+sums4x16:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   columns+8(FP), BX
+	MOVQ   c_base+96(FP), SI
+	MOVQ   ldc+120(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   -32(SI)(BX*4), SI
+	CMPB   end+128(FP), $0x01
+	JNE    write4x16
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+	VADDPS (AX)(DX*1), Y3, Y3
+	VADDPS (SI), Y4, Y4
+	VADDPS (SI)(DI*1), Y5, Y5
+	VADDPS (SI)(DI*2), Y6, Y6
+	VADDPS (SI)(R8*1), Y7, Y7
+
+write4x16:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VMOVUPS Y3, (AX)(DX*1)
+	VMOVUPS Y4, (SI)
+	VMOVUPS Y5, (SI)(DI*1)
+	VMOVUPS Y6, (SI)(DI*2)
+	VMOVUPS Y7, (SI)(R8*1)
+	VZEROUPPER
+	RET
+
+over4:
+	CMPQ   AX, $0x05
+	JG     over5
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   acol+56(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   b_base+64(FP), SI
+	MOVQ   ldb+88(FP), R8
+	SHLQ   $0x02, R8
+	MOVQ   columns+8(FP), DI
+	SUBQ   $0x08, DI
+	IMULQ  R8, DI
+	ADDQ   SI, DI
+	LEAQ   (R8)(R8*2), SI
+	LEAQ   (DI)(R8*4), R9
+	ADDQ   R8, R9
+	MOVQ   k+16(FP), R10
+	SUBQ   $0x08, R10
+	JL     rest5x8
+
+loop5x8:
+	VMOVUPS        (DI), X5
+	VBROADCASTF128 (DI)(R8*4), Y9
+	VBLENDPS       $0xf0, Y9, Y5, Y5
+	VMOVUPS        (DI)(R8*1), X6
+	VBROADCASTF128 (R9), Y9
+	VBLENDPS       $0xf0, Y9, Y6, Y6
+	VMOVUPS        (DI)(R8*2), X7
+	VBROADCASTF128 (R9)(R8*1), Y9
+	VBLENDPS       $0xf0, Y9, Y7, Y7
+	VMOVUPS        (DI)(SI*1), X8
+	VBROADCASTF128 (R9)(R8*2), Y9
+	VBLENDPS       $0xf0, Y9, Y8, Y8
+	VUNPCKLPS      Y6, Y5, Y9
+	VUNPCKLPS      Y8, Y7, Y10
+	VUNPCKHPS      Y6, Y5, Y11
+	VUNPCKHPS      Y8, Y7, Y12
+	VSHUFPS        $0x44, Y10, Y9, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	VBROADCASTSS   (AX)(CX*4), Y6
+	VFMADD231PS    Y6, Y5, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y12, Y11, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y12, Y11, Y8
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y5
+	VFMADD231PS    Y5, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y5
+	VFMADD231PS    Y5, Y8, Y4
+	ADDQ           BX, AX
+	VMOVUPS        16(DI), X5
+	VBROADCASTF128 16(DI)(R8*4), Y9
+	VBLENDPS       $0xf0, Y9, Y5, Y5
+	VMOVUPS        16(DI)(R8*1), X6
+	VBROADCASTF128 16(R9), Y9
+	VBLENDPS       $0xf0, Y9, Y6, Y6
+	VMOVUPS        16(DI)(R8*2), X7
+	VBROADCASTF128 16(R9)(R8*1), Y9
+	VBLENDPS       $0xf0, Y9, Y7, Y7
+	VMOVUPS        16(DI)(SI*1), X8
+	VBROADCASTF128 16(R9)(R8*2), Y9
+	VBLENDPS       $0xf0, Y9, Y8, Y8
+	VUNPCKLPS      Y6, Y5, Y9
+	VUNPCKLPS      Y8, Y7, Y10
+	VUNPCKHPS      Y6, Y5, Y11
+	VUNPCKHPS      Y8, Y7, Y12
+	VSHUFPS        $0x44, Y10, Y9, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	VBROADCASTSS   (AX)(CX*4), Y6
+	VFMADD231PS    Y6, Y5, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y12, Y11, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y12, Y11, Y8
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y5
+	VFMADD231PS    Y5, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y5
+	VFMADD231PS    Y5, Y8, Y4
+	ADDQ           BX, AX
+	ADDQ           $0x20, DI
+	ADDQ           $0x20, R9
+	SUBQ           $0x08, R10
+	JGE            loop5x8
+
+rest5x8:
+	ADDQ           $0x08, R10
+	JZ             sums5x8
+	CMPQ           R10, $0x04
+	JLE            last5x8
+	VMOVUPS        (DI), X5
+	VBROADCASTF128 (DI)(R8*4), Y9
+	VBLENDPS       $0xf0, Y9, Y5, Y5
+	VMOVUPS        (DI)(R8*1), X6
+	VBROADCASTF128 (R9), Y9
+	VBLENDPS       $0xf0, Y9, Y6, Y6
+	VMOVUPS        (DI)(R8*2), X7
+	VBROADCASTF128 (R9)(R8*1), Y9
+	VBLENDPS       $0xf0, Y9, Y7, Y7
+	VMOVUPS        (DI)(SI*1), X8
+	VBROADCASTF128 (R9)(R8*2), Y9
+	VBLENDPS       $0xf0, Y9, Y8, Y8
+	VUNPCKLPS      Y6, Y5, Y9
+	VUNPCKLPS      Y8, Y7, Y10
+	VUNPCKHPS      Y6, Y5, Y11
+	VUNPCKHPS      Y8, Y7, Y12
+	VSHUFPS        $0x44, Y10, Y9, Y5
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	VBROADCASTSS   (AX)(CX*4), Y6
+	VFMADD231PS    Y6, Y5, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y10, Y9, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0x44, Y12, Y11, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	ADDQ           BX, AX
+	VSHUFPS        $0xee, Y12, Y11, Y8
+	VBROADCASTSS   (AX), Y5
+	VFMADD231PS    Y5, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y5
+	VFMADD231PS    Y5, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y5
+	VFMADD231PS    Y5, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y5
+	VFMADD231PS    Y5, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y5
+	VFMADD231PS    Y5, Y8, Y4
+	ADDQ           BX, AX
+	ADDQ           $0x10, DI
+	ADDQ           $0x10, R9
+	SUBQ           $0x04, R10
+
+last5x8:
+	LEAQ           -4(R10), R11
+	SHLQ           $0x02, R11
+	ADDQ           R11, DI
+	ADDQ           R11, R9
+	VMOVUPS        (DI), X5
+	VBROADCASTF128 (DI)(R8*4), Y9
+	VBLENDPS       $0xf0, Y9, Y5, Y5
+	VMOVUPS        (DI)(R8*1), X6
+	VBROADCASTF128 (R9), Y9
+	VBLENDPS       $0xf0, Y9, Y6, Y6
+	VMOVUPS        (DI)(R8*2), X7
+	VBROADCASTF128 (R9)(R8*1), Y9
+	VBLENDPS       $0xf0, Y9, Y7, Y7
+	VMOVUPS        (DI)(SI*1), X8
+	VBROADCASTF128 (R9)(R8*2), Y9
+	VBLENDPS       $0xf0, Y9, Y8, Y8
+	VUNPCKLPS      Y6, Y5, Y9
+	VUNPCKLPS      Y8, Y7, Y10
+	VUNPCKHPS      Y6, Y5, Y11
+	VUNPCKHPS      Y8, Y7, Y12
+	VSHUFPS        $0x44, Y10, Y9, Y5
+	CMPQ           R10, $0x04
+	JL             group0added05x8
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y5, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y5, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y5, Y3
+	VBROADCASTSS   (AX)(CX*4), Y6
+	VFMADD231PS    Y6, Y5, Y4
+	ADDQ           BX, AX
+
+group0added05x8:
+	VSHUFPS      $0xee, Y10, Y9, Y6
+	CMPQ         R10, $0x03
+	JL           group0added15x8
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (AX)(CX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (AX)(CX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (AX)(DX*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (AX)(CX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	ADDQ         BX, AX
+
+group0added15x8:
+	VSHUFPS      $0x44, Y12, Y11, Y7
+	CMPQ         R10, $0x02
+	JL           group0added25x8
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y7, Y0
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (AX)(CX*2), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS (AX)(DX*1), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (AX)(CX*4), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	ADDQ         BX, AX
+
+group0added25x8:
+	VSHUFPS      $0xee, Y12, Y11, Y8
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y5, Y8, Y0
+	VBROADCASTSS (AX)(CX*1), Y5
+	VFMADD231PS  Y5, Y8, Y1
+	VBROADCASTSS (AX)(CX*2), Y5
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(DX*1), Y5
+	VFMADD231PS  Y5, Y8, Y3
+	VBROADCASTSS (AX)(CX*4), Y5
+	VFMADD231PS  Y5, Y8, Y4
+	ADDQ         BX, AX
+
+sums5x8:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	CMPB   end+128(FP), $0x01
+	JNE    write5x8
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+	VADDPS (AX)(DX*1), Y3, Y3
+	VADDPS (AX)(CX*4), Y4, Y4
+
+write5x8:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VMOVUPS Y3, (AX)(DX*1)
+	VMOVUPS Y4, (AX)(CX*4)
+	VZEROUPPER
+	RET
+
+over5:
+	CMPQ   AX, $0x06
+	JG     over6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (AX)(CX*4), BX
+	ADDQ   CX, BX
+	MOVQ   acol+56(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   b_base+64(FP), DI
+	MOVQ   ldb+88(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   columns+8(FP), R8
+	SUBQ   $0x08, R8
+	IMULQ  R9, R8
+	ADDQ   DI, R8
+	LEAQ   (R9)(R9*2), DI
+	LEAQ   (R8)(R9*4), R10
+	ADDQ   R9, R10
+	MOVQ   k+16(FP), R11
+	SUBQ   $0x08, R11
+	JL     rest6x8
+
+loop6x8:
+	VMOVUPS        (R8), X6
+	VBROADCASTF128 (R8)(R9*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (R8)(R9*1), X7
+	VBROADCASTF128 (R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (R8)(R9*2), X8
+	VBROADCASTF128 (R10)(R9*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (R8)(DI*1), X9
+	VBROADCASTF128 (R10)(R9*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (BX), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (BX), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VMOVUPS        16(R8), X6
+	VBROADCASTF128 16(R8)(R9*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        16(R8)(R9*1), X7
+	VBROADCASTF128 16(R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        16(R8)(R9*2), X8
+	VBROADCASTF128 16(R10)(R9*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        16(R8)(DI*1), X9
+	VBROADCASTF128 16(R10)(R9*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (BX), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (BX), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	ADDQ           $0x20, R8
+	ADDQ           $0x20, R10
+	SUBQ           $0x08, R11
+	JGE            loop6x8
+
+rest6x8:
+	ADDQ           $0x08, R11
+	JZ             sums6x8
+	CMPQ           R11, $0x04
+	JLE            last6x8
+	VMOVUPS        (R8), X6
+	VBROADCASTF128 (R8)(R9*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (R8)(R9*1), X7
+	VBROADCASTF128 (R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (R8)(R9*2), X8
+	VBROADCASTF128 (R10)(R9*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (R8)(DI*1), X9
+	VBROADCASTF128 (R10)(R9*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (BX), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y11, Y10, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y6
+	VFMADD231PS    Y6, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y6
+	VFMADD231PS    Y6, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y6
+	VFMADD231PS    Y6, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y6
+	VFMADD231PS    Y6, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y6
+	VFMADD231PS    Y6, Y9, Y4
+	VBROADCASTSS   (BX), Y6
+	VFMADD231PS    Y6, Y9, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R10
+	SUBQ           $0x04, R11
+
+last6x8:
+	LEAQ           -4(R11), R12
+	SHLQ           $0x02, R12
+	ADDQ           R12, R8
+	ADDQ           R12, R10
+	VMOVUPS        (R8), X6
+	VBROADCASTF128 (R8)(R9*4), Y10
+	VBLENDPS       $0xf0, Y10, Y6, Y6
+	VMOVUPS        (R8)(R9*1), X7
+	VBROADCASTF128 (R10), Y10
+	VBLENDPS       $0xf0, Y10, Y7, Y7
+	VMOVUPS        (R8)(R9*2), X8
+	VBROADCASTF128 (R10)(R9*1), Y10
+	VBLENDPS       $0xf0, Y10, Y8, Y8
+	VMOVUPS        (R8)(DI*1), X9
+	VBROADCASTF128 (R10)(R9*2), Y10
+	VBLENDPS       $0xf0, Y10, Y9, Y9
+	VUNPCKLPS      Y7, Y6, Y10
+	VUNPCKLPS      Y9, Y8, Y11
+	VUNPCKHPS      Y7, Y6, Y12
+	VUNPCKHPS      Y9, Y8, Y13
+	VSHUFPS        $0x44, Y11, Y10, Y6
+	CMPQ           R11, $0x04
+	JL             group0added06x8
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y6, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y6, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y6, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y6, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y6, Y4
+	VBROADCASTSS   (BX), Y7
+	VFMADD231PS    Y7, Y6, Y5
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+
+group0added06x8:
+	VSHUFPS      $0xee, Y11, Y10, Y7
+	CMPQ         R11, $0x03
+	JL           group0added16x8
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y7, Y0
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (AX)(CX*2), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS (AX)(DX*1), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (AX)(CX*4), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+group0added16x8:
+	VSHUFPS      $0x44, Y13, Y12, Y8
+	CMPQ         R11, $0x02
+	JL           group0added26x8
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VBROADCASTSS (AX)(CX*2), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VBROADCASTSS (AX)(DX*1), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VBROADCASTSS (AX)(CX*4), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS (BX), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+group0added26x8:
+	VSHUFPS      $0xee, Y13, Y12, Y9
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y6, Y9, Y0
+	VBROADCASTSS (AX)(CX*1), Y6
+	VFMADD231PS  Y6, Y9, Y1
+	VBROADCASTSS (AX)(CX*2), Y6
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(DX*1), Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VBROADCASTSS (AX)(CX*4), Y6
+	VFMADD231PS  Y6, Y9, Y4
+	VBROADCASTSS (BX), Y6
+	VFMADD231PS  Y6, Y9, Y5
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+sums6x8:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (AX)(CX*4), BX
+	ADDQ   CX, BX
+	CMPB   end+128(FP), $0x01
+	JNE    write6x8
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+	VADDPS (AX)(DX*1), Y3, Y3
+	VADDPS (AX)(CX*4), Y4, Y4
+	VADDPS (BX), Y5, Y5
+
+write6x8:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VMOVUPS Y3, (AX)(DX*1)
+	VMOVUPS Y4, (AX)(CX*4)
+	VMOVUPS Y5, (BX)
+	VZEROUPPER
+	RET
+
+over6:
+	CMPQ   AX, $0x07
+	JG     over7
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (AX)(CX*4), BX
+	ADDQ   CX, BX
+	MOVQ   acol+56(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   b_base+64(FP), DI
+	MOVQ   ldb+88(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   columns+8(FP), R8
+	SUBQ   $0x08, R8
+	IMULQ  R9, R8
+	ADDQ   DI, R8
+	LEAQ   (R9)(R9*2), DI
+	LEAQ   (R8)(R9*4), R10
+	ADDQ   R9, R10
+	MOVQ   k+16(FP), R11
+	SUBQ   $0x08, R11
+	JL     rest7x8
+
+loop7x8:
+	VMOVUPS        (R8), X7
+	VBROADCASTF128 (R8)(R9*4), Y11
+	VBLENDPS       $0xf0, Y11, Y7, Y7
+	VMOVUPS        (R8)(R9*1), X8
+	VBROADCASTF128 (R10), Y11
+	VBLENDPS       $0xf0, Y11, Y8, Y8
+	VMOVUPS        (R8)(R9*2), X9
+	VBROADCASTF128 (R10)(R9*1), Y11
+	VBLENDPS       $0xf0, Y11, Y9, Y9
+	VMOVUPS        (R8)(DI*1), X10
+	VBROADCASTF128 (R10)(R9*2), Y11
+	VBLENDPS       $0xf0, Y11, Y10, Y10
+	VUNPCKLPS      Y8, Y7, Y11
+	VUNPCKLPS      Y10, Y9, Y12
+	VUNPCKHPS      Y8, Y7, Y13
+	VUNPCKHPS      Y10, Y9, Y14
+	VSHUFPS        $0x44, Y12, Y11, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	VBROADCASTSS   (BX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y12, Y11, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (BX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y14, Y13, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (BX), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (BX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y14, Y13, Y10
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y10, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y10, Y4
+	VBROADCASTSS   (BX), Y7
+	VFMADD231PS    Y7, Y10, Y5
+	VBROADCASTSS   (BX)(CX*1), Y7
+	VFMADD231PS    Y7, Y10, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VMOVUPS        16(R8), X7
+	VBROADCASTF128 16(R8)(R9*4), Y11
+	VBLENDPS       $0xf0, Y11, Y7, Y7
+	VMOVUPS        16(R8)(R9*1), X8
+	VBROADCASTF128 16(R10), Y11
+	VBLENDPS       $0xf0, Y11, Y8, Y8
+	VMOVUPS        16(R8)(R9*2), X9
+	VBROADCASTF128 16(R10)(R9*1), Y11
+	VBLENDPS       $0xf0, Y11, Y9, Y9
+	VMOVUPS        16(R8)(DI*1), X10
+	VBROADCASTF128 16(R10)(R9*2), Y11
+	VBLENDPS       $0xf0, Y11, Y10, Y10
+	VUNPCKLPS      Y8, Y7, Y11
+	VUNPCKLPS      Y10, Y9, Y12
+	VUNPCKHPS      Y8, Y7, Y13
+	VUNPCKHPS      Y10, Y9, Y14
+	VSHUFPS        $0x44, Y12, Y11, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	VBROADCASTSS   (BX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y12, Y11, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (BX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y14, Y13, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (BX), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (BX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y14, Y13, Y10
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y10, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y10, Y4
+	VBROADCASTSS   (BX), Y7
+	VFMADD231PS    Y7, Y10, Y5
+	VBROADCASTSS   (BX)(CX*1), Y7
+	VFMADD231PS    Y7, Y10, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	ADDQ           $0x20, R8
+	ADDQ           $0x20, R10
+	SUBQ           $0x08, R11
+	JGE            loop7x8
+
+rest7x8:
+	ADDQ           $0x08, R11
+	JZ             sums7x8
+	CMPQ           R11, $0x04
+	JLE            last7x8
+	VMOVUPS        (R8), X7
+	VBROADCASTF128 (R8)(R9*4), Y11
+	VBLENDPS       $0xf0, Y11, Y7, Y7
+	VMOVUPS        (R8)(R9*1), X8
+	VBROADCASTF128 (R10), Y11
+	VBLENDPS       $0xf0, Y11, Y8, Y8
+	VMOVUPS        (R8)(R9*2), X9
+	VBROADCASTF128 (R10)(R9*1), Y11
+	VBLENDPS       $0xf0, Y11, Y9, Y9
+	VMOVUPS        (R8)(DI*1), X10
+	VBROADCASTF128 (R10)(R9*2), Y11
+	VBLENDPS       $0xf0, Y11, Y10, Y10
+	VUNPCKLPS      Y8, Y7, Y11
+	VUNPCKLPS      Y10, Y9, Y12
+	VUNPCKHPS      Y8, Y7, Y13
+	VUNPCKHPS      Y10, Y9, Y14
+	VSHUFPS        $0x44, Y12, Y11, Y7
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	VBROADCASTSS   (BX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y12, Y11, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (BX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y14, Y13, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (BX), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (BX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y14, Y13, Y10
+	VBROADCASTSS   (AX), Y7
+	VFMADD231PS    Y7, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y7
+	VFMADD231PS    Y7, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y7
+	VFMADD231PS    Y7, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y7
+	VFMADD231PS    Y7, Y10, Y3
+	VBROADCASTSS   (AX)(CX*4), Y7
+	VFMADD231PS    Y7, Y10, Y4
+	VBROADCASTSS   (BX), Y7
+	VFMADD231PS    Y7, Y10, Y5
+	VBROADCASTSS   (BX)(CX*1), Y7
+	VFMADD231PS    Y7, Y10, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R10
+	SUBQ           $0x04, R11
+
+last7x8:
+	LEAQ           -4(R11), R12
+	SHLQ           $0x02, R12
+	ADDQ           R12, R8
+	ADDQ           R12, R10
+	VMOVUPS        (R8), X7
+	VBROADCASTF128 (R8)(R9*4), Y11
+	VBLENDPS       $0xf0, Y11, Y7, Y7
+	VMOVUPS        (R8)(R9*1), X8
+	VBROADCASTF128 (R10), Y11
+	VBLENDPS       $0xf0, Y11, Y8, Y8
+	VMOVUPS        (R8)(R9*2), X9
+	VBROADCASTF128 (R10)(R9*1), Y11
+	VBLENDPS       $0xf0, Y11, Y9, Y9
+	VMOVUPS        (R8)(DI*1), X10
+	VBROADCASTF128 (R10)(R9*2), Y11
+	VBLENDPS       $0xf0, Y11, Y10, Y10
+	VUNPCKLPS      Y8, Y7, Y11
+	VUNPCKLPS      Y10, Y9, Y12
+	VUNPCKHPS      Y8, Y7, Y13
+	VUNPCKHPS      Y10, Y9, Y14
+	VSHUFPS        $0x44, Y12, Y11, Y7
+	CMPQ           R11, $0x04
+	JL             group0added07x8
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y7, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y7, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y7, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y7, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y7, Y5
+	VBROADCASTSS   (BX)(CX*1), Y8
+	VFMADD231PS    Y8, Y7, Y6
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+
+group0added07x8:
+	VSHUFPS      $0xee, Y12, Y11, Y8
+	CMPQ         R11, $0x03
+	JL           group0added17x8
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VBROADCASTSS (AX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VBROADCASTSS (AX)(CX*2), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VBROADCASTSS (AX)(DX*1), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VBROADCASTSS (AX)(CX*4), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS (BX), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VBROADCASTSS (BX)(CX*1), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+group0added17x8:
+	VSHUFPS      $0x44, Y14, Y13, Y9
+	CMPQ         R11, $0x02
+	JL           group0added27x8
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (AX)(CX*2), Y10
+	VFMADD231PS  Y10, Y9, Y2
+	VBROADCASTSS (AX)(DX*1), Y10
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (AX)(CX*4), Y10
+	VFMADD231PS  Y10, Y9, Y4
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y9, Y6
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+group0added27x8:
+	VSHUFPS      $0xee, Y14, Y13, Y10
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y7, Y10, Y0
+	VBROADCASTSS (AX)(CX*1), Y7
+	VFMADD231PS  Y7, Y10, Y1
+	VBROADCASTSS (AX)(CX*2), Y7
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS (AX)(DX*1), Y7
+	VFMADD231PS  Y7, Y10, Y3
+	VBROADCASTSS (AX)(CX*4), Y7
+	VFMADD231PS  Y7, Y10, Y4
+	VBROADCASTSS (BX), Y7
+	VFMADD231PS  Y7, Y10, Y5
+	VBROADCASTSS (BX)(CX*1), Y7
+	VFMADD231PS  Y7, Y10, Y6
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+sums7x8:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (AX)(CX*4), BX
+	ADDQ   CX, BX
+	CMPB   end+128(FP), $0x01
+	JNE    write7x8
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+	VADDPS (AX)(DX*1), Y3, Y3
+	VADDPS (AX)(CX*4), Y4, Y4
+	VADDPS (BX), Y5, Y5
+	VADDPS (BX)(CX*1), Y6, Y6
+
+write7x8:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VMOVUPS Y3, (AX)(DX*1)
+	VMOVUPS Y4, (AX)(CX*4)
+	VMOVUPS Y5, (BX)
+	VMOVUPS Y6, (BX)(CX*1)
+	VZEROUPPER
+	RET
+
+over7:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   a_base+24(FP), AX
+	MOVQ   arow+48(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (AX)(CX*4), BX
+	ADDQ   CX, BX
+	MOVQ   acol+56(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   b_base+64(FP), DI
+	MOVQ   ldb+88(FP), R9
+	SHLQ   $0x02, R9
+	MOVQ   columns+8(FP), R8
+	SUBQ   $0x08, R8
+	IMULQ  R9, R8
+	ADDQ   DI, R8
+	LEAQ   (R9)(R9*2), DI
+	LEAQ   (R8)(R9*4), R10
+	ADDQ   R9, R10
+	MOVQ   k+16(FP), R11
+	SUBQ   $0x08, R11
+	JL     rest8x8
+
+loop8x8:
+	VMOVUPS        (R8), X8
+	VBROADCASTF128 (R8)(R9*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (R8)(R9*1), X9
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (R8)(R9*2), X10
+	VBROADCASTF128 (R10)(R9*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (R8)(DI*1), X11
+	VBROADCASTF128 (R10)(R9*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (BX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (BX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (BX), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (BX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	VBROADCASTSS   (BX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y3
+	VBROADCASTSS   (AX)(CX*4), Y11
+	VFMADD231PS    Y11, Y10, Y4
+	VBROADCASTSS   (BX), Y11
+	VFMADD231PS    Y11, Y10, Y5
+	VBROADCASTSS   (BX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y6
+	VBROADCASTSS   (BX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y11, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y11, Y5
+	VBROADCASTSS   (BX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y6
+	VBROADCASTSS   (BX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VMOVUPS        16(R8), X8
+	VBROADCASTF128 16(R8)(R9*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        16(R8)(R9*1), X9
+	VBROADCASTF128 16(R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        16(R8)(R9*2), X10
+	VBROADCASTF128 16(R10)(R9*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        16(R8)(DI*1), X11
+	VBROADCASTF128 16(R10)(R9*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (BX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (BX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (BX), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (BX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	VBROADCASTSS   (BX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y3
+	VBROADCASTSS   (AX)(CX*4), Y11
+	VFMADD231PS    Y11, Y10, Y4
+	VBROADCASTSS   (BX), Y11
+	VFMADD231PS    Y11, Y10, Y5
+	VBROADCASTSS   (BX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y6
+	VBROADCASTSS   (BX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y11, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y11, Y5
+	VBROADCASTSS   (BX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y6
+	VBROADCASTSS   (BX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	ADDQ           $0x20, R8
+	ADDQ           $0x20, R10
+	SUBQ           $0x08, R11
+	JGE            loop8x8
+
+rest8x8:
+	ADDQ           $0x08, R11
+	JZ             sums8x8
+	CMPQ           R11, $0x04
+	JLE            last8x8
+	VMOVUPS        (R8), X8
+	VBROADCASTF128 (R8)(R9*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (R8)(R9*1), X9
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (R8)(R9*2), X10
+	VBROADCASTF128 (R10)(R9*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (R8)(DI*1), X11
+	VBROADCASTF128 (R10)(R9*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (BX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (BX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y13, Y12, Y9
+	VBROADCASTSS   (AX), Y10
+	VFMADD231PS    Y10, Y9, Y0
+	VBROADCASTSS   (AX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y1
+	VBROADCASTSS   (AX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y2
+	VBROADCASTSS   (AX)(DX*1), Y10
+	VFMADD231PS    Y10, Y9, Y3
+	VBROADCASTSS   (AX)(CX*4), Y10
+	VFMADD231PS    Y10, Y9, Y4
+	VBROADCASTSS   (BX), Y10
+	VFMADD231PS    Y10, Y9, Y5
+	VBROADCASTSS   (BX)(CX*1), Y10
+	VFMADD231PS    Y10, Y9, Y6
+	VBROADCASTSS   (BX)(CX*2), Y10
+	VFMADD231PS    Y10, Y9, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0x44, Y15, Y14, Y10
+	VBROADCASTSS   (AX), Y11
+	VFMADD231PS    Y11, Y10, Y0
+	VBROADCASTSS   (AX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y1
+	VBROADCASTSS   (AX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y2
+	VBROADCASTSS   (AX)(DX*1), Y11
+	VFMADD231PS    Y11, Y10, Y3
+	VBROADCASTSS   (AX)(CX*4), Y11
+	VFMADD231PS    Y11, Y10, Y4
+	VBROADCASTSS   (BX), Y11
+	VFMADD231PS    Y11, Y10, Y5
+	VBROADCASTSS   (BX)(CX*1), Y11
+	VFMADD231PS    Y11, Y10, Y6
+	VBROADCASTSS   (BX)(CX*2), Y11
+	VFMADD231PS    Y11, Y10, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	VSHUFPS        $0xee, Y15, Y14, Y11
+	VBROADCASTSS   (AX), Y8
+	VFMADD231PS    Y8, Y11, Y0
+	VBROADCASTSS   (AX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y1
+	VBROADCASTSS   (AX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y2
+	VBROADCASTSS   (AX)(DX*1), Y8
+	VFMADD231PS    Y8, Y11, Y3
+	VBROADCASTSS   (AX)(CX*4), Y8
+	VFMADD231PS    Y8, Y11, Y4
+	VBROADCASTSS   (BX), Y8
+	VFMADD231PS    Y8, Y11, Y5
+	VBROADCASTSS   (BX)(CX*1), Y8
+	VFMADD231PS    Y8, Y11, Y6
+	VBROADCASTSS   (BX)(CX*2), Y8
+	VFMADD231PS    Y8, Y11, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+	ADDQ           $0x10, R8
+	ADDQ           $0x10, R10
+	SUBQ           $0x04, R11
+
+last8x8:
+	LEAQ           -4(R11), R12
+	SHLQ           $0x02, R12
+	ADDQ           R12, R8
+	ADDQ           R12, R10
+	VMOVUPS        (R8), X8
+	VBROADCASTF128 (R8)(R9*4), Y12
+	VBLENDPS       $0xf0, Y12, Y8, Y8
+	VMOVUPS        (R8)(R9*1), X9
+	VBROADCASTF128 (R10), Y12
+	VBLENDPS       $0xf0, Y12, Y9, Y9
+	VMOVUPS        (R8)(R9*2), X10
+	VBROADCASTF128 (R10)(R9*1), Y12
+	VBLENDPS       $0xf0, Y12, Y10, Y10
+	VMOVUPS        (R8)(DI*1), X11
+	VBROADCASTF128 (R10)(R9*2), Y12
+	VBLENDPS       $0xf0, Y12, Y11, Y11
+	VUNPCKLPS      Y9, Y8, Y12
+	VUNPCKLPS      Y11, Y10, Y13
+	VUNPCKHPS      Y9, Y8, Y14
+	VUNPCKHPS      Y11, Y10, Y15
+	VSHUFPS        $0x44, Y13, Y12, Y8
+	CMPQ           R11, $0x04
+	JL             group0added08x8
+	VBROADCASTSS   (AX), Y9
+	VFMADD231PS    Y9, Y8, Y0
+	VBROADCASTSS   (AX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y1
+	VBROADCASTSS   (AX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y2
+	VBROADCASTSS   (AX)(DX*1), Y9
+	VFMADD231PS    Y9, Y8, Y3
+	VBROADCASTSS   (AX)(CX*4), Y9
+	VFMADD231PS    Y9, Y8, Y4
+	VBROADCASTSS   (BX), Y9
+	VFMADD231PS    Y9, Y8, Y5
+	VBROADCASTSS   (BX)(CX*1), Y9
+	VFMADD231PS    Y9, Y8, Y6
+	VBROADCASTSS   (BX)(CX*2), Y9
+	VFMADD231PS    Y9, Y8, Y7
+	ADDQ           SI, AX
+	ADDQ           SI, BX
+
+group0added08x8:
+	VSHUFPS      $0xee, Y13, Y12, Y9
+	CMPQ         R11, $0x03
+	JL           group0added18x8
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y10, Y9, Y0
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (AX)(CX*2), Y10
+	VFMADD231PS  Y10, Y9, Y2
+	VBROADCASTSS (AX)(DX*1), Y10
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (AX)(CX*4), Y10
+	VFMADD231PS  Y10, Y9, Y4
+	VBROADCASTSS (BX), Y10
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (BX)(CX*1), Y10
+	VFMADD231PS  Y10, Y9, Y6
+	VBROADCASTSS (BX)(CX*2), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+group0added18x8:
+	VSHUFPS      $0x44, Y15, Y14, Y10
+	CMPQ         R11, $0x02
+	JL           group0added28x8
+	VBROADCASTSS (AX), Y11
+	VFMADD231PS  Y11, Y10, Y0
+	VBROADCASTSS (AX)(CX*1), Y11
+	VFMADD231PS  Y11, Y10, Y1
+	VBROADCASTSS (AX)(CX*2), Y11
+	VFMADD231PS  Y11, Y10, Y2
+	VBROADCASTSS (AX)(DX*1), Y11
+	VFMADD231PS  Y11, Y10, Y3
+	VBROADCASTSS (AX)(CX*4), Y11
+	VFMADD231PS  Y11, Y10, Y4
+	VBROADCASTSS (BX), Y11
+	VFMADD231PS  Y11, Y10, Y5
+	VBROADCASTSS (BX)(CX*1), Y11
+	VFMADD231PS  Y11, Y10, Y6
+	VBROADCASTSS (BX)(CX*2), Y11
+	VFMADD231PS  Y11, Y10, Y7
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+group0added28x8:
+	VSHUFPS      $0xee, Y15, Y14, Y11
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y11, Y0
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y11, Y1
+	VBROADCASTSS (AX)(CX*2), Y8
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS (AX)(DX*1), Y8
+	VFMADD231PS  Y8, Y11, Y3
+	VBROADCASTSS (AX)(CX*4), Y8
+	VFMADD231PS  Y8, Y11, Y4
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y11, Y5
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y11, Y6
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y11, Y7
+	ADDQ         SI, AX
+	ADDQ         SI, BX
+
+sums8x8:
+	MOVQ   c_base+96(FP), AX
+	MOVQ   ldc+120(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (AX)(CX*4), BX
+	ADDQ   CX, BX
+	CMPB   end+128(FP), $0x01
+	JNE    write8x8
+	VADDPS (AX), Y0, Y0
+	VADDPS (AX)(CX*1), Y1, Y1
+	VADDPS (AX)(CX*2), Y2, Y2
+	VADDPS (AX)(DX*1), Y3, Y3
+	VADDPS (AX)(CX*4), Y4, Y4
+	VADDPS (BX), Y5, Y5
+	VADDPS (BX)(CX*1), Y6, Y6
+	VADDPS (BX)(CX*2), Y7, Y7
+
+write8x8:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, (AX)(CX*1)
+	VMOVUPS Y2, (AX)(CX*2)
+	VMOVUPS Y3, (AX)(DX*1)
+	VMOVUPS Y4, (AX)(CX*4)
+	VMOVUPS Y5, (BX)
+	VMOVUPS Y6, (BX)(CX*1)
+	VMOVUPS Y7, (BX)(CX*2)
 	VZEROUPPER
 	RET
 

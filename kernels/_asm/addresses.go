@@ -12,11 +12,17 @@ const rowsABase = 5
 // addresses returns the addresses of h rows at a distance of step bytes from
 // first. The first rows share the given register.
 func addresses(c *build.Context, first, step GPVirtual, h int) (rows []Mem) {
-	base, triple := first, step
+	triple := step
 	if h > 3 {
 		triple = c.GP64()
 		c.LEAQ(Mem{Base: step, Index: step, Scale: 2}, triple)
 	}
+	return addressesBy(c, first, step, triple, h)
+}
+
+// addressesBy is addresses, if triple has three steps.
+func addressesBy(c *build.Context, first, step, triple GPVirtual, h int) (rows []Mem) {
+	base := first
 	for i := range h {
 		if i > 0 && i%rowsABase == 0 {
 			next := c.GP64()
@@ -38,8 +44,10 @@ func addresses(c *build.Context, first, step GPVirtual, h int) (rows []Mem) {
 
 // bases returns the registers that the rows' addresses share, each once.
 func bases(rows []Mem) (registers []Register) {
-	for i := 0; i < len(rows); i += rowsABase {
-		registers = append(registers, rows[i].Base)
+	for _, row := range rows {
+		if n := len(registers); n == 0 || registers[n-1] != row.Base {
+			registers = append(registers, row.Base)
+		}
 	}
 	return registers
 }

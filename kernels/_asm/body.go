@@ -7,48 +7,25 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// longRow writes AVX-512's tiles of one row alone that is longer than the wide ones:
-// B then is read by the multiply-adds themselves. Its rows must lie whole, and there
-// is one strip.
-func (t *tile) longRow() {
-	c := t.c
-	c.Label("row")
-	t.ifColumns(c.JE, 48, "tiles")
-	for _, number := range []Op{t.count, Mem{Base: t.strips, Disp: stripBCol}} {
-		c.CMPQ(number, U8(1))
-		c.JNE(LabelRef("tiles"))
-	}
-	t.firstLanes(t.mask.(OpmaskVirtual))
-	const longest = 9
-	long := func(vectors int) shape { return shape{16, vectors, 1} }
-	for v := 4; v <= longest; v++ {
-		t.ifColumns(c.JLE, 16*v, long(v).label("row"))
-	}
-	c.KXNORW(t.mask, t.mask, t.mask)
-	for v := longest; v >= 4; v-- {
-		t.heights(long(v), "row")
-	}
-}
-
 // heights writes the bodies of a shape and the search for the one of t.rows.
 func (t *tile) heights(s shape, kind string) {
 	t.c.Label(s.label(kind))
-	t.search(s, kind, 1, s.rows)
+	t.search(t.rows, 1, s.rows, s.label(kind), func(h int) { t.body(s, kind, h) })
 }
 
-// search branches to the bodies of low to high rows by halves.
-func (t *tile) search(s shape, kind string, low, high int) {
+// search branches by halves to one of the bodies low to high, which n tells.
+func (t *tile) search(n Op, low, high int, name string, body func(n int)) {
 	if low == high {
-		t.body(s, kind, low)
+		body(low)
 		return
 	}
 	middle := (low + high) / 2
-	label := fmt.Sprintf("%sover%d", s.label(kind), middle)
-	t.c.CMPQ(t.rows, U8(uint8(middle)))
+	label := fmt.Sprintf("%sover%d", name, middle)
+	t.c.CMPQ(n, U8(uint8(middle)))
 	t.c.JG(LabelRef(label))
-	t.search(s, kind, low, middle)
+	t.search(n, low, middle, name, body)
 	t.c.Label(label)
-	t.search(s, kind, middle+1, high)
+	t.search(n, middle+1, high, name, body)
 }
 
 // body writes the tile of h rows of a shape.
@@ -146,9 +123,14 @@ func (t *tile) body(s shape, kind string, h int) {
 			c.VBROADCASTSS(rows[0], x)
 			for v, sum := range sums[0] {
 				y := Mem{Base: b}.Offset(4 * s.lanes * v)
-				if v == s.vectors-1 {
+				switch last := v == s.vectors-1; {
+				case last && t.evex:
 					c.VFMADD231PS(y, x, t.mask, sum)
-				} else {
+				case last && t.mask != nil:
+					part := vector()
+					t.load(y, part, true)
+					c.VFMADD231PS(part, x, sum)
+				default:
 					c.VFMADD231PS(y, x, sum)
 				}
 			}

@@ -8,10 +8,10 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// dotTiles writes AVX-512's tiles of a right side that is held transposed: blocks of 16
+// dotTilesAVX512 writes AVX-512's tiles of a right side that is held transposed: blocks of 16
 // rows of it and 16 columns, each a line of the cache, are transposed in registers, so
 // that the sums of 16 rows are the lanes of a vector.
-func dotTiles(c *build.Context) {
+func dotTilesAVX512(c *build.Context) {
 	c.Function("dotTileAVX512")
 	c.Attributes(build.NOSPLIT)
 	c.Doc("dotTileAVX512 is dotTile with AVX-512.")
@@ -22,7 +22,7 @@ func dotTiles(c *build.Context) {
 		c.JEQ(LabelRef(fmt.Sprintf("rows%d", h)))
 	}
 	for h := dotTall; h >= 1; h-- {
-		d := &dotTile{c: c, h: h, stored: c.K()}
+		d := &dotTile{dotOperands: dotOperands{c, h}, stored: c.K()}
 		d.body()
 	}
 }
@@ -30,10 +30,31 @@ func dotTiles(c *build.Context) {
 // dotTall is the most rows of a call.
 const dotTall = 8
 
+// The dotOperands are those of a tile of h rows.
+type dotOperands struct {
+	c *build.Context
+	h int
+}
+
+// scaled returns a parameter that is a number of elements, in bytes.
+func (d dotOperands) scaled(name string) GPVirtual {
+	x := d.c.Load(d.c.Param(name), d.c.GP64()).(GPVirtual)
+	d.c.SHLQ(U8(2), x)
+	return x
+}
+
+// rowsOf returns the addresses of the rows of an operand.
+func (d dotOperands) rowsOf(name, step string) []Mem {
+	first := d.c.Load(d.c.Param(name).Base(), d.c.GP64()).(GPVirtual)
+	if d.h == 1 {
+		return []Mem{{Base: first}}
+	}
+	return addresses(d.c, first, d.scaled(step), d.h)
+}
+
 // A dotTile holds what the parts of a body share.
 type dotTile struct {
-	c      *build.Context
-	h      int
+	dotOperands
 	a      []Mem // an element of each row
 	acol   GPVirtual
 	b      [4]GPVirtual // the first four rows of B
@@ -45,22 +66,6 @@ type dotTile struct {
 }
 
 func (d *dotTile) label(name string) string { return fmt.Sprintf("%s%d", name, d.h) }
-
-// scaled returns a parameter that is a number of elements, in bytes.
-func (d *dotTile) scaled(name string) GPVirtual {
-	x := d.c.Load(d.c.Param(name), d.c.GP64()).(GPVirtual)
-	d.c.SHLQ(U8(2), x)
-	return x
-}
-
-// rowsOf returns the addresses of the rows of an operand.
-func (d *dotTile) rowsOf(name, step string) []Mem {
-	first := d.c.Load(d.c.Param(name).Base(), d.c.GP64()).(GPVirtual)
-	if d.h == 1 {
-		return []Mem{{Base: first}}
-	}
-	return addresses(d.c, first, d.scaled(step), d.h)
-}
 
 // body writes the loops of h rows.
 func (d *dotTile) body() {

@@ -21,13 +21,16 @@ func (t *tile) firstLanes(mask OpmaskVirtual) {
 	t.c.KMOVW(bits, mask)
 }
 
-// loadMask loads AVX2's mask of the last vector, for fewer columns than so many whole
-// vectors have.
-func (t *tile) loadMask(columns int) {
+// allLanes makes the mask of a whole vector.
+func (t *tile) allLanes(mask OpmaskVirtual) { t.c.KXNORW(mask, mask, mask) }
+
+// loadMask loads AVX2's mask of the last of the columns' vectors.
+func (t *tile) loadMask() {
 	table, rest, mask := t.c.GP64(), t.c.GP64(), t.c.YMM()
 	t.c.LEAQ(t.masks, table)
-	t.c.MOVQ(U32(uint32(columns)), rest)
-	t.c.SUBQ(t.columns, rest)
+	t.c.MOVQ(t.columns, rest)
+	t.c.NEGQ(rest)
+	t.c.ANDQ(U8(7), rest)
 	t.c.VMOVUPS(Mem{Base: table, Index: rest, Scale: 4}, mask)
 	t.mask = mask
 }

@@ -19,32 +19,36 @@ func tiles(c *build.Context) {
 	tileAVX512(c)
 	transpose(c, masks)
 	copyRows(c, masks)
-	dots(c, masks)
-	dotTiles(c)
+	dotTilesAVX2(c)
+	dotTilesAVX512(c)
 	fmaPeak(c, "AVX2", 12, c.YMM)
 	fmaPeak(c, "AVX512", 24, c.ZMM)
 }
 
 // tileAVX2 writes tiles of 6 rows of two vectors or 12 of one. Masks are vectors here,
-// and a masked store is slow: a whole last vector has bodies of its own.
+// and a masked store is slow: a whole last vector has bodies of its own. One row alone has
+// longer tiles.
 func tileAVX2(c *build.Context, masks Mem) {
-	t := newTile(c, "AVX2", "6 rows of up to 16 columns or 12 of up to 8")
+	t := newTile(c, "AVX2", "6 rows of up to 16 columns, 12 of up to 8 or one of up to 96")
 	t.masks = masks
 	wide, narrow := shape{8, 2, 6}, shape{8, 1, 12}
 	t.sums = vectors(c.YMM, 12)
 	t.narrowIfOver(wide.rows)
-	t.ifColumns(c.JGE, 16, wide.label(""))
+	t.ifColumns(c.JGE, 16, "whole")
 	t.ifColumns(c.JLE, 8, "narrow")
-	t.loadMask(16)
+	t.loadMask()
 	t.heights(wide, "tail")
 	t.mask = nil
+	c.Label("whole")
+	t.ifOneRow("row")
 	t.heights(wide, "")
 	c.Label("narrow")
 	t.ifColumns(c.JGE, 8, narrow.label(""))
-	t.loadMask(8)
+	t.loadMask()
 	t.heights(narrow, "tail")
 	t.mask = nil
 	t.heights(narrow, "")
+	t.longRow(wide, 12, wide.label(""))
 	t.end()
 }
 
@@ -65,23 +69,22 @@ func tileAVX512(c *build.Context) {
 	t.firstLanes(mask)
 	t.ifColumns(c.JLE, 32, two.label(""))
 	t.ifColumns(c.JG, 40, three.label(""))
-	c.KXNORW(mask, mask, mask)
+	t.allLanes(mask)
 	c.JMP(LabelRef(two.label("")))
 	c.Label("whole")
-	c.CMPQ(t.rows, U8(1))
-	c.JEQ(LabelRef("row"))
+	t.ifOneRow("row")
 	c.Label("tiles")
-	c.KXNORW(mask, mask, mask)
+	t.allLanes(mask)
 	t.heights(three, "")
 	t.heights(two, "")
 	c.Label("narrow")
 	t.firstLanes(mask)
 	t.ifColumns(c.JLE, 8, half.label(""))
 	t.ifColumns(c.JLT, 16, one.label(""))
-	c.KXNORW(mask, mask, mask)
+	t.allLanes(mask)
 	t.heights(one, "")
 	t.heights(half, "")
-	t.longRow()
+	t.longRow(three, 9, "tiles")
 	t.end()
 }
 
@@ -89,6 +92,12 @@ func tileAVX512(c *build.Context) {
 func (t *tile) narrowIfOver(rows int) {
 	t.c.CMPQ(t.rows, U8(uint8(rows)))
 	t.c.JG(LabelRef("narrow"))
+}
+
+// ifOneRow goes to the tiles of one row alone.
+func (t *tile) ifOneRow(label string) {
+	t.c.CMPQ(t.rows, U8(1))
+	t.c.JEQ(LabelRef(label))
 }
 
 // ifColumns jumps to a label if so many columns are left.
