@@ -121,6 +121,9 @@ func (g *product) dots(index int) {
 
 // byDots computes columns j0, …, j1-1 of C.
 func (o *operation) byDots(j0, j1 int) {
+	if j0 == 0 && o.level == AVX2 {
+		j0 = o.shortColumns()
+	}
 	left, right := o.a, o.b.transposed()
 	if dotsCollide(o.m, &left, &right) {
 		w := bufferSets.get()
@@ -140,6 +143,18 @@ func (o *operation) byDots(j0, j1 int) {
 			}
 		}
 	}
+}
+
+// shortColumns computes the first columns of C, if b holds less than a block of terms
+// before those of the next one, and returns how many these are.
+func (o *operation) shortColumns() int {
+	if o.k >= dotBlock {
+		return 0
+	}
+	first := *o
+	first.n = ceil(dotBlock-o.k, o.b.col)
+	first.small()
+	return first.n
 }
 
 // turnedDots is one job of Cᵀ = Bᵀ·Aᵀ by dot tiles.

@@ -27,9 +27,18 @@ func dotTile(l Level, rows, columns, k int, a []float32, arow, acol int, b []flo
 
 // dotEdge computes the last ones of 8 columns.
 func dotEdge(rows, columns, k int, a []float32, arow, acol int, b []float32, ldb int, c []float32, ldc int, end ending) {
-	var edge [maxRows * maxWide]float32
-	dotTileAVX2(rows, 8, k, a, arow, acol, b, ldb, edge[:], maxWide, stores)
-	storeEdge(rows, columns, edge[8-columns:], c, ldc, end == adds)
+	var edge [dotTall * 8]float32
+	dotTileAVX2(rows, 8, k, a, arow, acol, b, ldb, edge[:], 8, stores)
+	for i := range rows {
+		sums, to := edge[8*i+8-columns:8*i+8], c[i*ldc:][:columns]
+		if end == adds {
+			for j, sum := range sums {
+				to[j] += sum
+			}
+		} else {
+			copy(to, sums)
+		}
+	}
 }
 
 //go:noescape

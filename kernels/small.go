@@ -18,8 +18,9 @@ func (o *operation) alone() bool {
 // in place, and so is B if it lies along its rows.
 func (o *operation) small() {
 	a, b := &o.a, &o.b
-	if o.m == 1 && o.n >= dotLeast && o.k >= dotBlock && b.row == 1 && b.col > 1 {
-		dotTile(o.level, 1, o.n, o.k, a.x, a.row, a.col, b.x, b.col, o.c, o.ldc, endingOf(o.acc))
+	if o.m == 1 && o.n >= dotLeast+dotBlock && b.row == 1 && b.col > 1 {
+		j := o.shortColumns()
+		dotTile(o.level, 1, o.n-j, o.k, a.x, a.row, a.col, b.x[j*b.col:], b.col, o.c[j:], o.ldc, endingOf(o.acc))
 		return
 	}
 	s, end := &shapes[o.level], endingOf(o.acc)

@@ -4,7 +4,7 @@ package kernels
 
 var shapes = [...]shape{
 	Generic: {rows: 2, wide: 4, tall: 2, narrow: 4, short: 2},
-	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, pair: 8, short: 6, masked: true, dotRows: dotTall, dotNarrow: 6, dotTerms: dotBlock},
+	AVX2:    {rows: 6, wide: 16, tall: 12, narrow: 8, pair: 8, short: 6, masked: true, dotRows: dotTall, dotNarrow: 6, dotTerms: 2},
 	AVX512:  {rows: 8, wide: 48, tall: 16, narrow: 16, pair: 24, short: 6, masked: true, few: true, dotRows: 2 * dotTall, dotNarrow: dotTall, dotTerms: 3},
 }
 
