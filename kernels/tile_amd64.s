@@ -125,13 +125,15 @@ fetchtail1x16:
 	JNZ          fetchtail1x16
 
 fetchedtail1x16:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00001001, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x01, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewertail1x16
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00001001, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x01, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewertail1x16
 
 sometail1x16:
 	PREFETCHT0   (R11)(R14*1)
@@ -302,13 +304,15 @@ fetchtail2x16:
 	JNZ          fetchtail2x16
 
 fetchedtail2x16:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00001001, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x02, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewertail2x16
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00001001, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x02, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewertail2x16
 
 sometail2x16:
 	PREFETCHT0   (R11)(R14*1)
@@ -526,13 +530,15 @@ fetchtail3x16:
 	JNZ          fetchtail3x16
 
 fetchedtail3x16:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00001001, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x03, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewertail3x16
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00001001, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x03, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewertail3x16
 
 sometail3x16:
 	PREFETCHT0   (R11)(R14*1)
@@ -803,13 +809,15 @@ fetchtail4x16:
 	JNZ          fetchtail4x16
 
 fetchedtail4x16:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00001001, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x04, R15
-	IMULQ  R12, R15
-	SUBQ   $0x02, R9
-	JL     fewertail4x16
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00001001, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x04, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	SUBQ    $0x02, R9
+	JL      fewertail4x16
 
 sometail4x16:
 	PREFETCHT0   (R11)(R15*1)
@@ -1088,13 +1096,15 @@ fetchtail5x16:
 	JNZ          fetchtail5x16
 
 fetchedtail5x16:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00001001, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x05, R15
-	IMULQ  R12, R15
-	SUBQ   $0x02, R9
-	JL     fewertail5x16
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00001001, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x05, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	SUBQ    $0x02, R9
+	JL      fewertail5x16
 
 sometail5x16:
 	PREFETCHT0   (R11)(R15*1)
@@ -1419,13 +1429,15 @@ fetchtail6x16:
 	JNZ          fetchtail6x16
 
 fetchedtail6x16:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00001001, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x06, BP
-	IMULQ  R12, BP
-	SUBQ   $0x02, R9
-	JL     fewertail6x16
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00001001, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x06, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	SUBQ    $0x02, R9
+	JL      fewertail6x16
 
 sometail6x16:
 	PREFETCHT0   (R11)(BP*1)
@@ -1758,13 +1770,15 @@ fetch1x16:
 	JNZ          fetch1x16
 
 fetched1x16:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00001001, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x01, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer1x16
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00001001, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x01, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer1x16
 
 some1x16:
 	PREFETCHT0   (R11)(R14*1)
@@ -1914,13 +1928,15 @@ fetch2x16:
 	JNZ          fetch2x16
 
 fetched2x16:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00001001, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x02, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer2x16
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00001001, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x02, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer2x16
 
 some2x16:
 	PREFETCHT0   (R11)(R14*1)
@@ -2096,13 +2112,15 @@ fetch3x16:
 	JNZ          fetch3x16
 
 fetched3x16:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00001001, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x03, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer3x16
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00001001, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x03, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer3x16
 
 some3x16:
 	PREFETCHT0   (R11)(R14*1)
@@ -2310,13 +2328,15 @@ fetch4x16:
 	JNZ          fetch4x16
 
 fetched4x16:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00001001, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x04, R15
-	IMULQ  R12, R15
-	SUBQ   $0x02, R9
-	JL     fewer4x16
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00001001, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x04, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	SUBQ    $0x02, R9
+	JL      fewer4x16
 
 some4x16:
 	PREFETCHT0   (R11)(R15*1)
@@ -2511,13 +2531,15 @@ fetch5x16:
 	JNZ          fetch5x16
 
 fetched5x16:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00001001, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x05, R15
-	IMULQ  R12, R15
-	SUBQ   $0x02, R9
-	JL     fewer5x16
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00001001, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x05, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	SUBQ    $0x02, R9
+	JL      fewer5x16
 
 some5x16:
 	PREFETCHT0   (R11)(R15*1)
@@ -2737,13 +2759,15 @@ fetch6x16:
 	JNZ          fetch6x16
 
 fetched6x16:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00001001, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x06, BP
-	IMULQ  R12, BP
-	SUBQ   $0x02, R9
-	JL     fewer6x16
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00001001, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x06, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	SUBQ    $0x02, R9
+	JL      fewer6x16
 
 some6x16:
 	PREFETCHT0   (R11)(BP*1)
@@ -11838,13 +11862,15 @@ fetch1x48:
 	JNZ          fetch1x48
 
 fetched1x48:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00000556, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x01, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer1x48
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00000556, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x01, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer1x48
 
 some1x48:
 	PREFETCHT0   (R11)(R14*1)
@@ -12039,13 +12065,15 @@ fetch2x48:
 	JNZ          fetch2x48
 
 fetched2x48:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00000556, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x02, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer2x48
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00000556, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x02, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer2x48
 
 some2x48:
 	PREFETCHT0   (R11)(R14*1)
@@ -12278,13 +12306,15 @@ fetch3x48:
 	JNZ          fetch3x48
 
 fetched3x48:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00000556, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x03, R14
-	IMULQ  R12, R14
-	SUBQ   $0x02, R9
-	JL     fewer3x48
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00000556, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x03, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x02, R9
+	JL      fewer3x48
 
 some3x48:
 	PREFETCHT0   (R11)(R14*1)
@@ -12507,13 +12537,15 @@ fetch4x48:
 	JNZ          fetch4x48
 
 fetched4x48:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00000556, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x04, R15
-	IMULQ  R12, R15
-	SUBQ   $0x02, R9
-	JL     fewer4x48
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00000556, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x04, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	SUBQ    $0x02, R9
+	JL      fewer4x48
 
 some4x48:
 	PREFETCHT0   (R11)(R15*1)
@@ -12769,13 +12801,15 @@ fetch5x48:
 	JNZ          fetch5x48
 
 fetched5x48:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00000556, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x05, R15
-	IMULQ  R12, R15
-	TESTQ  R9, R9
-	JZ     next5x48
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00000556, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x05, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	TESTQ   R9, R9
+	JZ      next5x48
 
 one5x48:
 	PREFETCHT0   (R11)(R15*1)
@@ -12989,13 +13023,15 @@ fetch6x48:
 	JNZ          fetch6x48
 
 fetched6x48:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00000556, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x06, BP
-	IMULQ  R12, BP
-	TESTQ  R9, R9
-	JZ     next6x48
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00000556, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x06, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	TESTQ   R9, R9
+	JZ      next6x48
 
 one6x48:
 	PREFETCHT0   (R11)(BP*1)
@@ -13235,13 +13271,15 @@ fetch7x48:
 	JNZ          fetch7x48
 
 fetched7x48:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00000556, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x07, BP
-	IMULQ  R12, BP
-	TESTQ  R9, R9
-	JZ     next7x48
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00000556, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x07, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	TESTQ   R9, R9
+	JZ      next7x48
 
 one7x48:
 	PREFETCHT0   (R11)(BP*1)
@@ -13499,13 +13537,15 @@ fetch8x48:
 	JNZ          fetch8x48
 
 fetched8x48:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00000556, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x08, BP
-	IMULQ  R12, BP
-	TESTQ  R9, R9
-	JZ     next8x48
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00000556, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x08, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	TESTQ   R9, R9
+	JZ      next8x48
 
 one8x48:
 	PREFETCHT0   (R11)(BP*1)
@@ -13695,13 +13735,15 @@ fetch1x32:
 	JNZ          fetch1x32
 
 fetched1x32:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00000801, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x01, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer1x32
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00000801, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x01, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer1x32
 
 some1x32:
 	PREFETCHT0   (R11)(R14*1)
@@ -13864,13 +13906,15 @@ fetch2x32:
 	JNZ          fetch2x32
 
 fetched2x32:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00000801, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x02, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer2x32
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00000801, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x02, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer2x32
 
 some2x32:
 	PREFETCHT0   (R11)(R14*1)
@@ -14061,13 +14105,15 @@ fetch3x32:
 	JNZ          fetch3x32
 
 fetched3x32:
-	MOVQ   16(SP), R14
-	IMUL3Q $0x00000801, R14, R14
-	SHRQ   $0x10, R14
-	ADDQ   $0x03, R14
-	IMULQ  R12, R14
-	SUBQ   $0x04, R9
-	JL     fewer3x32
+	MOVQ    16(SP), R14
+	IMUL3Q  $0x00000801, R14, R14
+	SHRQ    $0x10, R14
+	ADDQ    $0x03, R14
+	IMULQ   R12, R14
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R14
+	SUBQ    $0x04, R9
+	JL      fewer3x32
 
 some3x32:
 	PREFETCHT0   (R11)(R14*1)
@@ -14284,13 +14330,15 @@ fetch4x32:
 	JNZ          fetch4x32
 
 fetched4x32:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00000801, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x04, R15
-	IMULQ  R12, R15
-	SUBQ   $0x02, R9
-	JL     fewer4x32
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00000801, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x04, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	SUBQ    $0x02, R9
+	JL      fewer4x32
 
 some4x32:
 	PREFETCHT0   (R11)(R15*1)
@@ -14498,13 +14546,15 @@ fetch5x32:
 	JNZ          fetch5x32
 
 fetched5x32:
-	MOVQ   16(SP), R15
-	IMUL3Q $0x00000801, R15, R15
-	SHRQ   $0x10, R15
-	ADDQ   $0x05, R15
-	IMULQ  R12, R15
-	SUBQ   $0x02, R9
-	JL     fewer5x32
+	MOVQ    16(SP), R15
+	IMUL3Q  $0x00000801, R15, R15
+	SHRQ    $0x10, R15
+	ADDQ    $0x05, R15
+	IMULQ   R12, R15
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, R15
+	SUBQ    $0x02, R9
+	JL      fewer5x32
 
 some5x32:
 	PREFETCHT0   (R11)(R15*1)
@@ -14733,13 +14783,15 @@ fetch6x32:
 	JNZ          fetch6x32
 
 fetched6x32:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00000801, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x06, BP
-	IMULQ  R12, BP
-	SUBQ   $0x02, R9
-	JL     fewer6x32
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00000801, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x06, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	SUBQ    $0x02, R9
+	JL      fewer6x32
 
 some6x32:
 	PREFETCHT0   (R11)(BP*1)
@@ -14996,13 +15048,15 @@ fetch7x32:
 	JNZ          fetch7x32
 
 fetched7x32:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00000801, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x07, BP
-	IMULQ  R12, BP
-	TESTQ  R9, R9
-	JZ     next7x32
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00000801, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x07, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	TESTQ   R9, R9
+	JZ      next7x32
 
 one7x32:
 	PREFETCHT0   (R11)(BP*1)
@@ -15208,13 +15262,15 @@ fetch8x32:
 	JNZ          fetch8x32
 
 fetched8x32:
-	MOVQ   16(SP), BP
-	IMUL3Q $0x00000801, BP, BP
-	SHRQ   $0x10, BP
-	ADDQ   $0x08, BP
-	IMULQ  R12, BP
-	TESTQ  R9, R9
-	JZ     next8x32
+	MOVQ    16(SP), BP
+	IMUL3Q  $0x00000801, BP, BP
+	SHRQ    $0x10, BP
+	ADDQ    $0x08, BP
+	IMULQ   R12, BP
+	TESTQ   $0x00000fff, R12
+	CMOVQEQ AX, BP
+	TESTQ   R9, R9
+	JZ      next8x32
 
 one8x32:
 	PREFETCHT0   (R11)(BP*1)

@@ -184,7 +184,9 @@ func (t *tile) body(s shape, kind string, h int) {
 	}
 	// The rows of A for the tiles below are fetched while those of this height go by: one
 	// row in each of them, of every base. How many tiles went by is done over the columns
-	// of one, a division by 16, 32 or 48 as a product of 16 bits behind the point.
+	// of one, a division by 16, 32 or 48 as a product of 16 bits behind the point. Rows in
+	// one set of the first-level cache would drive out those that are read: there these are
+	// fetched, for nothing.
 	each := make([][]Register, unroll)
 	if s.vectors > 1 && !long {
 		below = c.GP64()
@@ -193,6 +195,8 @@ func (t *tile) body(s shape, kind string, h int) {
 		c.SHRQ(U8(16), below)
 		c.ADDQ(U8(uint8(h)), below)
 		c.IMULQ(aRow, below)
+		c.TESTQ(U32(4095), aRow)
+		c.CMOVQEQ(left.As64(), below)
 		for i, base := range bases(rows) {
 			each[i%unroll] = append(each[i%unroll], base)
 		}
