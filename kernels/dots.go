@@ -70,9 +70,9 @@ func (o *operation) dotting() dotting {
 }
 
 // dotsCollide tells whether the rows of both sides of dot tiles fall into one set of the
-// first-level cache, where they drive each other out.
-func dotsCollide(rows int, a, right *matrix) bool {
-	return rows > 1 && a.oneSet() && right.oneSet()
+// first-level cache, where they drive each other out: AVX-512's read whole lines at once.
+func dotsCollide(l Level, rows int, a, right *matrix) bool {
+	return l == AVX2 && rows > 1 && a.oneSet() && right.oneSet()
 }
 
 // byColumns packs a matrix (rows×k) by columns.
@@ -125,9 +125,9 @@ func (o *operation) byDots(j0, j1 int) {
 		j0 = o.shortColumns()
 	}
 	left, right := o.a, o.b.transposed()
-	if dotsCollide(o.m, &left, &right) {
-		w := bufferSets.get()
-		defer bufferSets.put(w)
+	var w *buffers
+	if dotsCollide(o.level, o.m, &left, &right) {
+		w = bufferSets.get()
 		left = w.byColumns(o.level, o.m, o.k, &left)
 	}
 	for j, n := j0, 0; j < j1; j += n {
@@ -142,6 +142,9 @@ func (o *operation) byDots(j0, j1 int) {
 				dotTile(o.level, h, n, k, a.x, a.row, a.col, b.x, b.row, o.c[i*o.ldc+j:], o.ldc, endingOf(o.acc || p > 0))
 			}
 		}
+	}
+	if w != nil {
+		bufferSets.put(w)
 	}
 }
 
@@ -161,7 +164,7 @@ func (o *operation) shortColumns() int {
 func (g *product) turnedDots(index int) {
 	i0, i1 := g.dotPart(index)
 	w, left := bufferSets.get(), g.b.transposed()
-	if dotsCollide(g.n, &left, &g.a) {
+	if dotsCollide(g.level, g.n, &left, &g.a) {
 		left = w.byColumns(g.level, g.n, g.k, &left)
 	}
 	for i, m := i0, 0; i < i1; i += m {

@@ -6,7 +6,7 @@ package kernels
 var dotGroups = [dotTall + 1]int{1: 4, 2: 3, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 1}
 
 func dotTile(l Level, rows, columns, k int, a []float32, arow, acol int, b []float32, ldb int, c []float32, ldc int, end ending) {
-	if l == AVX512 && columns >= dotWide && (rows > 1 || columns >= dotColumns) {
+	if l == AVX512 && columns >= dotWide {
 		dotTileAVX512(rows, columns, k, a, arow, acol, b, ldb, c, ldc, end)
 		return
 	}

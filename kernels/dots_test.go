@@ -2,7 +2,9 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 	"testing"
+	"unsafe"
 )
 
 // A dot tile has the bits of the loop that defines it, made by math.FMA's rounding: a
@@ -114,4 +116,43 @@ func TestDots(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Dot tiles of fewer terms than a block read those before them: never before B, which
+// begins where memory does.
+func TestShortDots(t *testing.T) {
+	memory, err := newFence(1 << 14)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(memory))), len(memory)/4)
+	next := normal(5)
+	for i := range b {
+		b[i] = next()
+	}
+	eachLevel(t, func(t *testing.T) {
+		for m := 1; m <= dotTall; m++ {
+			for n := 1; n <= 70; n += 3 {
+				for k := 1; k <= dotBlock; k++ {
+					for ldb := k; ldb <= k+1; ldb++ {
+						a, c := make([]float32, m*k), make([]float32, m*n)
+						for i := range a {
+							a[i] = next()
+						}
+						MatMul(NT, false, m, n, k, a, k, b, ldb, c, n)
+						for i := range c {
+							var want, size float64
+							for p := range k {
+								term := float64(a[i/n*k+p]) * float64(b[i%n*ldb+p])
+								want, size = want+term, size+math.Abs(term)
+							}
+							if off := math.Abs(float64(c[i]) - want); off > float64(k+1)*unit*size+tiny { // as bounded tells
+								t.Fatalf("%d×%d×%d, ldb %d: element %d is %g, want %g", m, n, k, ldb, i, c[i], want)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
 }

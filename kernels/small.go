@@ -19,8 +19,8 @@ func (o *operation) alone() bool {
 func (o *operation) small() {
 	a, b := &o.a, &o.b
 	if o.m == 1 && o.n >= dotLeast+dotBlock && b.row == 1 && b.col > 1 {
-		j := o.shortColumns()
-		dotTile(o.level, 1, o.n-j, o.k, a.x, a.row, a.col, b.x[j*b.col:], b.col, o.c[j:], o.ldc, endingOf(o.acc))
+		j := o.shortColumns() // and the others by AVX2's tiles, of one row the ones of most sums
+		dotTile(AVX2, 1, o.n-j, o.k, a.x, a.row, a.col, b.x[j*b.col:], b.col, o.c[j:], o.ldc, endingOf(o.acc))
 		return
 	}
 	s, end := &shapes[o.level], endingOf(o.acc)

@@ -46,14 +46,18 @@ last:
 	MOVQ AX, (SP)
 
 next:
-	MOVQ       24(SP), AX
-	MOVQ       (SP), CX
-	MOVQ       strips_base+24(FP), DX
-	MOVQ       strips_len+32(FP), BX
+	MOVQ 24(SP), AX
+	MOVQ (SP), CX
+	MOVQ strips_base+24(FP), DX
+	MOVQ strips_len+32(FP), BX
+	CMPQ AX, $0x01
+	JEQ  row
+
+tiles:
 	CMPQ       AX, $0x06
 	JG         narrow
 	CMPQ       CX, $0x10
-	JGE        whole
+	JGE        wide16
 	CMPQ       CX, $0x08
 	JLE        narrow
 	LEAQ       tailMasks<>+0(SB), SI
@@ -1699,10 +1703,6 @@ row5tail6x16no1:
 	ADDQ $0x00000040, 8(SP)
 	ADDQ $0x10, 16(SP)
 	JMP  next
-
-whole:
-	CMPQ AX, $0x01
-	JEQ  row
 
 wide16:
 	CMPQ    AX, $0x03
@@ -8197,12 +8197,14 @@ write12x8:
 	JMP     next
 
 row:
-	CMPQ       CX, $0x10
-	JE         wide16
+	CMPQ       CX, $0x08
+	JLE        tiles
 	CMPQ       BX, $0x01
-	JNE        wide16
+	JNE        tiles
 	CMPQ       80(DX), $0x01
-	JNE        wide16
+	JNE        tiles
+	CMPQ       88(DX), $0x00
+	JNE        tiles
 	LEAQ       7(CX), AX
 	SHRQ       $0x01, AX
 	SHRQ       $0x01, AX
@@ -8217,12 +8219,156 @@ row:
 	VMOVUPS    (SI)(CX*4), Y12
 	CMPQ       AX, $0x07
 	JG         rowtailover7
-	CMPQ       AX, $0x05
-	JG         rowtailover5
 	CMPQ       AX, $0x04
 	JG         rowtailover4
 	CMPQ       AX, $0x03
 	JG         rowtailover3
+	CMPQ       AX, $0x02
+	JG         rowtailover2
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	CMPB       end+80(FP), $0x02
+	JNE        from0rowtail1x16
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	VMOVUPS    (AX), Y0
+	VMASKMOVPS 32(AX), Y12, Y1
+
+from0rowtail1x16:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    64(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowtail1x16:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowtail1x16
+	TESTQ R9, R9
+	JZ    nextrowtail1x16
+
+fetchrowtail1x16:
+	PREFETCHT0   (CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMASKMOVPS   32(DI), Y12, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowtail1x16
+	DECL         AX
+	JNZ          fetchrowtail1x16
+
+fetchedrowtail1x16:
+	SUBQ $0x04, R9
+	JL   fewerrowtail1x16
+
+somerowtail1x16:
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMASKMOVPS   32(DI), Y12, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMASKMOVPS   32(DI), Y12, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMASKMOVPS   32(DI), Y12, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMASKMOVPS   32(DI), Y12, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowtail1x16
+
+fewerrowtail1x16:
+	ADDQ $0x04, R9
+	JZ   nextrowtail1x16
+
+onerowtail1x16:
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VMASKMOVPS   32(DI), Y12, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowtail1x16
+
+nextrowtail1x16:
+	ADDQ       $0x60, DX
+	DECQ       BX
+	JG         striprowtail1x16
+	MOVQ       8(SP), AX
+	MOVQ       ldc+72(FP), CX
+	SHLQ       $0x02, CX
+	CMPB       end+80(FP), $0x01
+	JNE        writerowtail1x16
+	VADDPS     (AX), Y0, Y0
+	VMASKMOVPS 32(AX), Y12, Y2
+	VADDPS     Y2, Y1, Y1
+
+writerowtail1x16:
+	MOVQ         (SP), CX
+	VMOVUPS      Y0, (AX)
+	LEAQ         32(AX), AX
+	VMOVAPS      X1, X0
+	TESTQ        $0x00000004, CX
+	JZ           row0rowtail1x16no4
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y1, X0
+	ADDQ         $0x10, AX
+
+row0rowtail1x16no4:
+	TESTQ    $0x00000002, CX
+	JZ       row0rowtail1x16no2
+	VMOVLPS  X0, (AX)
+	VMOVHLPS X0, X0, X0
+	ADDQ     $0x08, AX
+
+row0rowtail1x16no2:
+	TESTQ  $0x00000001, CX
+	JZ     row0rowtail1x16no1
+	VMOVSS X0, (AX)
+
+row0rowtail1x16no1:
+	SUBQ $0x10, (SP)
+	JLE  end
+	ADDQ $0x00000040, 8(SP)
+	ADDQ $0x10, 16(SP)
+	JMP  next
+
+rowtailover2:
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -8543,6 +8689,10 @@ row0rowtail1x32no1:
 	JMP  next
 
 rowtailover4:
+	CMPQ       AX, $0x06
+	JG         rowtailover6
+	CMPQ       AX, $0x05
+	JG         rowtailover5
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -8719,8 +8869,6 @@ row0rowtail1x40no1:
 	JMP  next
 
 rowtailover5:
-	CMPQ       AX, $0x06
-	JG         rowtailover6
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
 	VXORPS     Y2, Y2, Y2
@@ -10101,12 +10249,129 @@ rowoflonger:
 rowof:
 	CMPQ    AX, $0x07
 	JG      rowofover7
-	CMPQ    AX, $0x05
-	JG      rowofover5
 	CMPQ    AX, $0x04
 	JG      rowofover4
 	CMPQ    AX, $0x03
 	JG      rowofover3
+	CMPQ    AX, $0x02
+	JG      rowofover2
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	CMPB    end+80(FP), $0x02
+	JNE     from0rowof1x16
+	MOVQ    8(SP), AX
+	MOVQ    ldc+72(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+
+from0rowof1x16:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), SI
+	SHLQ    $0x02, SI
+	MOVL    $0x00000001, AX
+	LEAQ    64(CX), DI
+	CMPQ    (DX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x16:
+	MOVQ  80(DX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(DX), DI
+	MOVQ  72(DX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (DX), R9
+	MOVQ  8(DX), R10
+	MOVQ  32(DX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(DX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x16
+	TESTQ R9, R9
+	JZ    nextrowof1x16
+
+fetchrowof1x16:
+	PREFETCHT0   (CX)
+	ADDQ         SI, CX
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x16
+	DECL         AX
+	JNZ          fetchrowof1x16
+
+fetchedrowof1x16:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x16
+
+somerowof1x16:
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x16
+
+fewerrowof1x16:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x16
+
+onerowof1x16:
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x16
+
+nextrowof1x16:
+	ADDQ   $0x60, DX
+	DECQ   BX
+	JG     striprowof1x16
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x16
+	VADDPS (AX), Y0, Y0
+	VADDPS 32(AX), Y1, Y1
+
+writerowof1x16:
+	MOVQ    (SP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	SUBQ    $0x10, (SP)
+	JLE     end
+	ADDQ    $0x00000040, 8(SP)
+	ADDQ    $0x10, 16(SP)
+	JMP     next
+
+rowofover2:
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -10373,6 +10638,10 @@ writerowof1x32:
 	JMP     next
 
 rowofover4:
+	CMPQ    AX, $0x06
+	JG      rowofover6
+	CMPQ    AX, $0x05
+	JG      rowofover5
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -10522,8 +10791,6 @@ writerowof1x40:
 	JMP     next
 
 rowofover5:
-	CMPQ    AX, $0x06
-	JG      rowofover6
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -11755,10 +12022,14 @@ last:
 	MOVQ AX, (SP)
 
 next:
-	MOVQ   24(SP), AX
-	MOVQ   (SP), DX
-	MOVQ   strips_base+24(FP), BX
-	MOVQ   strips_len+32(FP), SI
+	MOVQ 24(SP), AX
+	MOVQ (SP), DX
+	MOVQ strips_base+24(FP), BX
+	MOVQ strips_len+32(FP), SI
+	CMPQ AX, $0x01
+	JEQ  row
+
+tiles:
 	CMPQ   AX, $0x08
 	JG     narrow
 	CMPQ   DX, $0x18
@@ -11780,10 +12051,6 @@ next:
 	JMP    wide32
 
 whole:
-	CMPQ AX, $0x01
-	JEQ  row
-
-tiles:
 	KXNORW K1, K1, K1
 
 wide48:
@@ -19637,11 +19904,13 @@ write16x8:
 	JMP     next
 
 row:
-	CMPQ  DX, $0x30
-	JE    tiles
+	CMPQ  DX, $0x10
+	JLE   tiles
 	CMPQ  SI, $0x01
 	JNE   tiles
 	CMPQ  80(BX), $0x01
+	JNE   tiles
+	CMPQ  88(BX), $0x00
 	JNE   tiles
 	LEAQ  15(DX), AX
 	SHRQ  $0x01, AX
@@ -19669,10 +19938,259 @@ rowoflonger:
 	MOVQ    DX, AX
 
 rowof:
-	CMPQ      AX, $0x06
-	JG        rowofover6
 	CMPQ      AX, $0x05
 	JG        rowofover5
+	CMPQ      AX, $0x03
+	JG        rowofover3
+	CMPQ      AX, $0x02
+	JG        rowofover2
+	VXORPS    Y0, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	CMPB      end+80(FP), $0x02
+	JNE       from0rowof1x32
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
+	SHLQ      $0x02, CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS.Z 64(AX), K1, Z1
+
+from0rowof1x32:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
+	SHLQ    $0x02, DX
+	MOVL    $0x00000001, AX
+	LEAQ    128(CX), DI
+	CMPQ    (BX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x32:
+	MOVQ  80(BX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(BX), DI
+	MOVQ  72(BX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (BX), R9
+	MOVQ  8(BX), R10
+	MOVQ  32(BX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(BX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x32
+	TESTQ R9, R9
+	JZ    nextrowof1x32
+
+fetchrowof1x32:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	ADDQ         DX, CX
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, K1, Z1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x32
+	DECL         AX
+	JNZ          fetchrowof1x32
+
+fetchedrowof1x32:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x32
+
+somerowof1x32:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, K1, Z1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, K1, Z1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, K1, Z1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, K1, Z1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x32
+
+fewerrowof1x32:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x32
+
+onerowof1x32:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, K1, Z1
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x32
+
+nextrowof1x32:
+	ADDQ   $0x60, BX
+	DECQ   SI
+	JG     striprowof1x32
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x32
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, K1, Z1
+
+writerowof1x32:
+	MOVQ    (SP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	SUBQ    $0x20, (SP)
+	JLE     end
+	ADDQ    $0x00000080, 8(SP)
+	ADDQ    $0x20, 16(SP)
+	JMP     next
+
+rowofover2:
+	VXORPS    Y0, Y0, Y0
+	VXORPS    Y1, Y1, Y1
+	VXORPS    Y2, Y2, Y2
+	CMPB      end+80(FP), $0x02
+	JNE       from0rowof1x48
+	MOVQ      8(SP), AX
+	MOVQ      ldc+72(FP), CX
+	SHLQ      $0x02, CX
+	VMOVUPS   (AX), Z0
+	VMOVUPS   64(AX), Z1
+	VMOVUPS.Z 128(AX), K1, Z2
+
+from0rowof1x48:
+	MOVQ    8(SP), CX
+	MOVQ    ldc+72(FP), DX
+	SHLQ    $0x02, DX
+	MOVL    $0x00000001, AX
+	LEAQ    192(CX), DI
+	CMPQ    (BX), $0x10
+	CMOVQLE DI, CX
+
+striprowof1x48:
+	MOVQ  80(BX), DI
+	SHLQ  $0x02, DI
+	IMULQ 16(SP), DI
+	ADDQ  48(BX), DI
+	MOVQ  72(BX), R8
+	SHLQ  $0x02, R8
+	MOVQ  (BX), R9
+	MOVQ  8(BX), R10
+	MOVQ  32(BX), R11
+	SHLQ  $0x02, R11
+	MOVQ  40(BX), R12
+	SHLQ  $0x02, R12
+	MOVQ  32(SP), R13
+	IMULQ R11, R13
+	ADDQ  R13, R10
+	TESTL AX, AX
+	JZ    fetchedrowof1x48
+	TESTQ R9, R9
+	JZ    nextrowof1x48
+
+fetchrowof1x48:
+	PREFETCHT0   (CX)
+	PREFETCHT0   64(CX)
+	PREFETCHT0   128(CX)
+	ADDQ         DX, CX
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, K1, Z2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JZ           nextrowof1x48
+	DECL         AX
+	JNZ          fetchrowof1x48
+
+fetchedrowof1x48:
+	SUBQ $0x04, R9
+	JL   fewerrowof1x48
+
+somerowof1x48:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, K1, Z2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, K1, Z2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, K1, Z2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, K1, Z2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	SUBQ         $0x04, R9
+	JGE          somerowof1x48
+
+fewerrowof1x48:
+	ADDQ $0x04, R9
+	JZ   nextrowof1x48
+
+onerowof1x48:
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  (DI), Z24, Z0
+	VFMADD231PS  64(DI), Z24, Z1
+	VFMADD231PS  128(DI), Z24, K1, Z2
+	ADDQ         R12, R10
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          onerowof1x48
+
+nextrowof1x48:
+	ADDQ   $0x60, BX
+	DECQ   SI
+	JG     striprowof1x48
+	MOVQ   8(SP), AX
+	MOVQ   ldc+72(FP), CX
+	SHLQ   $0x02, CX
+	CMPB   end+80(FP), $0x01
+	JNE    writerowof1x48
+	VADDPS (AX), Z0, Z0
+	VADDPS 64(AX), Z1, Z1
+	VADDPS 128(AX), Z2, K1, Z2
+
+writerowof1x48:
+	MOVQ    (SP), CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS Z2, K1, 128(AX)
+	SUBQ    $0x30, (SP)
+	JLE     end
+	ADDQ    $0x000000c0, 8(SP)
+	ADDQ    $0x30, 16(SP)
+	JMP     next
+
+rowofover3:
 	CMPQ      AX, $0x04
 	JG        rowofover4
 	VXORPS    Y0, Y0, Y0
@@ -19966,6 +20484,10 @@ writerowof1x80:
 	JMP     next
 
 rowofover5:
+	CMPQ      AX, $0x07
+	JG        rowofover7
+	CMPQ      AX, $0x06
+	JG        rowofover6
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
@@ -20128,10 +20650,6 @@ writerowof1x96:
 	JMP     next
 
 rowofover6:
-	CMPQ      AX, $0x08
-	JG        rowofover8
-	CMPQ      AX, $0x07
-	JG        rowofover7
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2
@@ -20285,6 +20803,8 @@ writerowof1x112:
 	JMP     next
 
 rowofover7:
+	CMPQ      AX, $0x08
+	JG        rowofover8
 	VXORPS    Y0, Y0, Y0
 	VXORPS    Y1, Y1, Y1
 	VXORPS    Y2, Y2, Y2

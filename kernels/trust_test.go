@@ -40,8 +40,9 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	walk.go        tiles below others written over the first        MatMul (TestMatMul)
 //	walk.go        half of the rows left, however many              MatMul (TestTrust)
 //	walk.go        the third tiles below read the second's rows     MatMul (TestTrust)
-//	body.go        a long tile of two strips, or of panels          tiles (TestTiles)
-//	body.go        the longest tile under the mask before           MatMul (TestMatMul)
+//	longrow.go     a long tile of two strips, or of panels          tiles (TestTiles)
+//	longrow.go     the longest tile under the mask before           MatMul (TestMatMul)
+//	longrow.go     one vector more than there are of a long tile    MatMul (TestMatMul)
 //	body.go        a long tile's last vector without mask, -seed 3  MatMul, faults
 //	tail.go        the upper two of three or more columns not moved down 10, wrong columns
 //	tail.go        the lower four of more columns stored twice      10, wrong columns
@@ -59,6 +60,10 @@ var seedFlag = flag.Uint64("seed", 0, "what TestTrust draws from; 0 for another 
 //	dottile.go     the last columns one too early, or all stored    MatMul (TestDots)
 //	dottile.go     one column more than there are of the last eight dotTile (TestDotTile)
 //	dottile.go     sums added to another row of C                   MatMul (TestDots)
+//	dottile_avx2.go the upper rows' first column the lower ones'    dotTile (TestDotTile)
+//	dottile_avx2.go a column of the last block one too early        dotTile (TestDotTile)
+//	dottile_avx2.go the last group a row too far, in B or in C      dotTile (TestDotTile)
+//	dottile_avx2.go of three groups one does not go back in A       dotTile (TestDotTile)
 //	loops.go       a turn is begun with one element too few         59, elements behind the end
 //	loops.go       AVX2's mask one lane wider                       30, faults behind operands
 //	loops.go       AVX-512's mask without the first lane            30, first element of tails

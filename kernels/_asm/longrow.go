@@ -5,27 +5,30 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// longRow writes tiles of one row alone that are longer than the wide ones, of up to so
-// many vectors: its sums then are enough to hide each other's latency, and B, which the
-// multiply-adds themselves read, goes by in longer runs. B's rows must lie whole, and
-// there is one strip; others go to the wide tiles. The last two tiles share their vectors
+// longRow writes tiles of one row alone, of two vectors up to so many: its sums then are
+// enough to hide each other's latency, and B, which the multiply-adds themselves read, goes
+// by in longer runs. B's rows must lie whole, and there is one strip, of which nothing is to
+// be fetched ahead; others go to the other tiles. The last two tiles share their vectors
 // evenly, since one of few vectors takes as long.
-func (t *tile) longRow(wide shape, longest int, tiles string) {
+func (t *tile) longRow(lanes, longest int, others string) {
 	c := t.c
 	c.Label("row")
-	t.ifColumns(c.JE, wide.lanes*wide.vectors, tiles)
-	for _, number := range []Op{t.count, Mem{Base: t.strips, Disp: stripBCol}} {
-		c.CMPQ(number, U8(1))
-		c.JNE(LabelRef(tiles))
+	t.ifColumns(c.JLE, lanes, others)
+	only := func(number Op, n uint8) {
+		c.CMPQ(number, U8(n))
+		c.JNE(LabelRef(others))
 	}
+	only(t.count, 1)
+	only(Mem{Base: t.strips, Disp: stripBCol}, 1)
+	only(Mem{Base: t.strips, Disp: stripAhead}, 0)
 	n := c.GP64() // vectors
-	c.LEAQ(Mem{Base: t.columns, Disp: wide.lanes - 1}, n)
-	for lanes := wide.lanes; lanes > 1; lanes /= 2 {
+	c.LEAQ(Mem{Base: t.columns, Disp: lanes - 1}, n)
+	for l := lanes; l > 1; l /= 2 {
 		c.SHRQ(U8(1), n)
 	}
 	bodies := func(kind string) {
 		c.Label(kind)
-		t.search(n, wide.vectors+1, longest, kind, func(vectors int) { t.body(shape{wide.lanes, vectors, 1}, kind, 1) })
+		t.search(n, 2, longest, kind, func(vectors int) { t.body(shape{lanes, vectors, 1}, kind, 1) })
 	}
 	c.CMPQ(n, U8(uint8(longest)))
 	c.JG(LabelRef("rowoflonger"))
@@ -33,7 +36,7 @@ func (t *tile) longRow(wide shape, longest int, tiles string) {
 		t.firstLanes(t.mask.(OpmaskVirtual))
 		c.JMP(LabelRef("rowof"))
 	} else {
-		c.TESTQ(U32(uint32(wide.lanes-1)), t.columns)
+		c.TESTQ(U32(uint32(lanes-1)), t.columns)
 		c.JZ(LabelRef("rowof"))
 		t.loadMask()
 		bodies("rowtail")

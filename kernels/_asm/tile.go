@@ -33,14 +33,14 @@ func tileAVX2(c *build.Context, masks Mem) {
 	t.masks = masks
 	wide, narrow := shape{8, 2, 6}, shape{8, 1, 12}
 	t.sums = vectors(c.YMM, 12)
+	t.ifOneRow("row")
+	c.Label("tiles")
 	t.narrowIfOver(wide.rows)
-	t.ifColumns(c.JGE, 16, "whole")
+	t.ifColumns(c.JGE, 16, wide.label(""))
 	t.ifColumns(c.JLE, 8, "narrow")
 	t.loadMask()
 	t.heights(wide, "tail")
 	t.mask = nil
-	c.Label("whole")
-	t.ifOneRow("row")
 	t.heights(wide, "")
 	c.Label("narrow")
 	t.ifColumns(c.JGE, 8, narrow.label(""))
@@ -48,14 +48,13 @@ func tileAVX2(c *build.Context, masks Mem) {
 	t.heights(narrow, "tail")
 	t.mask = nil
 	t.heights(narrow, "")
-	t.longRow(wide, 12, wide.label(""))
+	t.longRow(8, 12, "tiles")
 	t.end()
 }
 
 // tileAVX512 writes tiles of 8 rows of two or three vectors or 16 of one or half a
 // vector. A mask costs nothing here, so the last vector always has one. Half a vector
-// more than one or two is a tile of its own. One row alone has longer tiles, if B's rows
-// lie whole: its sums are few, and B is read in longer runs.
+// more than one or two is a tile of its own. One row alone has longer tiles.
 func tileAVX512(c *build.Context) {
 	t := newTile(c, "AVX512", "8 rows of up to 48 columns, 16 of up to 16 or one of up to 144")
 	t.evex = true
@@ -63,6 +62,8 @@ func tileAVX512(c *build.Context) {
 	t.mask = mask
 	half, one, two, three := shape{8, 1, 16}, shape{16, 1, 16}, shape{16, 2, 8}, shape{16, 3, 8}
 	t.sums = vectors(c.ZMM, 24)
+	t.ifOneRow("row")
+	c.Label("tiles")
 	t.narrowIfOver(three.rows)
 	t.ifColumns(c.JLE, 24, "narrow")
 	t.ifColumns(c.JGE, 48, "whole")
@@ -72,8 +73,6 @@ func tileAVX512(c *build.Context) {
 	t.allLanes(mask)
 	c.JMP(LabelRef(two.label("")))
 	c.Label("whole")
-	t.ifOneRow("row")
-	c.Label("tiles")
 	t.allLanes(mask)
 	t.heights(three, "")
 	t.heights(two, "")
@@ -84,7 +83,7 @@ func tileAVX512(c *build.Context) {
 	t.allLanes(mask)
 	t.heights(one, "")
 	t.heights(half, "")
-	t.longRow(three, 9, "tiles")
+	t.longRow(16, 9, "tiles")
 	t.end()
 }
 
