@@ -29,10 +29,10 @@ func tiles(c *build.Context) {
 // and a masked store is slow: a whole last vector has bodies of its own. One row alone has
 // longer tiles.
 func tileAVX2(c *build.Context, masks Mem) {
-	t := newTile(c, "AVX2", "6 rows of up to 16 columns, 12 of up to 8 or one of up to 96")
+	t := newTile(c, "AVX2", "6 rows of up to 16 columns, 12 of up to 8 or one of up to 104")
 	t.masks = masks
 	wide, narrow := shape{8, 2, 6}, shape{8, 1, 12}
-	t.sums = vectors(c.YMM, 12)
+	t.sums = vectors(c.YMM, 13)
 	t.ifOneRow("row")
 	c.Label("tiles")
 	t.narrowIfOver(wide.rows)
@@ -48,7 +48,7 @@ func tileAVX2(c *build.Context, masks Mem) {
 	t.heights(narrow, "tail")
 	t.mask = nil
 	t.heights(narrow, "")
-	t.longRow(8, 12, "tiles")
+	t.longRow(8, 13, "tiles")
 	t.end()
 }
 
