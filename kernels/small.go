@@ -18,7 +18,7 @@ func (o *operation) alone() bool {
 // in place, and so is B if it lies along its rows.
 func (o *operation) small() {
 	a, b := &o.a, &o.b
-	if o.m == 1 && o.n >= dotLeast+dotBlock && b.row == 1 && b.col > 1 {
+	if o.m == 1 && b.row == 1 && b.col > 1 && o.n >= dotLeast+max(0, dotBlock-o.k) {
 		j := o.shortColumns() // and the others by AVX2's tiles, of one row the ones of most sums
 		dotTile(AVX2, 1, o.n-j, o.k, a.x, a.row, a.col, b.x[j*b.col:], b.col, o.c[j:], o.ldc, endingOf(o.acc))
 		return

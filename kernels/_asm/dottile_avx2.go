@@ -9,7 +9,8 @@ import (
 )
 
 // dotGroups is how many groups of 8 columns AVX2's dot tiles of so many rows have at most:
-// enough sums to hide each other's latency, which leave eight registers.
+// enough sums to hide each other's latency, which leave eight registers. Package kernels has
+// the same.
 var dotGroups = [dotTall + 1]int{1: 4, 2: 3, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 1}
 
 // dotTilesAVX2 writes AVX2's tiles of a right side that is held transposed: blocks of 8
@@ -49,7 +50,7 @@ type dotTileAVX2 struct {
 	back   GPVirtual      // over the columns of A that a block adds
 	r      [4]VecVirtual  // written by halves, which the allocator takes for use throughout
 	sums   [][]VecVirtual // of each group, of each row
-	k      GPVirtual      // what is left
+	k      GPVirtual      // the columns that are left
 }
 
 func (d *dotTileAVX2) label(name string) string {
