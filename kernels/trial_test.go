@@ -57,7 +57,7 @@ const margin = 256
 // arenas are the memories of the operands of one trial.
 var arenas [][]byte
 
-const arenaSize = 1 << 20
+const arenaSize = 1 << 21 // of the largest w0 that sizes draws, 417×1024
 
 func (t *trial) arena() []byte {
 	if len(t.operands) == len(arenas) {
