@@ -231,7 +231,7 @@ func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first,
 	s, acc := &shapes[g.level], g.acc || !first
 	if !g.turned {
 		tiles(g.level, h, s.width(columns), strips, w.edge[:], maxWide, stores)
-		storeEdge(h, columns, w.edge[:], g.c[i*g.ldc+j:], g.ldc, acc)
+		storeEdge(h, columns, w.edge[:], maxWide, g.c[i*g.ldc+j:], g.ldc, acc)
 		return
 	}
 	// The elements of C lie far apart: they are read and written once.
@@ -251,10 +251,11 @@ func (g *product) aside(w *buffers, strips []strip, i, j, h, columns int, first,
 	}
 }
 
-// storeEdge stores or adds the first columns of a tile at the right edge of C.
-func storeEdge(rows, columns int, edge, c []float32, ldc int, acc bool) {
+// storeEdge stores or adds so many columns of a tile, whose rows are step elements apart,
+// at the right edge of C.
+func storeEdge(rows, columns int, edge []float32, step int, c []float32, ldc int, acc bool) {
 	for i := range rows {
-		to, from := c[i*ldc:][:columns], edge[i*maxWide:][:columns]
+		to, from := c[i*ldc:][:columns], edge[i*step:][:columns]
 		if !acc {
 			copy(to, from)
 			continue

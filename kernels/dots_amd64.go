@@ -29,16 +29,7 @@ func dotTile(l Level, rows, columns, k int, a []float32, arow, acol int, b []flo
 func dotEdge(rows, columns, k int, a []float32, arow, acol int, b []float32, ldb int, c []float32, ldc int, end ending) {
 	var edge [dotTall * 8]float32
 	dotTileAVX2(rows, 8, k, a, arow, acol, b, ldb, edge[:], 8, stores)
-	for i := range rows {
-		sums, to := edge[8*i+8-columns:8*i+8], c[i*ldc:][:columns]
-		if end == adds {
-			for j, sum := range sums {
-				to[j] += sum
-			}
-		} else {
-			copy(to, sums)
-		}
-	}
+	storeEdge(rows, columns, edge[8-columns:], 8, c, ldc, end == adds)
 }
 
 //go:noescape

@@ -10,9 +10,9 @@ func (o *operation) isSmall() bool {
 }
 
 // alone tells whether one thread computes an operation, in one piece.
-func (o *operation) alone() bool {
-	return o.k <= kc && (o.m*o.n*o.k < parallelWork || Threads() == 1)
-}
+func (o *operation) alone() bool { return alone(o.m, o.n, o.k) }
+
+func alone(m, n, k int) bool { return k <= kc && (m*n*k < parallelWork || Threads() == 1) }
 
 // small computes a small operation: a call costs little more than its tiles. A is read
 // in place, and so is B if it lies along its rows.

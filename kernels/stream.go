@@ -52,7 +52,7 @@ func (s *shape) streams(turned bool, m int, b matrix, k, n int) bool {
 		return false
 	case k < streamK/2, k < streamK && !few && !(turned && s.gathers(m, b, k, n)):
 		return false
-	case turned && few && n >= gatherColumns && (m > mostFew || !s.few && Threads() > 1):
+	case turned && few && n >= gatherColumns && (m > mostFew || !s.few && !alone(m, n, k)):
 		return true
 	}
 	return 4*k*n >= 2*machine.L2 || n >= streamColumns && b.oneSet()

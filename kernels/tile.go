@@ -100,7 +100,7 @@ type shape struct {
 	tall, narrow int
 	pair, short  int
 	masked       bool
-	few          bool // up to mostFew columns are best computed as rows of Cᵀ, on any number of threads
+	few          bool // up to mostFew columns are best computed as rows of Cᵀ also by many threads, and from any A
 
 	// Up to how many rows or columns of C, of sums of how many terms, are best computed by
 	// dot tiles, of which a level without them has none.
